@@ -1,0 +1,71 @@
+# Every development task. `make help` lists them; each can be run by hand with the command it shows.
+# CI runs `make lint` and `make test`, nothing else.
+
+CARGO ?= cargo
+HOST  := $(shell rustc -vV | sed -n 's/^host: //p')
+BIN   := target/release/pantry
+
+.DEFAULT_GOAL := help
+.PHONY: help build test lint bench dist demo test-full soak fuzz faults powercut coverage mutants doc size format prerequisites
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## the release binary, target/release/pantry (and mzp beside it)
+	$(CARGO) build --release
+	ln -sf pantry target/release/mzp
+
+prerequisites: ## what the tests lean on (strace, python3, node): installed by apt-get where that is possible
+	@sh tests/prerequisites.sh
+
+test: prerequisites ## everything CI tests, at most 15 minutes on two cores; says what it left out, counts at the end
+	@sh tests/run.sh
+
+test-full: prerequisites ## at most 75 minutes: also the real registry, every kill point, the ledger against the specification
+	@PANTRY_TEST_FULL=1 sh tests/run.sh
+
+lint: ## rustfmt, clippy, the ledger, the house's rules
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) test --quiet --test ledger --test house
+
+format: ## rustfmt
+	$(CARGO) fmt --all
+
+demo: ## the first run of a newcomer: a mirror, an install and a MinZ build, with the network cut off
+	@sh tests/demo.sh
+
+doc: ## the crates' documentation, target/doc
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+size: build ## the binary beside its budget
+	@sh tests/size.sh $(BIN) 3355443 "release, stripped, dynamic"
+
+dist: ## fully static binaries with their hashes in target/dist (needs libc.a: Debian's libc6-dev)
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --target $(HOST)
+	@mkdir -p target/dist
+	@cp target/$(HOST)/release/pantry target/dist/pantry-$(HOST)
+	@cd target/dist && sha256sum pantry-$(HOST) > pantry-$(HOST).sha256
+	@sh tests/size.sh target/dist/pantry-$(HOST) 4404019 "release, stripped, static"
+
+bench: ## the specification's ten benchmarks beside bun, pnpm and npm, in one table of ratios
+	@sh tests/bench/run.sh
+
+faults: ## kills the binary at every mutating system call of its commands (strace), not a sample of them
+	PANTRY_FAULTS=all $(CARGO) test --test faults -- --nocapture
+
+# What a later step builds says so, and is not taken for a success.
+soak: ## by hand: long fuzzing, a thousand cuts, scale
+	@echo "make soak: long fuzzing, scale and the 2,000 recent packages are not built yet (they come with the step that proves the promises); nothing ran" >&2; exit 1
+
+fuzz: ## cargo-fuzz over the parsers
+	@echo "make fuzz: the fuzz targets (tests/fuzz) are not built yet (they come with the step that proves the promises); nothing ran" >&2; exit 1
+
+powercut: ## power cuts on vfat and ext4 in user-mode Linux
+	@echo "make powercut: the emulator harness is not built yet (it comes with the step that proves the promises); nothing ran" >&2; exit 1
+
+coverage: ## line coverage of the crates
+	@echo "make coverage: not built yet (it comes with the step that proves the promises); nothing ran" >&2; exit 1
+
+mutants: ## cargo-mutants over the rooms where a mistake costs most
+	@echo "make mutants: not built yet (it comes with the step that proves the promises); nothing ran" >&2; exit 1

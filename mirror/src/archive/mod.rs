@@ -1,0 +1,54 @@
+//! The one archive reader, and the packer.
+//!
+//! A package archive is a gzip stream (one or more members) around a tar
+//! stream whose entries share one leading directory:
+//!
+//! ```text
+//! gzip member(s), optional zero padding      hashed as read, byte for byte, to the end of the source
+//! └─ tar
+//!    ├─ pax global header "g"                tolerated when it does not touch paths or sizes
+//!    ├─ pax header "x" / GNU long name "L"   path and size of the next entry
+//!    ├─ package/package.json                 the first component is dropped, whatever it is called
+//!    ├─ package/lib/a.js
+//!    └─ zero blocks to the end               anything else there is a second reading: refused
+//! ```
+//!
+//! Everything that reads an archive (install, add, verify) goes through
+//! [`read`] or [`Workspace::read`], so that no two parts of the product can
+//! disagree about what an archive holds. The policy (DESIGN promise 1):
+//!
+//! * regular files and directories only; links, devices, FIFOs, sparse files
+//!   and unknown types are refused, never skipped;
+//! * names are normalised (`./`, `//`), then one leading component is dropped
+//!   as npm does it. A *file* beside the leading directory is not part of the
+//!   package (npm drops it too); `./package.json` counts `.` as the leading
+//!   component, `./package/…` counts both;
+//! * `..`, absolute names, backslashes, control characters, parts over
+//!   255 bytes, drives in front and the names of Windows' devices (`aux.js`)
+//!   are refused; a colon further on is legal (packages that npm installs hold it);
+//! * the same normalised path twice: the last one wins, as with npm. Two
+//!   different paths that a case-folding or normalising file system would take
+//!   for one are refused, and so is a file used as a directory;
+//! * bytes that are not UTF-8 in a name become U+FFFD, as with npm;
+//! * an executable bit makes 0755, everything else is 0644;
+//! * a directory without files is checked but not made (npm does not either).
+//!
+//! Not here: zip and xz (other sources), links of pkgx and git trees.
+
+mod decompose;
+mod error;
+mod extract;
+mod header;
+mod manifest;
+mod names;
+mod pack;
+mod read;
+mod stream;
+
+pub use error::{ArchiveError, Rule};
+pub use extract::{Extract, ListedFile, Listing};
+pub use pack::pack;
+pub use read::{Entry, Expect, Limits, MANIFEST_CAP, Sink, Summary, Workspace, read};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,320 @@
+//! One pass over an archive: hash, inflate, check, hand over.
+
+use super::error::{ArchiveError, Rule, shown};
+use super::header::{Headers, Kind, padding};
+use super::manifest;
+use super::names::{Admitted, Names};
+use super::stream::{Buffers, CONTIGUOUS, Stream, truncated};
+use crate::digest::{Hash, Integrity};
+use crate::name::RelPath;
+use std::io::{self, BufRead, Read};
+
+/// The largest `package.json` or `mzp.toml` that is looked at, in bytes.
+pub const MANIFEST_CAP: u64 = 1 << 20;
+
+/// Ceilings; each is named in the refusal it causes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Of one archive, compressed or unpacked (and so of any file in it).
+    pub bytes: u64,
+    /// Headers of every kind.
+    pub entries: u64,
+    /// Unpacked to compressed, looked at beyond 64 MiB.
+    pub ratio: u64,
+    /// Directories below each other.
+    pub depth: usize,
+    /// Bytes of a path as written.
+    pub name: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes: 4 << 30, entries: 200_000, ratio: 1000, depth: 64, name: 4096 }
+    }
+}
+
+/// What the archive must be.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Expect<'a> {
+    pub integrity: Option<&'a Integrity>,
+    /// Of the `package.json` in it. With either of the two, there must be one.
+    pub name: Option<&'a str>,
+    pub version: Option<&'a str>,
+    /// Our own SHA-256 is wanted too.
+    pub sha256: bool,
+    /// The manifests' bytes are wanted in [`Summary`].
+    pub manifests: bool,
+}
+
+/// One file of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub path: RelPath,
+    pub executable: bool,
+    /// Bytes.
+    pub size: u64,
+    /// The same path came before: this one takes its place.
+    pub replaces: bool,
+}
+
+/// Where the files go. Nothing that arrives here may be used before [`read`]
+/// has returned `Ok`: the hash is known only at the end.
+pub trait Sink {
+    /// Once for each directory that holds a file, parents first.
+    fn directory(&mut self, path: &RelPath) -> io::Result<()>;
+    /// `content` gives exactly `entry.size` bytes; what is left unread is
+    /// skipped. Files up to 128 KiB come in one piece from `fill_buf`.
+    fn file(&mut self, entry: Entry, content: &mut dyn BufRead) -> io::Result<()>;
+}
+
+/// Checks only.
+impl Sink for () {
+    fn directory(&mut self, _: &RelPath) -> io::Result<()> {
+        Ok(())
+    }
+    fn file(&mut self, _: Entry, _: &mut dyn BufRead) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Of the compressed bytes: the algorithm that was expected when it is a
+    /// strong one, otherwise SHA-512.
+    pub integrity: Integrity,
+    /// When it was wanted (or expected).
+    pub sha256: Option<Hash>,
+    /// Compressed bytes.
+    pub compressed: u64,
+    /// Sum of the bytes of all file entries (a replaced one counts too).
+    pub unpacked: u64,
+    /// Files at the end (a replaced one counts once).
+    pub files: u32,
+    pub package_json: Option<Vec<u8>>,
+    pub mzp_toml: Option<Vec<u8>>,
+}
+
+/// Reads one archive with buffers of its own; for several, keep a [`Workspace`].
+pub fn read(
+    source: &mut dyn Read,
+    expect: &Expect<'_>,
+    limits: &Limits,
+    sink: &mut dyn Sink,
+) -> Result<Summary, ArchiveError> {
+    Workspace::new().read(source, expect, limits, sink)
+}
+
+/// The buffers of one reading thread, about 400 KB.
+pub struct Workspace {
+    buffers: Buffers,
+    headers: Headers,
+    names: Names,
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Workspace {
+    pub fn new() -> Self {
+        Self { buffers: Buffers::new(), headers: Headers::default(), names: Names::new() }
+    }
+
+    /// See [`read`]. `source` is read to its end.
+    pub fn read(
+        &mut self,
+        source: &mut dyn Read,
+        expect: &Expect<'_>,
+        limits: &Limits,
+        sink: &mut dyn Sink,
+    ) -> Result<Summary, ArchiveError> {
+        let Self { buffers, headers, names } = self;
+        headers.reset();
+        names.reset();
+        let algorithm = expect.integrity.map(Integrity::algorithm);
+        let mut stream = Stream::new(source, buffers, limits, algorithm, expect.sha256);
+        let mut walk = Walk::new(expect);
+        let outcome = walk.run(&mut stream, headers, names, limits, sink);
+        // Damaged bytes can break any rule: when they are not the ones that were
+        // asked for, that is what has to be said.
+        if outcome.as_ref().is_err_and(ArchiveError::is_refusal)
+            && (expect.integrity.is_none() || stream.drain().is_err())
+        {
+            return Err(outcome.err().unwrap_or_else(|| truncated("")));
+        }
+        if let Err(e @ (ArchiveError::Read(_) | ArchiveError::Write { .. })) = outcome {
+            return Err(e);
+        }
+        let compressed = stream.compressed();
+        let digests = stream.finish();
+        if let (Some(expected), Some(found)) = (expect.integrity, digests.expected)
+            && *expected != found
+        {
+            return Err(ArchiveError::Integrity {
+                expected: Box::new(expected.clone()),
+                found: Box::new(found),
+            });
+        }
+        outcome?;
+        walk.check(expect)?;
+        Ok(Summary {
+            integrity: digests.strong,
+            sha256: digests.sha256,
+            compressed,
+            unpacked: walk.unpacked,
+            files: walk.files,
+            package_json: walk.package_json,
+            mzp_toml: walk.mzp_toml,
+        })
+    }
+}
+
+/// What accumulates over the entries.
+struct Walk {
+    keep: bool,
+    unpacked: u64,
+    files: u32,
+    package_json: Option<Vec<u8>>,
+    mzp_toml: Option<Vec<u8>>,
+}
+
+impl Walk {
+    fn new(expect: &Expect<'_>) -> Self {
+        let keep = expect.manifests || expect.name.is_some() || expect.version.is_some();
+        Self { keep, unpacked: 0, files: 0, package_json: None, mzp_toml: None }
+    }
+
+    fn run(
+        &mut self,
+        stream: &mut Stream<'_>,
+        headers: &mut Headers,
+        names: &mut Names,
+        limits: &Limits,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ArchiveError> {
+        while let Some(kind) = headers.next(stream, limits)? {
+            let (executable, size) = match kind {
+                Kind::Directory => {
+                    names.directory(&headers.name, limits)?;
+                    continue;
+                }
+                Kind::File { executable, size } => (executable, size),
+            };
+            if size > limits.bytes {
+                let detail = format!("is larger than {} bytes", limits.bytes);
+                return Err(ArchiveError::refused(Rule::TooLarge, &headers.name, detail));
+            }
+            let whole = size + padding(size);
+            let Some(Admitted { path, replaces }) = names.file(&headers.name, limits)? else {
+                stream.skip(whole)?;
+                continue;
+            };
+            for directory in names.fresh() {
+                let directory = directory?;
+                sink.directory(&directory).map_err(|e| write_error(&headers.name, e))?;
+            }
+            self.files += u32::from(!replaces);
+            self.unpacked += size;
+            let entry = Entry { path, executable, size, replaces };
+            let slot = match entry.path.as_str() {
+                "package.json" if self.keep => Some(&mut self.package_json),
+                "mzp.toml" if self.keep => Some(&mut self.mzp_toml),
+                _ => None,
+            };
+            if let Some(slot) = slot {
+                let bytes = small_file(stream, &entry)?;
+                sink.file(entry, &mut &bytes[..]).map_err(|e| write_error(&headers.name, e))?;
+                *slot = Some(bytes);
+                stream.skip(padding(size))?;
+                continue;
+            }
+            let mut content = Content { stream, left: size, failed: None };
+            let done = sink.file(entry, &mut content);
+            let left = content.left;
+            if let Some(e) = content.failed {
+                return Err(e);
+            }
+            done.map_err(|e| write_error(&headers.name, e))?;
+            stream.skip(left + padding(size))?;
+        }
+        Ok(())
+    }
+
+    fn check(&self, expect: &Expect<'_>) -> Result<(), ArchiveError> {
+        if expect.name.is_none() && expect.version.is_none() {
+            return Ok(());
+        }
+        match &self.package_json {
+            Some(json) => manifest::check(json, expect.name, expect.version),
+            None => Err(ArchiveError::refused(Rule::NoManifest, b"", "it holds no package.json")),
+        }
+    }
+}
+
+fn small_file(stream: &mut Stream<'_>, entry: &Entry) -> Result<Vec<u8>, ArchiveError> {
+    if entry.size > MANIFEST_CAP {
+        let detail = format!("is larger than {MANIFEST_CAP} bytes");
+        return Err(ArchiveError::refused(Rule::TooLarge, entry.path.as_str().as_bytes(), detail));
+    }
+    let mut bytes = Vec::with_capacity(entry.size as usize);
+    let mut content = Content { stream, left: entry.size, failed: None };
+    match content.read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(e) => Err(content.failed.unwrap_or(ArchiveError::Read(e))),
+    }
+}
+
+fn write_error(name: &[u8], source: io::Error) -> ArchiveError {
+    ArchiveError::Write { entry: shown(name), source }
+}
+
+/// The bytes of one file, straight from the window.
+struct Content<'s, 'a> {
+    stream: &'s mut Stream<'a>,
+    left: u64,
+    /// Why reading failed: `io::Error` cannot carry it through the sink.
+    failed: Option<ArchiveError>,
+}
+
+impl BufRead for Content<'_, '_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.left == 0 {
+            return Ok(&[]);
+        }
+        let wanted = if self.left <= CONTIGUOUS as u64 { self.left as usize } else { 1 };
+        let got = match self.stream.ensure(wanted) {
+            Ok(got) if got >= wanted => got,
+            Ok(_) => {
+                self.failed = Some(truncated("the tar stream ends inside a file"));
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            Err(e) => {
+                self.failed = Some(e);
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+        };
+        let n = usize::try_from(self.left).unwrap_or(usize::MAX).min(got);
+        Ok(&self.stream.available()[..n])
+    }
+    fn consume(&mut self, n: usize) {
+        let n = (n as u64).min(self.left);
+        self.left -= n;
+        self.stream.consume(n as usize);
+    }
+}
+
+impl Read for Content<'_, '_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n = {
+            let bytes = self.fill_buf()?;
+            let n = bytes.len().min(out.len());
+            out[..n].copy_from_slice(&bytes[..n]);
+            n
+        };
+        self.consume(n);
+        Ok(n)
+    }
+}

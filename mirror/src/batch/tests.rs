@@ -1,0 +1,189 @@
+use super::*;
+use crate::mirror::{InitOptions, Prefix};
+use crate::record::VersionRecord;
+use std::io::Read;
+
+pub(crate) fn new_mirror() -> (tempfile::TempDir, Mirror) {
+    let dir = tempfile::tempdir().unwrap();
+    let m = Mirror::init(dir.path(), &InitOptions { label: "test".into(), id: Some([7; 16]), date: Some(1) })
+        .unwrap();
+    (dir, m)
+}
+
+pub(crate) fn nobody(who: &str) {
+    panic!("waited for {who}");
+}
+
+/// A record with one present version for each archive.
+pub(crate) fn put(batch: &Batch, name: &str, archives: &[(&str, &[u8])]) {
+    let mut versions: Vec<VersionRecord> = archives
+        .iter()
+        .map(|(version, bytes)| {
+            let mut w = batch.archive().unwrap();
+            for chunk in bytes.chunks(100_000) {
+                w.write_all(chunk).unwrap();
+            }
+            let stored = w.finish().unwrap();
+            assert_eq!(stored.sha256, Hash::of(bytes));
+            let mut v = VersionRecord::new(Version::parse(version).unwrap());
+            (v.sha256, v.size, v.location) = (Some(stored.sha256), stored.size, stored.location);
+            v.integrity = Some(stored.sha256.into());
+            v
+        })
+        .collect();
+    versions.sort_by(|a, b| a.version.cmp(&b.version));
+    batch
+        .put(&Record {
+            key: Key::npm(name),
+            complete: false,
+            checked: 1,
+            etag: String::new(),
+            modified: 0,
+            tags: vec![],
+            versions,
+        })
+        .unwrap();
+}
+
+pub(crate) fn archive(m: &Mirror, name: &str, version: &str) -> Option<Vec<u8>> {
+    let v = m.find_archive(&Key::npm(name), version).unwrap()?;
+    let mut out = Vec::new();
+    let mut s = m.read_archive(name, &v).unwrap();
+    s.read_to_end(&mut out).unwrap();
+    assert_eq!(s.len(), out.len() as u64);
+    Some(out)
+}
+
+pub(crate) fn noise(seed: u32, len: usize) -> Vec<u8> {
+    let mut x = seed | 1;
+    (0..len)
+        .map(|_| {
+            x ^= x << 13;
+            x ^= x >> 17;
+            x ^= x << 5;
+            x as u8
+        })
+        .collect()
+}
+
+#[test]
+fn packs_blobs_and_blobs_in_parts() {
+    let (_dir, m) = new_mirror();
+    let mut b = Batch::begin(&m, 1000).unwrap();
+    b.part = 300_000;
+    let (small, big, huge) = (noise(1, 5000), noise(2, 280_000), noise(3, 1_000_000));
+    put(&b, "small", &[("1.0.0", &small), ("2.0.0", b"")]);
+    put(&b, "big", &[("1.0.0", &big)]);
+    put(&b, "huge", &[("1.0.0", &huge), ("1.0.1", &huge)]);
+    let report = b.commit(&mut nobody).unwrap();
+    assert_eq!((report.sequence, report.records), (2, 3));
+    assert_eq!(m.sequence(), 1);
+    assert!(m.lookup(&Key::npm("small")).unwrap().is_none());
+    let m = m.refresh().unwrap();
+    assert_eq!(m.sequence(), 2);
+    assert_eq!(archive(&m, "small", "1.0.0"), Some(small));
+    assert_eq!(archive(&m, "small", "2.0.0"), Some(vec![]));
+    assert_eq!(archive(&m, "big", "1.0.0"), Some(big));
+    assert_eq!(archive(&m, "huge", "1.0.0").as_ref(), Some(&huge));
+    assert_eq!(archive(&m, "huge", "1.0.1"), Some(huge));
+    assert_eq!(archive(&m, "huge", "1.0.2"), None);
+    assert_eq!((m.snapshot().packs.len(), m.snapshot().blobs.as_ref().unwrap().1), (1, 2));
+    assert_eq!(std::fs::read_dir(m.dir().join("TMP")).unwrap().count(), 0);
+    let mut names = Vec::new();
+    m.for_each(Prefix::All, &mut |v| {
+        names.push(v.key().name.clone());
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(names, ["big", "huge", "small"]);
+}
+
+#[test]
+fn the_same_again_changes_nothing() {
+    let (_dir, m) = new_mirror();
+    for expected in [2, 2, 2] {
+        let b = Batch::begin(&m, 0).unwrap();
+        put(&b, "a", &[("1.0.0", b"x")]);
+        put(&b, "big", &[("1.0.0", &noise(2, 280_000))]);
+        assert_eq!(b.commit(&mut nobody).unwrap().sequence, expected);
+    }
+    assert_eq!(std::fs::read_dir(m.dir().join("PAK")).unwrap().count(), 1);
+}
+
+#[test]
+fn two_hashes_for_one_version_are_refused() {
+    let (_dir, m) = new_mirror();
+    let b = Batch::begin(&m, 0).unwrap();
+    put(&b, "a", &[("1.0.0", b"x")]);
+    b.commit(&mut nobody).unwrap();
+    let b = Batch::begin(&m, 0).unwrap();
+    put(&b, "a", &[("1.0.0", b"y")]);
+    put(&b, "b", &[("1.0.0", b"z")]);
+    match b.commit(&mut nobody) {
+        Err(Error::Conflict(c)) => assert_eq!((c.key.name.as_str(), c.version.as_str()), ("a", "1.0.0")),
+        other => panic!("{other:?}"),
+    }
+    let m = m.refresh().unwrap();
+    assert_eq!(m.sequence(), 2);
+    assert_eq!(archive(&m, "a", "1.0.0"), Some(b"x".to_vec()));
+    assert!(m.lookup(&Key::npm("b")).unwrap().is_none());
+    assert_eq!(std::fs::read_dir(m.dir().join("TMP")).unwrap().count(), 0);
+}
+
+#[test]
+fn removed_stays_removed_until_it_is_put_again() {
+    let (_dir, m) = new_mirror();
+    let b = Batch::begin(&m, 0).unwrap();
+    put(&b, "a", &[("1.0.0", b"x"), ("2.0.0", b"y")]);
+    put(&b, "b", &[("1.0.0", b"z")]);
+    b.commit(&mut nobody).unwrap();
+    let b = Batch::begin(&m, 0).unwrap();
+    b.remove(&Key::npm("a"), Some(&Version::new(1, 0, 0)));
+    b.remove(&Key::npm("b"), None);
+    b.commit(&mut nobody).unwrap();
+    let m = m.refresh().unwrap();
+    assert_eq!(archive(&m, "a", "1.0.0"), None);
+    assert_eq!(archive(&m, "a", "2.0.0"), Some(b"y".to_vec()));
+    assert!(m.lookup(&Key::npm("b")).unwrap().is_none());
+    assert!(m.snapshot().is_excluded(&Key::npm("b"), Some("1.0.0")));
+    assert!(m.snapshot().is_excluded(&Key::npm("a"), Some("1.0.0")));
+    assert!(!m.snapshot().is_excluded(&Key::npm("a"), Some("2.0.0")));
+    let b = Batch::begin(&m, 0).unwrap();
+    put(&b, "a", &[("1.0.0", b"x")]);
+    b.commit(&mut nobody).unwrap();
+    let m = m.refresh().unwrap();
+    assert_eq!(archive(&m, "a", "1.0.0"), Some(b"x".to_vec()));
+    assert_eq!(m.snapshot().exclusions.len(), 1);
+}
+
+#[test]
+fn a_dropped_batch_leaves_the_old_state_and_garbage_that_goes() {
+    let (_dir, m) = new_mirror();
+    let b = Batch::begin(&m, 0).unwrap();
+    put(&b, "a", &[("1.0.0", &noise(5, 300_000))]);
+    drop(b);
+    assert_eq!(std::fs::read_dir(m.dir().join("TMP")).unwrap().count(), 0);
+    // As a killed process leaves it: the folder stays, its lock is free.
+    std::fs::create_dir(m.dir().join("TMP/KILLED77")).unwrap();
+    file::replace_scratch(&m.dir().join("TMP/KILLED77/B1"), b"half").unwrap();
+    file::replace_scratch(&m.dir().join("TMP/KILLED77.LCK"), b"process 1").unwrap();
+    assert_eq!(std::fs::read_dir(m.dir().join("TMP")).unwrap().count(), 2);
+    let alive = Batch::begin(&m, 0).unwrap();
+    put(&alive, "alive", &[("1.0.0", &noise(6, 300_000))]);
+    let b = Batch::begin(&m, 0).unwrap();
+    put(&b, "b", &[("1.0.0", b"x")]);
+    b.commit(&mut nobody).unwrap();
+    assert_eq!(std::fs::read_dir(m.dir().join("TMP")).unwrap().count(), 2);
+    alive.commit(&mut nobody).unwrap();
+    let m = m.refresh().unwrap();
+    assert!(m.lookup(&Key::npm("a")).unwrap().is_none());
+    assert!(archive(&m, "alive", "1.0.0").is_some() && archive(&m, "b", "1.0.0").is_some());
+    assert_eq!(std::fs::read_dir(m.dir().join("TMP")).unwrap().count(), 0);
+}
+
+#[test]
+fn too_little_space_is_said_before_anything_is_written() {
+    let (_dir, m) = new_mirror();
+    assert!(matches!(Batch::begin(&m, u64::MAX), Err(Error::NoSpace { needed: u64::MAX, .. })));
+    assert_eq!(std::fs::read_dir(m.dir().join("TMP")).unwrap().count(), 0);
+}

@@ -1,0 +1,212 @@
+//! Giving back what nothing refers to any more.
+//!
+//! Archives of removed versions leave the lists of packs and blobs (a pack goes
+//! when its last archive is gone), deltas are merged into the base, and files
+//! that neither root slot refers to are deleted. Since the older slot still
+//! refers to the state before, a change is committed twice. Readers that pinned
+//! the mirror are waited for.
+
+use crate::batch::Batch;
+use crate::commit::{self, clean_tmp};
+use crate::digest::Hash;
+use crate::error::{Error, Result};
+use crate::layout::{self, Folder};
+use crate::lock::{Lock, Mode};
+use crate::mirror::{self, Mirror, Prefix};
+use crate::record::Location;
+use crate::snapshot::Snapshot;
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What a clean-up would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Packs and blobs without any archive that the index offers.
+    pub packs: Vec<Hash>,
+    pub blobs: Vec<Hash>,
+    /// Deltas above the base that will be merged into it.
+    pub deltas: usize,
+    /// Files that go, with their bytes.
+    pub files: Vec<(PathBuf, u64)>,
+}
+
+impl Plan {
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|(_, n)| n).sum()
+    }
+    fn rewrites(&self) -> bool {
+        !self.packs.is_empty() || !self.blobs.is_empty() || self.deltas > 0
+    }
+}
+
+/// What would go if [`run`] ran now. Reads the whole index, writes nothing.
+pub fn plan(mirror: &Mirror) -> Result<Plan> {
+    let (mut packs, mut blobs) = (HashSet::new(), HashSet::new());
+    mirror.for_each(Prefix::All, &mut |view| {
+        for i in 0..view.len() {
+            match view.location(i) {
+                Location::Pack { pack, .. } => _ = packs.insert(pack),
+                Location::Blob => blobs.extend(view.load(i)?.sha256),
+                Location::Absent => {}
+            }
+        }
+        Ok(())
+    })?;
+    let mut plan = Plan {
+        packs: mirror.snapshot().packs.iter().map(|p| p.hash).filter(|h| !packs.contains(h)).collect(),
+        deltas: mirror.levels().len().saturating_sub(1),
+        ..Plan::default()
+    };
+    let mut keep = HashSet::new();
+    let layout = mirror.layout();
+    mirror::each_blob(layout, mirror.snapshot(), &mut |blob, parts| {
+        if blobs.contains(&blob.hash) {
+            keep.extend(parts.iter().chain([&blob]).map(|p| (Folder::Blobs, p.hash)));
+        } else {
+            plan.blobs.push(blob.hash);
+        }
+        Ok(())
+    })?;
+    keep.extend(
+        mirror.snapshot().packs.iter().filter(|p| packs.contains(&p.hash)).map(|p| (Folder::Packs, p.hash)),
+    );
+    if plan.deltas == 0 {
+        keep.extend(mirror.snapshot().segments.iter().map(|s| (Folder::Segments, s.file.hash)));
+    }
+    keep.extend(smaller(mirror.snapshot()));
+    // A rewrite replaces both slots' snapshots, a stale slot is replaced alone, else both stay.
+    let roots = |slots: &mut dyn Iterator<Item = usize>| -> Vec<(Folder, Hash)> {
+        slots.filter_map(|i| mirror.slots()[i].root()).map(|r| (Folder::Snapshots, r.snapshot)).collect()
+    };
+    let stale_slot = other(mirror).is_some_and(|o| refers_to_more(&o, mirror.snapshot()));
+    keep.extend(match (plan.rewrites(), stale_slot) {
+        (true, _) => Vec::new(),
+        (false, true) => roots(&mut std::iter::once(mirror.chosen())),
+        (false, false) => roots(&mut (0..2)),
+    });
+    plan.files = unreferenced(mirror, &keep)?;
+    Ok(plan)
+}
+
+/// Carries a clean-up out. `waiting` is told who holds a lock that is waited for.
+/// What was deleted is in the plan that is returned.
+pub fn run(mirror: &Mirror, waiting: &mut dyn FnMut(&str)) -> Result<Plan> {
+    let layout = mirror.layout();
+    let _lock = Lock::acquire(&layout.path(layout::LOCK), Mode::Exclusive, waiting)?;
+    let mut mirror = mirror.refresh()?;
+    clean_tmp(layout)?;
+    let mut done = plan(&mirror)?;
+    let stale_slot = other(&mirror).is_some_and(|o| refers_to_more(&o, mirror.snapshot()));
+    if done.rewrites() || stale_slot {
+        let mut batch = Batch::begin(&mirror, 0)?;
+        let (dead_packs, dead_blobs): (HashSet<_>, HashSet<_>) =
+            (done.packs.iter().copied().collect(), done.blobs.iter().copied().collect());
+        let rewritten = (|| {
+            if done.rewrites() {
+                let drop = commit::Dropping { packs: &dead_packs, blobs: &dead_blobs };
+                commit::rewrite(&batch.dir, &mirror, &drop, done.deltas > 0)?;
+                mirror = mirror.refresh()?;
+            }
+            // Once more, so that the older slot refers to it as well.
+            let nothing = HashSet::new();
+            let second = batch.dir.join("2");
+            crate::file::make_dir(&second)?;
+            commit::rewrite(&second, &mirror, &commit::Dropping { packs: &nothing, blobs: &nothing }, false)?;
+            mirror.refresh()
+        })();
+        batch.clean();
+        mirror = rewritten?;
+    }
+    let mut keep = HashSet::new();
+    for s in [Some(mirror.snapshot()), other(&mirror).as_ref()].into_iter().flatten() {
+        keep.extend(smaller(s));
+        keep.extend(s.segments.iter().map(|e| (Folder::Segments, e.file.hash)));
+        keep.extend(s.packs.iter().map(|e| (Folder::Packs, e.hash)));
+        mirror::each_blob(layout, s, &mut |blob, parts| {
+            keep.extend(parts.iter().chain([&blob]).map(|p| (Folder::Blobs, p.hash)));
+            Ok(())
+        })?;
+    }
+    keep.extend(mirror.slots().iter().filter_map(|s| s.root()).map(|r| (Folder::Snapshots, r.snapshot)));
+    keep.insert((Folder::Snapshots, mirror.snapshot_file().hash));
+    done.files = unreferenced(&mirror, &keep)?;
+    // Whoever reads has what it opened; what it has not opened yet must stay.
+    let _pin = Lock::acquire(&layout.path(layout::PIN), Mode::Exclusive, waiting)?;
+    for (path, _) in &done.files {
+        std::fs::remove_file(path).map_err(Error::io("remove", path))?;
+    }
+    Ok(done)
+}
+
+/// Snapshots' own files: blob list, origins, tools.
+fn smaller(s: &Snapshot) -> impl Iterator<Item = (Folder, Hash)> {
+    let list = s.blobs.iter().map(|(f, _)| (Folder::Snapshots, f.hash));
+    let origins = s.origins.iter().map(|o| (Folder::Snapshots, o.snapshot.hash));
+    list.chain(origins).chain(s.tools.iter().map(|(_, f)| (Folder::Tools, f.hash)))
+}
+
+/// The state that the slot not in use refers to.
+fn other(mirror: &Mirror) -> Option<Snapshot> {
+    let root = mirror.slots()[1 - mirror.chosen()].root()?;
+    mirror::load_snapshot(mirror.layout(), root).ok().map(|(s, _)| s)
+}
+
+fn refers_to_more(other: &Snapshot, current: &Snapshot) -> bool {
+    other.segments.iter().any(|s| !current.segments.contains(s))
+        || other.packs.iter().any(|p| !current.packs.contains(p))
+        || (other.blobs.is_some() && other.blobs != current.blobs)
+}
+
+/// Files in the folders of hashed names whose hash is not to be kept. Only what
+/// looks like our own name: a file that somebody else put there stays.
+fn unreferenced(mirror: &Mirror, keep: &HashSet<(Folder, Hash)>) -> Result<Vec<(PathBuf, u64)>> {
+    let layout = mirror.layout();
+    let mut kept: HashSet<(Folder, String)> = HashSet::new();
+    for (folder, hash) in keep {
+        // All that might hold it: which one does is only known by reading.
+        kept.insert((*folder, hash.file_name()[..8].to_string()));
+    }
+    let mut out = Vec::new();
+    for folder in Folder::ALL {
+        let top = layout.path(folder.name());
+        let mut dirs = vec![top.clone()];
+        if folder == Folder::Blobs {
+            dirs = list(&top)?.into_iter().filter(|p| p.is_dir()).collect();
+        }
+        for dir in dirs {
+            for path in list(&dir)? {
+                let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
+                let meta = std::fs::symlink_metadata(&path).map_err(Error::io("read", &path))?;
+                if meta.is_file() && is_hash_name(name) && !kept.contains(&(folder, name[..8].to_string())) {
+                    out.push((path, meta.len()));
+                }
+            }
+        }
+    }
+    crate::order::sort(&mut out);
+    Ok(out)
+}
+
+fn list(dir: &Path) -> Result<Vec<PathBuf>> {
+    match std::fs::read_dir(dir) {
+        Ok(entries) => {
+            entries.map(|e| e.map(|e| e.path())).collect::<io::Result<_>>().map_err(Error::io("read", dir))
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(Error::from_io("read", dir, e)),
+    }
+}
+
+/// `ABCDEFGH.IJK` or `ABCDEFGH.000`.
+fn is_hash_name(name: &str) -> bool {
+    let base32 = |s: &[u8]| s.iter().all(|b| matches!(b, b'A'..=b'Z' | b'2'..=b'7'));
+    let b = name.as_bytes();
+    b.len() == 12
+        && b[8] == b'.'
+        && base32(&b[..8])
+        && (base32(&b[9..]) || b[9..].iter().all(u8::is_ascii_digit))
+}
+
+#[cfg(test)]
+mod tests;

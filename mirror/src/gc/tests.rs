@@ -1,0 +1,71 @@
+use super::*;
+use crate::batch::tests::{archive, nobody, noise, put};
+use crate::record::Key;
+use crate::verify::{tests::filled, verify};
+
+fn files(m: &Mirror) -> usize {
+    ["SNP", "SEG", "PAK"].iter().map(|f| list(&m.dir().join(f)).unwrap().len()).sum()
+}
+
+#[test]
+fn what_was_removed_goes_and_the_rest_stays() {
+    let (_dir, m) = filled();
+    let b = Batch::begin(&m, 0).unwrap();
+    b.remove(&Key::npm("parts"), None);
+    b.remove(&Key::npm("p3"), None);
+    b.commit(&mut nobody).unwrap();
+    let m = m.refresh().unwrap();
+    let planned = plan(&m).unwrap();
+    assert_eq!((planned.packs.len(), planned.blobs.len()), (1, 1));
+    crate::file::replace_scratch(&m.dir().join("PAK/readme.txt"), b"mine").unwrap();
+    let done = run(&m, &mut nobody).unwrap();
+    assert!(done.bytes() > 300_000, "{done:?}");
+    assert!(m.dir().join("PAK/readme.txt").exists());
+    let m = m.refresh().unwrap();
+    assert_eq!(m.levels().len(), 1);
+    assert_eq!(archive(&m, "p4", "1.0.0"), Some(noise(4, 200)));
+    assert_eq!(archive(&m, "blob", "1.0.0"), Some(noise(1, 262_200)));
+    assert!(m.lookup(&Key::npm("parts")).unwrap().is_none());
+    assert_eq!(verify(&m, &mut |_| {}).unwrap().damaged, []);
+    // Two snapshots, a blob list, a segment, a pack, somebody's text.
+    assert_eq!(files(&m), 6);
+    // And then there is nothing left to do.
+    let sequence = m.sequence();
+    let again = run(&m, &mut nobody).unwrap();
+    assert_eq!((again.files, m.refresh().unwrap().sequence()), (vec![], sequence));
+}
+
+#[test]
+fn leftovers_of_a_killed_commit_go() {
+    let (_dir, m) = filled();
+    let b = Batch::begin(&m, 0).unwrap();
+    put(&b, "new", &[("1.0.0", b"new")]);
+    // Killed after the renames: files without a snapshot that is true.
+    let killed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _ = b.finish(true, &mut nobody, &mut |step| assert_ne!(step, "synced"));
+    }));
+    assert!(killed.is_err());
+    let m = m.refresh().unwrap();
+    assert!(m.lookup(&Key::npm("new")).unwrap().is_none());
+    let done = run(&m, &mut nobody).unwrap();
+    assert!(done.files.len() >= 3);
+    assert_eq!(list(&m.dir().join("TMP")).unwrap(), Vec::<PathBuf>::new());
+    assert_eq!(verify(&m.refresh().unwrap(), &mut |_| {}).unwrap().damaged, []);
+}
+
+#[test]
+fn a_pinned_mirror_is_waited_for() {
+    let (_dir, m) = filled();
+    let b = Batch::begin(&m, 0).unwrap();
+    b.remove(&Key::npm("blob"), None);
+    b.commit(&mut nobody).unwrap();
+    let pin = m.pin(&mut nobody).unwrap();
+    let (tx, rx) = std::sync::mpsc::channel();
+    let other = m.clone();
+    let thread = std::thread::spawn(move || run(&other, &mut |_| tx.send(()).unwrap()).unwrap());
+    rx.recv().unwrap();
+    // What the pinned view refers to is all there.
+    assert_eq!(archive(&m, "blob", "1.0.0"), Some(noise(1, 262_200)));
+    drop(pin);
+    assert!(!thread.join().unwrap().files.is_empty());
+}

@@ -1,0 +1,103 @@
+//! Names to addresses, once per run.
+//!
+//! The library asks the system again for every request, and starts a thread to
+//! be able to stop waiting: 280 documents cost 280 threads (measured). Beyond
+//! that, a name whose addresses were judged ([`super::Reach`]) must lead to
+//! those very addresses afterwards.
+
+use super::url::Url;
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use ureq::config::Config;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+use ureq::{Error, Timeout};
+
+/// As many as the library keeps.
+const MOST: usize = 16;
+
+/// What was found so far; clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Addresses(Arc<Mutex<HashMap<String, Vec<SocketAddr>>>>);
+
+impl Addresses {
+    /// The addresses of `url`'s host; an error of kind `TimedOut` after `timeout`.
+    pub(super) fn of(&self, url: &Url, timeout: Duration) -> io::Result<Vec<SocketAddr>> {
+        match url.address() {
+            Some(address) => Ok(vec![SocketAddr::new(address, url.port())]),
+            None => self.look_up(url.host(), url.port(), timeout),
+        }
+    }
+
+    fn look_up(&self, host: &str, port: u16, timeout: Duration) -> io::Result<Vec<SocketAddr>> {
+        let name = format!("{host}:{port}");
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known().get(&name) {
+            return Ok(found.clone());
+        }
+        // The system's call cannot be interrupted: it is left behind in a thread.
+        let (tell, answer) = sync_channel(1);
+        let asked = name.clone();
+        std::thread::Builder::new().stack_size(256 * 1024).spawn(move || {
+            let _ = tell.send(asked.to_socket_addrs().map(|all| all.take(MOST).collect::<Vec<_>>()));
+        })?;
+        let found = answer.recv_timeout(timeout).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        if found.is_empty() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        known().insert(name, found.clone());
+        Ok(found)
+    }
+}
+
+impl Resolver for Addresses {
+    fn resolve(
+        &self,
+        uri: &ureq::http::Uri,
+        _: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        let host = uri.host().unwrap_or("");
+        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let found = match literal {
+            Ok(address) => vec![SocketAddr::new(address, port)],
+            Err(_) => {
+                let limit =
+                    if timeout.after.is_not_happening() { Duration::from_secs(60) } else { *timeout.after };
+                self.look_up(host, port, limit).map_err(|e| match e.kind() {
+                    io::ErrorKind::TimedOut => Error::Timeout(Timeout::Resolve),
+                    _ => Error::HostNotFound,
+                })?
+            }
+        };
+        let mut out = self.empty();
+        found.into_iter().for_each(|a| out.push(a));
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_stays() {
+        let addresses = Addresses::default();
+        let url = |t: &str| Url::parse(t).unwrap();
+        let second = Duration::from_secs(5);
+        let found = addresses.of(&url("http://localhost:81/"), second).unwrap();
+        assert!(found.iter().all(|a| a.ip().is_loopback() && a.port() == 81));
+        assert_eq!(addresses.of(&url("http://localhost:81/"), Duration::ZERO).unwrap(), found);
+        assert_eq!(
+            addresses.of(&url("http://[::1]/"), Duration::ZERO).unwrap(),
+            ["[::1]:80".parse().unwrap()]
+        );
+        let never = addresses.of(&url("http://nowhere.invalid/"), Duration::ZERO);
+        assert_eq!(never.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+}

@@ -1,0 +1,210 @@
+//! Advisory locks on fixed files. The kernel frees them when the holder dies,
+//! so there is no stale lock; what is written in the file (process, host, time)
+//! is only for the message of whoever waits.
+//!
+//! Never taken on read-only media: there is nobody to wait for.
+
+use crate::error::{Error, Result};
+use crate::file;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Shared,
+    Exclusive,
+}
+
+/// Held until dropped (or until the process ends).
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Takes the lock on the file at `path` (made if missing). If somebody holds
+    /// it, calls `waiting` once with who that is, then waits.
+    pub fn acquire(path: &Path, mode: Mode, waiting: &mut dyn FnMut(&str)) -> Result<Self> {
+        loop {
+            let file = file::open_or_create(path)?;
+            if !attempt(&file, mode, path)? {
+                waiting(&holder(&file));
+                match mode {
+                    Mode::Shared => fs2::FileExt::lock_shared(&file),
+                    Mode::Exclusive => fs2::FileExt::lock_exclusive(&file),
+                }
+                .map_err(Error::io("lock", path))?;
+            }
+            if let Some(lock) = Self::settled(file, path, mode)? {
+                return Ok(lock);
+            }
+        }
+    }
+
+    /// Takes the lock if it is free; `None` if somebody holds it.
+    pub fn attempt(path: &Path, mode: Mode) -> Result<Option<Self>> {
+        loop {
+            let file = file::open_or_create(path)?;
+            if !attempt(&file, mode, path)? {
+                return Ok(None);
+            }
+            if let Some(lock) = Self::settled(file, path, mode)? {
+                return Ok(Some(lock));
+            }
+        }
+    }
+
+    /// Somebody may have removed the file between opening and locking it: a
+    /// lock on a file without a name protects nothing.
+    fn settled(file: File, path: &Path, mode: Mode) -> Result<Option<Self>> {
+        use std::os::unix::fs::MetadataExt;
+        let ours = file.metadata().map_err(Error::io("lock", path))?;
+        match std::fs::symlink_metadata(path) {
+            Ok(m) if (m.dev(), m.ino()) == (ours.dev(), ours.ino()) => {}
+            Ok(_) => return Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::from_io("lock", path, e)),
+        }
+        let lock = Self { file, path: path.into() };
+        if mode == Mode::Exclusive {
+            lock.sign();
+        }
+        Ok(Some(lock))
+    }
+
+    /// Writes who holds it. Only information: a failure (a full disk) is no obstacle.
+    fn sign(&self) {
+        let uname = rustix::system::uname();
+        let now = crate::time::now();
+        let text = format!(
+            "process {} on {} since {}\n",
+            std::process::id(),
+            uname.nodename().to_string_lossy(),
+            crate::time::date(now)
+        );
+        let mut f = &self.file;
+        let _ = f.set_len(0);
+        let _ = f.seek(SeekFrom::Start(0)).and_then(|_| f.write_all(text.as_bytes()));
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn attempt(file: &File, mode: Mode, path: &Path) -> Result<bool> {
+    let result = match mode {
+        Mode::Shared => fs2::FileExt::try_lock_shared(file),
+        Mode::Exclusive => fs2::FileExt::try_lock_exclusive(file),
+    };
+    match result {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(e) => Err(Error::from_io("lock", path, e)),
+    }
+}
+
+fn holder(mut file: &File) -> String {
+    let mut text = String::new();
+    let _ = file.seek(SeekFrom::Start(0));
+    let _ = file.take(300).read_to_string(&mut text);
+    match text.trim() {
+        "" => "another process".to_string(),
+        t => t.to_string(),
+    }
+}
+
+/// A lock on a directory itself, without any file in it: a project is locked
+/// this way, so that nothing is left in it.
+#[derive(Debug)]
+pub struct DirLock {
+    _dir: File,
+}
+
+impl DirLock {
+    /// Takes the exclusive lock; calls `waiting` once if somebody holds it, then waits.
+    pub fn acquire(path: &Path, waiting: &mut dyn FnMut()) -> Result<Self> {
+        let dir = File::open(path).map_err(Error::io("open", path))?;
+        if !attempt(&dir, Mode::Exclusive, path)? {
+            waiting();
+            fs2::FileExt::lock_exclusive(&dir).map_err(Error::io("lock", path))?;
+        }
+        Ok(Self { _dir: dir })
+    }
+}
+
+impl DirLock {
+    /// Takes the lock together with other users of the directory, after whoever
+    /// has it alone. `None`: the directory was taken away meanwhile. Where the
+    /// file system has no locks there is none to wait for.
+    pub fn shared(path: &Path) -> Result<Option<Self>> {
+        use std::os::unix::fs::MetadataExt;
+        let dir = File::open(path).map_err(Error::io("open", path))?;
+        let _ = fs2::FileExt::lock_shared(&dir);
+        let ours = dir.metadata().map_err(Error::io("lock", path))?;
+        let still = std::fs::metadata(path).is_ok_and(|m| (m.dev(), m.ino()) == (ours.dev(), ours.ino()));
+        Ok(still.then_some(Self { _dir: dir }))
+    }
+}
+
+/// Removes the private directories of dead processes below `parent`, as far as that is possible.
+pub fn clean_private(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Ok(dir) = File::open(&path) else { continue };
+        // Whoever can lock it has found a dead process's folder. A live one that has not locked its
+        // new folder yet loses it here, sees that, and makes another (see `private_dir`).
+        if attempt(&dir, Mode::Exclusive, &path).unwrap_or(false) {
+            let _ = std::fs::remove_dir_all(&path);
+        }
+    }
+}
+
+/// A fresh private directory `parent/<pid in hexadecimal>-<n>`, locked while the
+/// returned lock lives. What dead processes left beside it is removed first.
+pub fn private_dir(parent: &Path) -> Result<(PathBuf, DirLock)> {
+    std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+    clean_private(parent);
+    for n in 0u32.. {
+        let path = parent.join(format!("{:x}-{n}", std::process::id()));
+        match std::fs::create_dir(&path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
+            other => other.map_err(Error::io("create", &path))?,
+        }
+        let Ok(dir) = File::open(&path) else { continue };
+        if attempt(&dir, Mode::Exclusive, &path)? && path.is_dir() {
+            return Ok((path, DirLock { _dir: dir }));
+        }
+    }
+    Err(Error::from_io("create", parent, io::Error::other("no free name")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn excludes_shares_and_names_the_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let p = dir.path().join("LOCK");
+        let first = Lock::attempt(&p, Mode::Exclusive).unwrap().unwrap();
+        assert!(Lock::attempt(&p, Mode::Exclusive).unwrap().is_none());
+        assert!(Lock::attempt(&p, Mode::Shared).unwrap().is_none());
+        let (tx, rx) = std::sync::mpsc::channel();
+        let q = p.clone();
+        let waiter = std::thread::spawn(move || {
+            Lock::acquire(&q, Mode::Exclusive, &mut |who| tx.send(who.to_string()).unwrap()).unwrap();
+        });
+        let who = rx.recv().unwrap();
+        assert!(who.starts_with(&format!("process {} on ", std::process::id())), "{who}");
+        drop(first);
+        waiter.join().unwrap();
+        let a = Lock::attempt(&p, Mode::Shared).unwrap().unwrap();
+        let b = Lock::attempt(&p, Mode::Shared).unwrap().unwrap();
+        assert!(Lock::attempt(&p, Mode::Exclusive).unwrap().is_none());
+        drop((a, b));
+        assert!(Lock::attempt(&p, Mode::Exclusive).unwrap().is_some());
+    }
+}

@@ -1,0 +1,289 @@
+//! Building: from a project to a bundle, a staged tree, or assembly.
+//!
+//! Everything goes into `build/TARGET/` of the project, which is made anew each
+//! time; nothing else is touched unless an output file is named.
+
+use crate::bundle::{Bundle, bundle};
+use crate::compiler::{self, Job, Limits, Map};
+use crate::conditional::Environment;
+use crate::error::{Error, Result};
+use crate::install;
+use crate::lockfile::Lock;
+use crate::manifest::Manifest;
+use crate::place::Place;
+use crate::platform::Platform;
+use crate::program::Program;
+use crate::program::active::{Active, Selection};
+use crate::shake;
+use crate::stage::{Layout, Staged, Trap, stage};
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// What is to come out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emit {
+    Assembly,
+    /// One unit; no compiler is needed.
+    Bundle,
+    /// The tree that the compiler would be given; no compiler is needed.
+    Staged,
+}
+
+#[derive(Debug)]
+pub struct Options {
+    /// Somewhere in the project.
+    pub start: PathBuf,
+    /// The main file; default `src/main.minz`.
+    pub main: Option<PathBuf>,
+    /// A platform's name; default: the manifest's.
+    pub target: Option<String>,
+    pub selection: Selection,
+    pub debug: bool,
+    pub emit: Emit,
+    /// A file, or for a staged tree a folder that is not there yet.
+    pub output: Option<PathBuf>,
+    pub compiler: OsString,
+    /// `~/.mzp/packages`
+    pub system_packages: Option<PathBuf>,
+    pub limits: Limits,
+    /// The lock must be there and fit.
+    pub frozen: bool,
+}
+
+/// What was built.
+#[derive(Debug)]
+pub struct Report {
+    pub project: String,
+    pub platform: &'static Platform,
+    pub output: PathBuf,
+    /// Bytes of the output; of a staged tree, all its files.
+    pub bytes: u64,
+    pub way: Way,
+    pub modules: Vec<ModuleReport>,
+    /// Modules of the packages that nothing imports, and their bytes.
+    pub unused_modules: (usize, u64),
+    /// Functions that the compiler wrote twice and that were left once.
+    pub duplicates: usize,
+    /// What the compiler would not take in a staged tree.
+    pub traps: Vec<Trap>,
+}
+
+/// What the compiler was given, or would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Packages,
+    Staged,
+    Bundle,
+}
+
+impl Way {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Packages => "packages",
+            Self::Staged => "staged",
+            Self::Bundle => "bundle",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct ModuleReport {
+    pub path: String,
+    pub package: Option<String>,
+    /// Bytes of source that are used, and that nothing reaches.
+    pub used: usize,
+    pub unused: usize,
+}
+
+pub fn build(options: &Options) -> Result<Report> {
+    let manifest = Manifest::find(&options.start)?;
+    let root = manifest.root().to_path_buf();
+    let platform = match &options.target {
+        None => manifest.default_platform(),
+        Some(name) => Platform::find(name).ok_or_else(|| Error::UnknownPlatform {
+            place: None,
+            name: name.clone(),
+            suggestion: Platform::suggest(name).map(String::from),
+        })?,
+    };
+    let lock = Lock::load(&root)?;
+    let path = root.join(crate::lockfile::FILE);
+    match &lock {
+        Some(lock) => {
+            if let Some(what) = lock.difference(&manifest) {
+                return Err(Error::LockStale { path, what });
+            }
+            install::check(&root, lock)?;
+        }
+        None if options.frozen => return Err(Error::NoLock { path }),
+        None => {}
+    }
+    let active = Active::select(&manifest, platform, &options.selection, options.system_packages.clone())?;
+    let main = options.main.clone().unwrap_or_else(|| root.join("src/main.minz"));
+    let program = Program::load(&active, &main, &Environment { platform, debug: options.debug })?;
+    let whole = bundle(&program)?;
+    let modules = program
+        .modules
+        .iter()
+        .zip(&whole.sizes)
+        .map(|(m, (used, unused))| ModuleReport {
+            path: m.path.clone(),
+            package: m.package.as_ref().map(ToString::to_string),
+            used: *used,
+            unused: *unused,
+        })
+        .collect();
+    let mut report = Report {
+        project: manifest.name.to_string(),
+        platform,
+        output: PathBuf::new(),
+        bytes: 0,
+        way: Way::Bundle,
+        modules,
+        unused_modules: shake::unused_modules(&program, &active),
+        duplicates: 0,
+        traps: Vec::new(),
+    };
+    let folder = root.join("build").join(platform.name);
+    match options.emit {
+        Emit::Bundle => {
+            report.bytes = whole.text.len() as u64;
+            report.output = match &options.output {
+                Some(file) => file.clone(),
+                None => {
+                    let dir = fresh(&root, &folder, "bundle")?;
+                    write(&dir.join("main.map"), &line_map(&program, &whole))?;
+                    dir.join("main.minz")
+                }
+            };
+            write(&report.output, &whole.text)?;
+        }
+        Emit::Staged => {
+            let staged = stage(&program, Layout::Flat)?;
+            let dir = match &options.output {
+                Some(dir) => {
+                    // Somebody's folder: filled only when there is nothing in it.
+                    std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+                    if std::fs::read_dir(dir).map_err(Error::io("read", dir))?.next().is_some() {
+                        let source = std::io::ErrorKind::DirectoryNotEmpty.into();
+                        return Err(Error::Io { action: "stage into", path: dir.clone(), source });
+                    }
+                    dir.clone()
+                }
+                None => fresh(&root, &folder, "staged")?,
+            };
+            report.bytes = staged.files.iter().map(|(_, t)| t.len() as u64).sum();
+            write_tree(&dir, &staged)?;
+            (report.output, report.way, report.traps) = (dir, Way::Staged, staged.traps);
+        }
+        Emit::Assembly => {
+            let unit = fresh(&root, &folder, "unit")?;
+            let assembly = assemble(options, platform, &program, &whole, &unit, &mut report)?;
+            report.output = options
+                .output
+                .clone()
+                .unwrap_or_else(|| folder.join(format!("{}.{}", manifest.name, platform.assembly)));
+            report.bytes = assembly.len() as u64;
+            write(&report.output, &assembly)?;
+        }
+    }
+    Ok(report)
+}
+
+/// Gives the compiler what it can take, and returns what it makes of it.
+fn assemble(
+    options: &Options,
+    platform: &'static Platform,
+    program: &Program,
+    whole: &Bundle,
+    unit: &Path,
+    report: &mut Report,
+) -> Result<String> {
+    let abilities = compiler::probe(&options.compiler, unit, options.limits)?;
+    let job = Job {
+        program: &options.compiler,
+        directory: unit,
+        platform,
+        packages: abilities.packages.then_some("packages"),
+        limits: options.limits,
+    };
+    let at = |module: usize, line: u32, column: u32| {
+        let m = &program.modules[module];
+        Place::on_line(&m.file, &m.source.text, line, column)
+    };
+    let nothing = HashMap::new();
+    let layout = if abilities.packages { Layout::Packages } else { Layout::Flat };
+    let staged = stage(program, layout)?;
+    let outcome = if abilities.packages || staged.traps.is_empty() {
+        report.way = if abilities.packages { Way::Packages } else { Way::Staged };
+        if abilities.packages {
+            make_dir(&unit.join("packages"))?;
+        }
+        write_tree(unit, &staged)?;
+        // The compiler names no file: its lines are the main file's. On the first
+        // line the imports that mzp put there shift the columns.
+        let main = program.modules.len() - 1;
+        let place = |line, column| Some(at(main, line, if line == 1 { 0 } else { column }));
+        compiler::compile(&job, &Map { place: &place, names: &nothing })?
+    } else {
+        report.traps = staged.traps;
+        write(&unit.join("main.minz"), &whole.text)?;
+        // Renamed words shift the columns of a bundle.
+        let place = |line: u32, _| {
+            let (module, line) = (*whole.map.get(line.checked_sub(1)? as usize)?)?;
+            Some(at(module, line, 0))
+        };
+        compiler::compile(&job, &Map { place: &place, names: &whole.names })?
+    };
+    report.duplicates = outcome.duplicates;
+    Ok(outcome.text)
+}
+
+/// `build/TARGET/NAME` of the project, empty. None of the three may be a link:
+/// a project must not lead its build elsewhere.
+fn fresh(root: &Path, folder: &Path, name: &str) -> Result<PathBuf> {
+    let dir = folder.join(name);
+    for part in [root.join("build").as_path(), folder, &dir] {
+        match std::fs::symlink_metadata(part) {
+            Ok(m) if !m.is_dir() => {
+                let source = std::io::Error::other("it is not a folder");
+                return Err(Error::Io { action: "build into", path: part.to_path_buf(), source });
+            }
+            _ => {}
+        }
+    }
+    match std::fs::remove_dir_all(&dir) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("clear", &dir)(e)),
+        _ => {}
+    }
+    make_dir(&dir)?;
+    Ok(dir)
+}
+
+fn make_dir(dir: &Path) -> Result<()> {
+    std::fs::create_dir_all(dir).map_err(Error::io("create", dir))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
+        make_dir(dir)?;
+    }
+    Ok(mirror::file::replace_scratch(path, text.as_bytes())?)
+}
+
+fn write_tree(dir: &Path, staged: &Staged) -> Result<()> {
+    staged.files.iter().try_for_each(|(path, text)| write(&dir.join(path.as_str()), text))
+}
+
+/// `LINE<tab>FILE<tab>LINE THERE`, for each line that is somebody's.
+fn line_map(program: &Program, whole: &Bundle) -> String {
+    let mut out = String::new();
+    for (i, origin) in whole.map.iter().enumerate() {
+        if let Some((module, line)) = origin {
+            let file = program.modules[*module].file.to_string_lossy();
+            out.push_str(&format!("{}\t{}\t{line}\n", i + 1, mirror::name::escape(&file)));
+        }
+    }
+    out
+}

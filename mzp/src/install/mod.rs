@@ -1,0 +1,315 @@
+//! Installing: from `mzp.toml` and the mirrors to `mzp.lock` and `packages/`.
+//!
+//! First a [`Plan`], made without changing anything. Carried out, every archive
+//! is fetched, checked and unpacked into `packages/.staging` before the first
+//! old package is replaced; each is replaced by one rename; then the manifest
+//! and the lock are written, durably. Killed at any moment, the next install
+//! finishes or starts again.
+//!
+//! What mzp put into `packages/` carries a mark ([`mark`]); a folder without one
+//! is the user's, and is never touched.
+
+pub mod mark;
+#[cfg(test)]
+mod tests;
+
+use crate::error::{Error, Result};
+use crate::lockfile::{self, Lock, Locked};
+use crate::manifest::{self, Manifest, Origin, edit};
+use crate::registry::Registry;
+use crate::requirement::Requirement;
+use crate::solve::{PackageSource, Request, project_needs, solve};
+use crate::text;
+use mark::{Mark, State};
+use mirror::archive::{Expect, Extract, Limits, Rule, Workspace};
+use mirror::digest::Integrity;
+use mirror::lock::{Lock as FileLock, Mode};
+use mirror::name::MinzName;
+use mirror::version::Version;
+use std::path::{Path, PathBuf};
+
+/// What is wanted.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Packages to add to the manifest; without a requirement: `^` the newest.
+    pub add: Vec<(MinzName, Option<Requirement>)>,
+    /// The lock must fit and is not changed.
+    pub frozen: bool,
+}
+
+/// What will be done.
+#[derive(Debug)]
+pub struct Plan {
+    pub root: PathBuf,
+    /// The manifest's new text, where it changes.
+    pub manifest: Option<String>,
+    pub lock: Lock,
+    /// The lock's text, where it changes.
+    pub lock_text: Option<String>,
+    /// In the lock's order, then what goes.
+    pub steps: Vec<(MinzName, Step)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    Keep(Version),
+    Add(Version),
+    Replace {
+        from: Version,
+        to: Version,
+    },
+    /// It was changed or is incomplete.
+    Restore(Version),
+    Remove,
+}
+
+impl Plan {
+    pub fn is_nothing(&self) -> bool {
+        self.manifest.is_none()
+            && self.lock_text.is_none()
+            && self.steps.iter().all(|(_, s)| matches!(s, Step::Keep(_)))
+    }
+}
+
+/// Reads what is there and decides. Changes nothing.
+pub fn plan(project: &Path, registry: &Registry, options: &Options) -> Result<Plan> {
+    let mut manifest = Manifest::find(project)?;
+    let root = manifest.root().to_path_buf();
+    let mut new_manifest = None;
+    if !options.add.is_empty() {
+        let mut text = text::require(&manifest.path)?;
+        for (name, requirement) in &options.add {
+            let wanted = match requirement {
+                Some(r) => r.to_string(),
+                None => Requirement::caret(&newest(registry, name, &manifest)?),
+            };
+            text = edit::set_dependency(&manifest.path, &text, "dependencies", name, &wanted)?;
+        }
+        manifest = Manifest::parse(&manifest.path, &text)?;
+        new_manifest = Some(text);
+    }
+    let dev = manifest.dev_dependencies.iter().map(|d| (None, d));
+    if let Some((_, d)) = manifest.all_dependencies().chain(dev).find(|(_, d)| d.origin != Origin::Registry) {
+        return Err(Error::Source { place: d.place.clone(), name: d.name.clone(), kind: d.origin.kind() });
+    }
+
+    let path = root.join(lockfile::FILE);
+    let old = Lock::load(&root)?;
+    let lock = match old {
+        Some(lock) if lock.difference(&manifest).is_none() => lock,
+        Some(lock) if options.frozen => {
+            let what = lock.difference(&manifest).unwrap_or_default();
+            return Err(Error::LockStale { path, what });
+        }
+        None if options.frozen => return Err(Error::NoLock { path }),
+        old => {
+            let chosen = solve(&Request {
+                project: manifest.name.clone(),
+                needs: project_needs(&manifest),
+                platforms: manifest.platforms(),
+                preferred: old.as_ref().map(Lock::preferred).unwrap_or_default(),
+                source: registry,
+            })?;
+            let lock = Lock::of(&manifest, chosen)?;
+            // A locked archive that changed its hash under the same version.
+            for p in old.iter().flat_map(|l| &l.packages) {
+                if let Some(new) =
+                    lock.get(&p.name).filter(|n| n.version == p.version && n.sha256 != p.sha256)
+                {
+                    return Err(Error::HashMismatch {
+                        name: p.name.clone(),
+                        version: p.version.clone(),
+                        expected: p.sha256.to_string(),
+                        found: new.sha256.to_string(),
+                    });
+                }
+            }
+            lock
+        }
+    };
+    let text = lock.write();
+    let same = text::read(&path, 8 << 20)?.is_some_and(|t| t == text);
+    let steps = steps(&root, &lock)?;
+    Ok(Plan { root, manifest: new_manifest, lock, lock_text: (!same).then_some(text), steps })
+}
+
+fn newest(registry: &Registry, name: &MinzName, manifest: &Manifest) -> Result<Version> {
+    let versions = registry.versions(name)?;
+    let newest = versions.iter().rev().find(|v| !v.is_prerelease()).or(versions.last());
+    newest.cloned().ok_or_else(|| Error::UnknownPackage {
+        name: name.clone(),
+        chain: vec![manifest.name.to_string()],
+        suggestion: registry.suggest(name),
+    })
+}
+
+fn steps(root: &Path, lock: &Lock) -> Result<Vec<(MinzName, Step)>> {
+    let packages = root.join("packages");
+    let mut out = Vec::new();
+    for p in &lock.packages {
+        let dir = packages.join(p.name.as_str());
+        let to = p.version.clone();
+        let step = match mark::state(&dir)? {
+            State::Absent => Step::Add(to),
+            State::Foreign => return Err(Error::NotOurs { path: dir }),
+            State::Changed => Step::Restore(to),
+            State::Whole(m) if m.version == p.version && m.sha256 == p.sha256 => Step::Keep(to),
+            State::Whole(m) => Step::Replace { from: m.version, to },
+        };
+        out.push((p.name.clone(), step));
+    }
+    for entry in std::fs::read_dir(&packages).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_str().and_then(|n| MinzName::parse(n).ok());
+        if let Some(name) = name.filter(|n| lock.get(n).is_none())
+            && matches!(mark::state(&entry.path())?, State::Whole(_) | State::Changed)
+        {
+            out.push((name, Step::Remove));
+        }
+    }
+    Ok(out)
+}
+
+/// Carries a plan out. `waiting` is told when another process holds the project;
+/// `progress` each package that is unpacked.
+pub fn run(
+    plan: &Plan,
+    registry: &Registry,
+    waiting: &mut dyn FnMut(&str),
+    progress: &mut dyn FnMut(&MinzName),
+) -> Result<()> {
+    let touched = plan.steps.iter().any(|(_, s)| !matches!(s, Step::Keep(_)));
+    if touched {
+        let packages = plan.root.join("packages");
+        let staging = packages.join(".staging");
+        make(&packages)?;
+        make(&staging)?;
+        let held = FileLock::acquire(&staging.join("lock"), Mode::Exclusive, waiting)?;
+        sweep(&staging)?;
+        let outcome = replace(plan, registry, &packages, &staging, progress);
+        // Kept until here: another install must not sweep what this one stages.
+        sweep(&staging)?;
+        let _ = std::fs::remove_file(staging.join("lock"));
+        let _ = std::fs::remove_dir(&staging);
+        drop(held);
+        outcome?;
+        let _ = std::fs::remove_dir(&packages); // only when nothing is in it
+    }
+    if let Some(text) = &plan.manifest {
+        mirror::file::replace(&plan.root.join(manifest::FILE), text.as_bytes())?;
+    }
+    if let Some(text) = &plan.lock_text {
+        mirror::file::replace(&plan.root.join(lockfile::FILE), text.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn replace(
+    plan: &Plan,
+    registry: &Registry,
+    packages: &Path,
+    staging: &Path,
+    progress: &mut dyn FnMut(&MinzName),
+) -> Result<()> {
+    let mut workspace = Workspace::new();
+    let changes = |s: &Step| !matches!(s, Step::Keep(_) | Step::Remove);
+    for (name, _) in plan.steps.iter().filter(|(_, s)| changes(s)) {
+        let Some(locked) = plan.lock.get(name) else { continue };
+        unpack(locked, registry, &staging.join(format!("new-{name}")), &mut workspace)?;
+        progress(name);
+    }
+    for (name, step) in &plan.steps {
+        let (dir, new) = (packages.join(name.as_str()), staging.join(format!("new-{name}")));
+        let aside = staging.join(format!("old-{name}"));
+        match step {
+            Step::Keep(_) => {}
+            Step::Remove => std::fs::rename(&dir, &aside).map_err(Error::io("remove", &dir))?,
+            _ => exchange(&new, &dir, &aside)?,
+        }
+    }
+    Ok(())
+}
+
+/// Puts the new tree in the old one's place: in one step where the system can.
+fn exchange(new: &Path, dir: &Path, aside: &Path) -> Result<()> {
+    if std::fs::symlink_metadata(dir).is_ok() {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{CWD, RenameFlags, renameat_with};
+            if renameat_with(CWD, new, CWD, dir, RenameFlags::EXCHANGE).is_ok() {
+                return Ok(());
+            }
+        }
+        std::fs::rename(dir, aside).map_err(Error::io("replace", dir))?;
+    }
+    std::fs::rename(new, dir).map_err(Error::io("create", dir))
+}
+
+fn unpack(locked: &Locked, registry: &Registry, to: &Path, workspace: &mut Workspace) -> Result<()> {
+    let (name, version) = (&locked.name, &locked.version);
+    let refused = |e| Error::Archive { name: name.clone(), version: version.clone(), source: Box::new(e) };
+    let (mirror, record) = registry.archive(name, version, &locked.sha256)?;
+    let mut source = mirror.read_archive(name.as_str(), &record)?;
+    let mut sink = Extract::create(to).map_err(Error::io("create", to))?;
+    let integrity = Integrity::from(locked.sha256);
+    let expect = Expect { integrity: Some(&integrity), manifests: true, ..Expect::default() };
+    // A package of MinZ source is never as large as the archive reader would allow.
+    let limits = Limits { bytes: 256 << 20, entries: 50_000, ..Limits::default() };
+    let summary = workspace.read(&mut source, &expect, &limits, &mut sink).map_err(refused)?;
+    let rule = |rule, detail: String| {
+        refused(mirror::archive::ArchiveError::Refused { rule, entry: manifest::FILE.into(), detail })
+    };
+    let bytes = summary.mzp_toml.ok_or_else(|| rule(Rule::NoManifest, "is missing".into()))?;
+    let text = String::from_utf8(bytes).map_err(|_| rule(Rule::NoManifest, "is not UTF-8".into()))?;
+    let found = Manifest::parse(&to.join(manifest::FILE), &text)
+        .map_err(|e| rule(Rule::NoManifest, format!("cannot be read: {e}")))?;
+    if found.name != *name {
+        return Err(rule(Rule::NameMismatch, format!("says it is {}", found.name)));
+    }
+    if found.version != *version {
+        return Err(rule(Rule::VersionMismatch, format!("says it is version {}", found.version)));
+    }
+    let mark = Mark { version: version.clone(), sha256: locked.sha256 };
+    mirror::file::write_scratch(&to.join(mark::FILE), mark.write(&sink.into_listing()).as_bytes())?;
+    Ok(())
+}
+
+/// A folder of the project's own: a link in its place would lead the install
+/// elsewhere.
+fn make(dir: &Path) -> Result<()> {
+    match std::fs::create_dir(dir) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+        other => return other.map_err(Error::io("create", dir)),
+    }
+    match std::fs::symlink_metadata(dir) {
+        Ok(m) if m.is_dir() => Ok(()),
+        Ok(_) => Err(Error::NotOurs { path: dir.to_path_buf() }),
+        Err(e) => Err(Error::io("read", dir)(e)),
+    }
+}
+
+/// Removes what a killed run left in the staging folder.
+fn sweep(staging: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(staging).map_err(Error::io("read", staging))?.flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            std::fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether what is installed is what the lock says, for those that build from
+/// it. A package the user keeps in `packages/` by hand counts as it is.
+pub fn check(root: &Path, lock: &Lock) -> Result<()> {
+    for p in &lock.packages {
+        let dir = root.join("packages").join(p.name.as_str());
+        match mark::read(&dir)? {
+            Some(m) if m.version != p.version || m.sha256 != p.sha256 => {
+                let what = format!("{} {} is installed, and {} is locked", p.name, m.version, p.version);
+                return Err(Error::LockStale { path: dir, what });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! The MinZ mode: packages for Z80 and 6502 machines, from `mzp.toml` to a
+//! unit that the compiler really accepts. `README.md` beside this crate is the
+//! manual of the file formats.
+//!
+//! The way through the rooms: [`manifest`] → [`solve`] (what to take) →
+//! [`lockfile`] → [`install`] (into `packages/`) → [`program`] (what `main`
+//! reaches) → [`bundle`] or [`stage`] (what the compiler is given) →
+//! [`compiler`].
+//!
+//! The crate takes values and returns values and errors. It never prints,
+//! never reads the environment, never exits. It knows nothing of npm.
+
+pub mod build;
+pub mod bundle;
+pub mod compiler;
+pub mod conditional;
+pub mod error;
+pub mod feature;
+pub mod imports;
+pub mod init;
+pub mod install;
+pub mod lockfile;
+pub mod manifest;
+pub mod place;
+pub mod platform;
+pub mod program;
+pub mod publish;
+pub mod registry;
+pub mod requirement;
+pub mod shake;
+pub mod solve;
+pub mod source;
+pub mod stage;
+pub mod suggestion;
+pub mod text;
+
+pub use error::{Error, Result};

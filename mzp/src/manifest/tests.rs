@@ -1,0 +1,156 @@
+use super::*;
+use crate::feature::Part;
+
+fn parse(text: &str) -> Result<Manifest> {
+    Manifest::parse(Path::new("mzp.toml"), text)
+}
+fn refusal(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+const DESIGN: &str = r#"[package]
+name = "zx-graphics"
+version = "1.0.0"
+authors = ["Dev Name <email>"]
+description = "Graphics library for ZX Spectrum"
+license = "MIT"
+repository = "https://example.com/user/zx-graphics"
+
+[dependencies]
+# Version specifications
+zx-core = "^1.0.0"
+math-fixed = "=0.5.0"
+utils = { version = ">=0.3.0", features = ["x"], default-features = false, optional = true }
+
+[dev-dependencies]
+text-console = "1"
+
+[platform-dependencies.spectrum]
+zx-hardware = "^2.0.0"
+
+[platform-dependencies.cpm]
+cpm-io = "^1.0.0"
+
+[targets]
+default = "z80"
+supported = ["z80", "6502"]
+
+[features]
+sprites = ["src/sprites.minz"]
+tiles = ["src/tiles.minz", "utils"]
+default = ["sprites"]
+
+[exports]
+main = "src/lib.minz"
+
+[metadata]
+keywords = ["graphics", "spectrum", "sprites"]
+categories = ["graphics", "game-dev"]
+"#;
+
+#[test]
+fn the_designs_manifest() {
+    let m = parse(DESIGN).unwrap();
+    assert_eq!((m.name.as_str(), m.version.to_string().as_str()), ("zx-graphics", "1.0.0"));
+    let names: Vec<_> = m.dependencies.iter().map(|d| d.name.as_str()).collect();
+    assert_eq!(names, ["zx-core", "math-fixed", "utils"], "the file's order");
+    let utils = &m.dependencies[2];
+    assert!(utils.optional && !utils.default_features && utils.features == ["x"]);
+    assert_eq!((utils.place.line, utils.place.column), (13, 1));
+    assert_eq!(m.dev_dependencies[0].requirement.as_str(), "1");
+    assert_eq!(m.platform_dependencies[0].0.name, "spectrum");
+    assert_eq!(m.default_platform().name, "z80");
+    assert_eq!(m.platforms().len(), 7, "all but the Game Boy");
+    assert_eq!(m.features[0].parts, [Part::File(RelPath::parse("src/sprites.minz").unwrap())]);
+    assert_eq!(m.exports[0].0, "main");
+    assert_eq!(m.categories, ["graphics", "game-dev"]);
+    assert_eq!(m.all_dependencies().count(), 5);
+}
+
+#[test]
+fn errors_name_line_and_column() {
+    let head = "[package]\nname = \"a\"\nversion = \"1.0.0\"\n";
+    for (text, expected) in [
+        ("", "mzp.toml:1:1: mzp.toml has no `package`"),
+        ("[package]\nname = \"a\"\n", "mzp.toml:1:1: [package] has no `version`"),
+        (
+            "[package]\nname = \"A\"\nversion = \"1.0.0\"",
+            "mzp.toml:2:8: `A` is not a valid MinZ package name: it contains something other than a-z, 0-9 and `-`",
+        ),
+        (
+            "[package]\nname = \"a\"\nversion = \"1.0\"",
+            "mzp.toml:3:11: `1.0` is not a valid version: it needs three numbers",
+        ),
+        ("[package]\nname = 7\nversion = \"1.0.0\"", "mzp.toml:2:8: `name` must be a string"),
+        (&format!("{head}[dependancies]\n"), "mzp.toml:4:2: unknown key `dependancies` in mzp.toml"),
+        (
+            &format!("{head}[dependencies]\nb = \"1 || 2\"\n"),
+            "mzp.toml:5:5: `1 || 2` is not a valid version requirement: it has `||`, which MinZ packages do not know",
+        ),
+        (&format!("{head}[dependencies]\nb = 3\n"), "mzp.toml:5:5: `b` must be a version or a table"),
+        (
+            &format!("{head}[dependencies]\nb = {{ verison = \"1\" }}\n"),
+            "mzp.toml:5:7: unknown key `verison` in dependency b",
+        ),
+        (
+            &format!("{head}[dependencies]\nb = {{ optional = true }}\n"),
+            "mzp.toml:5:1: dependency b has no `version`",
+        ),
+        (
+            &format!("{head}[dependencies]\nb = {{ path = \"x\", url = \"y\" }}\n"),
+            "mzp.toml:5:1: `b` must be given one source only (path, github, url or registry)",
+        ),
+        (
+            &format!("{head}[dependencies]\n\"../b\" = \"1\"\n"),
+            "mzp.toml:5:1: `../b` is not a valid MinZ package name: it contains something other than a-z, 0-9 and `-`",
+        ),
+        (&format!("{head}[platform-dependencies.spectrun]\n"), "mzp.toml:4:24: unknown target `spectrun`"),
+        (&format!("{head}[targets]\ndefault = \"vic20\"\n"), "mzp.toml:5:11: unknown target `vic20`"),
+        (
+            &format!("{head}[targets]\ndefault = \"c64\"\nsupported = [\"z80\"]\n"),
+            "mzp.toml:5:1: `targets.default` must be one of the supported targets",
+        ),
+        (
+            &format!("{head}[features]\nx = [\"../y.minz\"]\n"),
+            "mzp.toml:5:1: `../y.minz` is not a valid relative path: it leaves its folder (`.` or `..`)",
+        ),
+        (
+            &format!("{head}[exports]\nmain = \"/etc/passwd\"\n"),
+            "mzp.toml:5:8: `/etc/passwd` is not a valid relative path: it is absolute",
+        ),
+    ] {
+        assert_eq!(refusal(text), expected, "{text}");
+    }
+    // Not TOML; a key twice.
+    assert!(refusal("[package\n").starts_with("mzp.toml:1:9: "), "{}", refusal("[package\n"));
+    assert!(refusal(&format!("{head}name = \"b\"\n")).starts_with("mzp.toml:4:1: "));
+    let Err(Error::UnknownKey { suggestion, .. }) = parse(&format!("{head}[dependancies]\n")) else {
+        panic!("accepted")
+    };
+    assert_eq!(suggestion.as_deref(), Some("dependencies"));
+}
+
+#[test]
+fn edits_keep_comments() {
+    let path = Path::new("mzp.toml");
+    let name = MinzName::parse("utils").unwrap();
+    let text = edit::set_dependency(path, DESIGN, "dependencies", &name, "^2.0.0").unwrap();
+    assert!(text.contains("# Version specifications") && text.contains("optional = true"));
+    assert_eq!(parse(&text).unwrap().dependencies[2].requirement.as_str(), "^2.0.0");
+    let new = MinzName::parse("zx-sound").unwrap();
+    let text = edit::set_dependency(
+        path,
+        "# c\n[package]\nname = \"a\"\nversion = \"1.0.0\"\n",
+        "dependencies",
+        &new,
+        "^1.0.0",
+    )
+    .unwrap();
+    assert_eq!(
+        text,
+        "# c\n[package]\nname = \"a\"\nversion = \"1.0.0\"\n\n[dependencies]\nzx-sound = \"^1.0.0\"\n"
+    );
+    let text = edit::remove_dependency(path, &text, &new).unwrap().unwrap();
+    assert_eq!(parse(&text).unwrap().dependencies.len(), 0);
+    assert!(edit::remove_dependency(path, &text, &new).unwrap().is_none());
+}

@@ -1,0 +1,27 @@
+//! Caches and the store of extracted packages: what can be made again.
+
+use super::JSON;
+use crate::cli::command::{Command, Flag, command, flag};
+
+const ONLY: &[Flag] = &[
+    flag("env-only", "Only what belongs to environments").conflicts(&["package-only"]),
+    flag("package-only", "Only what belongs to packages").conflicts(&["env-only"]),
+];
+
+pub const ROWS: &[Command] = &[
+    command("cache:stats", "Show how much is cached")
+        .flags(&[ONLY, JSON])
+        .examples(&[("cache:stats", "Show the sizes of caches and store")]),
+    command("cache:clear", "Delete what is cached")
+        .about("Deletes what can be made again. A mirror is never touched.")
+        .flags(&[ONLY, JSON])
+        .examples(&[("cache:clear --package-only", "Delete extracted packages, keep environments")]),
+    command("cache:dump", "List everything that is cached")
+        .flags(&[ONLY, JSON])
+        .examples(&[("cache:dump --json", "List everything for a program to read")]),
+    command("store", "Check the store of extracted packages")
+        .examples(&[("store verify", "Find extracted packages that were edited")])
+        .members(&[command("verify", "Find extracted packages that were edited")
+            .flags(&[JSON])
+            .examples(&[("store verify", "Compare every file with what was extracted")])]),
+];

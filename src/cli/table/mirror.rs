@@ -1,0 +1,160 @@
+//! Mirrors: the registry that is a directory.
+
+use super::{DRY_RUN, JSON, NETWORK};
+use crate::cli::command::{Argument, Command, Flag, Kind, command, flag, optional, required};
+
+const WHICH: &[Argument] = &[optional("DIR", Kind::Dir, "The mirror's folder (default: the home mirror)")];
+
+const SYNC_WITH: &[Argument] =
+    &[optional("DIR", Kind::Dir, "The other mirror (default: those that are mounted)")];
+
+const SYNC: &[Flag] = &[
+    flag("write", "Also write to the other mirror what it lacks"),
+    flag("accept-rollback", "Take a mirror that is older than what this machine has seen of it"),
+];
+
+/// What `pull` takes along for platforms other than this one.
+const PLATFORM: &[Flag] = &[flag("platform", "Platforms to take along, such as linux-x64,darwin-arm64")
+    .value("LIST", Kind::List)
+    .repeats()];
+
+pub const ROWS: &[Command] = &[
+    command("mirror", "Make, fill, carry and check mirrors")
+        .about(
+            "A mirror is a registry that is a directory: in the home folder, on a stick, on a network \
+             share, on a CD. These commands work on the home mirror unless --mirror DIR (or the folder, \
+             where it is an argument) says otherwise.",
+        )
+        .examples(&[("mirror status", "Show what the home mirror is and holds")])
+        .members(MEMBERS),
+    command("sync", "Bring mirrors up to date with each other (short for `mirror sync`)")
+        .takes(SYNC_WITH)
+        .flags(&[SYNC, DRY_RUN, JSON])
+        .examples(&[("sync /media/stick/PANTRY", "Take what a stick has and this machine lacks")]),
+];
+
+const MEMBERS: &[Command] = &[
+    command("init", "Make an empty mirror")
+        .takes(WHICH)
+        .flags(&[
+            &[flag("label", "A name for people, shown when something is missing").value("TEXT", Kind::Text)],
+            JSON,
+        ])
+        .examples(&[("mirror init /media/stick/PANTRY --label BLUE", "Make a mirror on a stick")]),
+    command("status", "Show what a mirror is and holds")
+        .takes(WHICH)
+        .flags(&[JSON])
+        .examples(&[("mirror status", "Show the home mirror"), ("mirror status --json", "For a program")]),
+    command("list", "List the packages of a mirror")
+        .aliases(&["ls"])
+        .takes(WHICH)
+        .flags(&[
+            &[
+                flag("name", "Only names that begin like this").value("PREFIX", Kind::Text),
+                flag("versions", "List every version, not only how many"),
+            ],
+            JSON,
+        ])
+        .examples(&[("mirror list /media/stick/PANTRY", "List what a stick holds")]),
+    command("add", "Put package archives from files into a mirror")
+        .about("Takes .tgz files as `npm pack` makes them, and MinZ packages. All are taken, or none.")
+        .takes(&[required("FILE", Kind::File, "Archives, or folders that hold them").many()])
+        .flags(&[DRY_RUN, JSON])
+        .examples(&[("mirror add downloads/*.tgz", "Put archives into the home mirror")]),
+    command("remove", "Take packages out of a mirror")
+        .aliases(&["rm"])
+        .about("The removal is this mirror's own: it is not passed on, and the next sync does not undo it.")
+        .takes(&[required("PACKAGE", Kind::Package, "Name, with or without a version").many()])
+        .flags(&[DRY_RUN, JSON])
+        .examples(&[("mirror remove left-pad@1.3.0", "Take one version out")]),
+    command("pull", "Fetch packages and all that they need from a registry")
+        .about(
+            "Fetches the whole closure of the packages, or of what a manifest or lockfile asks for, into \
+             the mirror, so that it can be installed without a network. All is taken or nothing; what was \
+             fetched before an interruption is not fetched again.",
+        )
+        .takes(&[optional("PACKAGE", Kind::Package, "Packages, each with or without a range").many()])
+        .flags(&[
+            &[flag("from", "Take what this manifest or lockfile asks for")
+                .value("FILE", Kind::File)
+                .repeats()],
+            PLATFORM,
+            &[
+                flag("keep-all-versions-metadata", "Keep what the registry says about versions not taken"),
+                flag("production", "Leave out development dependencies").short('p'),
+            ],
+            NETWORK,
+            DRY_RUN,
+            JSON,
+        ])
+        .examples(&[
+            ("mirror pull react@18 vite", "Fetch two packages and what they need"),
+            (
+                "mirror pull --from package.json --platform linux-x64,win32-x64 --mirror /media/stick/PANTRY",
+                "Fill a stick with what a project needs on two platforms",
+            ),
+        ]),
+    command("sync", "Bring mirrors up to date with each other")
+        .takes(SYNC_WITH)
+        .flags(&[SYNC, DRY_RUN, JSON])
+        .examples(&[("mirror sync /media/stick/PANTRY", "Take what a stick has and this machine lacks")]),
+    command("verify", "Check every byte of a mirror")
+        .takes(WHICH)
+        .flags(&[JSON])
+        .examples(&[("mirror verify /media/stick/PANTRY", "Check a stick after a journey")]),
+    command("repair", "Restore damaged files from other mirrors")
+        .takes(WHICH)
+        .flags(&[DRY_RUN, JSON])
+        .examples(&[("mirror repair", "Mend the home mirror")]),
+    command("gc", "Delete what no snapshot of a mirror needs")
+        .takes(WHICH)
+        .flags(&[DRY_RUN, JSON])
+        .examples(&[("mirror gc --dry-run", "Show what would be deleted")]),
+    command("diff", "Show what two mirrors have that the other lacks")
+        .takes(&[
+            required("DIR", Kind::Dir, "A mirror"),
+            optional("OTHER", Kind::Dir, "Another (default: the home mirror)"),
+        ])
+        .flags(&[JSON])
+        .examples(&[("mirror diff /media/stick/PANTRY", "Compare a stick with the home mirror")]),
+    command("want", "Show or carry the list of what was missing offline")
+        .takes(WHICH)
+        .flags(&[
+            &[
+                flag("write", "Put the list on the mirror, to be filled elsewhere"),
+                flag("clear", "Forget the list"),
+            ],
+            JSON,
+        ])
+        .examples(&[("mirror want --write /media/stick/PANTRY", "Take the wishes of this machine along")]),
+    command("export", "Write a mirror's archives as plain files")
+        .takes(&[
+            required("DIR", Kind::Dir, "The folder to write"),
+            optional("PACKAGE", Kind::Package, "Only these packages").many(),
+        ])
+        .flags(&[
+            &[flag("as", "The shape of the folder (in this version only tgz-dir)")
+                .value("SHAPE", Kind::Choice(&["tgz-dir", "tree"]))],
+            DRY_RUN,
+            JSON,
+        ])
+        .examples(&[("mirror export --as tgz-dir archives", "Write every archive as NAME-VERSION.tgz")]),
+    command("import", "Take everything from another mirror or a folder of archives")
+        .takes(&[required("DIR", Kind::Dir, "A mirror, or a folder of .tgz files")])
+        .flags(&[DRY_RUN, JSON])
+        .examples(&[("mirror import offline-archives", "Take another tool's offline folder")]),
+    command("key", "Show, pin or rotate a mirror's key")
+        .takes(WHICH)
+        .flags(&[
+            &[flag("pin", "Pin the key that the mirror has now"), flag("rotate", "Make a new key")],
+            JSON,
+        ])
+        .examples(&[("mirror key", "Show the home mirror's key")]),
+    command("serve", "Offer a mirror to others over HTTP")
+        .takes(WHICH)
+        .flags(&[&[
+            flag("port", "Listen on this port").value("PORT", Kind::Number),
+            flag("bind", "Listen on this address (default: 127.0.0.1)").value("ADDRESS", Kind::Text),
+        ]])
+        .examples(&[("mirror serve --port 4873", "Offer the home mirror on this machine")]),
+];

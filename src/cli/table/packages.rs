@@ -1,0 +1,196 @@
+//! What a project depends on.
+
+use super::{DRY_RUN, FILTER, GLOBAL_INSTALL, JSON, NETWORK};
+use crate::cli::command::{Command, Flag, Kind, command, flag, optional, required};
+
+/// The shapes that `node_modules` can have; the first is the default.
+const LINKERS: &[&str] = &["hoisted", "isolated", "store"];
+
+/// How a tree is made, whatever asked for it.
+const TREE: &[Flag] = &[
+    flag("linker", "How node_modules is laid out").value("KIND", Kind::Choice(LINKERS)),
+    flag("no-save", "Leave the manifest and the lockfile as they are"),
+    flag("ignore-scripts", "Run no package scripts (they never run unless a package is trusted)"),
+    flag("allow-source-change", "Let a package come from another source than the lockfile says").later(),
+    flag("no-cache", "Look again at what was cached; mirrors still count"),
+];
+
+const PRODUCTION: &[Flag] =
+    &[flag("production", "Leave out development dependencies").short('p').conflicts(&["dev"])];
+
+/// The group of the manifest that a new dependency goes to. Nothing is added to manifests yet.
+const GROUP: &[Flag] = &[
+    flag("dev", "Save as a development dependency")
+        .short('D')
+        .conflicts(&["production", "peer", "optional"])
+        .later(),
+    flag("peer", "Save as a peer dependency").short('P').conflicts(&["optional"]).later(),
+    flag("optional", "Save as an optional dependency").short('O').later(),
+    flag("exact", "Save the exact version in place of a range").short('E').later(),
+];
+
+pub const ROWS: &[Command] = &[
+    command("install", "Install what the project needs")
+        .aliases(&["i"])
+        .about(
+            "Without arguments, installs what the nearest manifest upwards asks for: pantry.json, \
+             pantry.jsonc, package.jsonc or package.json. A lockfile that fits decides the versions; \
+             otherwise they are resolved and pantry.lock is written.\n\n\
+             Packages come from mirrors; what a mirror does not have is fetched from its registry and \
+             kept in the home mirror. With --offline, mirrors are all there is. An install that is \
+             interrupted leaves the old tree or the new one.",
+        )
+        .takes(&[optional("PACKAGE", Kind::Package, "Packages to add, each with or without a range")
+            .many()
+            .later()])
+        .flags(&[
+            &[
+                flag("frozen-lockfile", "Fail when the lockfile does not fit the manifest"),
+                flag("force", "Make the tree anew, and mend what was changed in the store").short('f'),
+            ],
+            PRODUCTION,
+            GROUP,
+            TREE,
+            NETWORK,
+            FILTER,
+            GLOBAL_INSTALL,
+            DRY_RUN,
+            JSON,
+        ])
+        .examples(&[
+            ("install", "Install what the manifest asks for"),
+            ("install --offline --mirror /media/stick/PANTRY", "Install from a stick, without a network"),
+            ("install --frozen-lockfile --production", "Install exactly what is locked, for deployment"),
+        ]),
+    command("add", "Add packages to the manifest and install them")
+        .about(
+            "Writes the pantry file where there is one, else package.json, else a new pantry.json. \
+             Comments and order in the file stay as they are.",
+        )
+        .takes(&[required("PACKAGE", Kind::Package, "Packages, each with or without a range").many()])
+        .flags(&[GROUP, TREE, NETWORK, FILTER, GLOBAL_INSTALL, DRY_RUN, JSON])
+        .examples(&[
+            ("add lodash", "Add the newest version, as a caret range"),
+            ("add -D typescript@~5.4", "Add a development dependency with a range"),
+        ]),
+    command("remove", "Remove packages from the manifest and the tree")
+        .aliases(&["rm", "uninstall"])
+        .takes(&[required("PACKAGE", Kind::Package, "Names of packages").many()])
+        .flags(&[TREE, FILTER, GLOBAL_INSTALL, DRY_RUN, JSON])
+        .examples(&[("remove lodash", "Remove a dependency")]),
+    command("update", "Move packages to the newest versions that the manifest allows")
+        .aliases(&["up", "upgrade"])
+        .takes(&[optional("PACKAGE", Kind::Package, "Only these packages").many()])
+        .flags(&[
+            &[flag("latest", "Go beyond the manifest's ranges, and rewrite them")],
+            PRODUCTION,
+            TREE,
+            NETWORK,
+            FILTER,
+            GLOBAL_INSTALL,
+            DRY_RUN,
+            JSON,
+        ])
+        .examples(&[
+            ("update", "Update everything within its range"),
+            ("update react --latest", "Move one package to its newest version"),
+        ]),
+    command("list", "List the packages that are installed")
+        .aliases(&["ls"])
+        .takes(&[optional("PATTERN", Kind::Text, "Only names that match").many()])
+        .flags(&[
+            &[flag("all", "List what dependencies brought along, too").short('a')],
+            PRODUCTION,
+            GLOBAL_INSTALL,
+            JSON,
+        ])
+        .examples(&[
+            ("list", "List the direct dependencies"),
+            ("list --json", "The same for a program to read"),
+        ]),
+    command("tree", "Show the dependency tree")
+        .takes(&[optional("PACKAGE", Kind::Package, "Begin at these packages").many()])
+        .flags(&[
+            &[
+                flag("no-versions", "Leave out version numbers"),
+                flag("no-dev", "Leave out development dependencies"),
+                flag("peer", "Show peer dependencies"),
+                flag("depth", "Go this deep").value("N", Kind::Number),
+            ],
+            JSON,
+        ])
+        .examples(&[
+            ("tree", "Show the whole tree"),
+            ("tree --depth=2 --no-dev", "Show two levels of what runs in production"),
+        ]),
+    command("why", "Explain why a package is installed")
+        .takes(&[required("PACKAGE", Kind::Package, "The package to explain").many()])
+        .flags(&[&[flag("depth", "Go this deep").value("N", Kind::Number)], JSON])
+        .examples(&[("why semver", "Show every chain that leads to semver")]),
+    command("outdated", "List packages that have newer versions")
+        .takes(&[optional("PACKAGE", Kind::Package, "Only these packages").many()])
+        .flags(&[PRODUCTION, NETWORK, FILTER, GLOBAL_INSTALL, JSON])
+        .examples(&[("outdated", "List what could be updated")]),
+    command("dedupe", "Resolve again so that fewer versions are needed")
+        .flags(&[TREE, NETWORK, DRY_RUN, JSON])
+        .examples(&[("dedupe --dry-run", "Show which versions would go")]),
+    command("prune", "Remove what the lockfile does not ask for from the tree")
+        .flags(&[PRODUCTION, DRY_RUN, JSON])
+        .examples(&[("prune --production", "Drop development dependencies from the tree")]),
+    command("audit", "Check packages for known weaknesses")
+        .flags(&[
+            &[
+                flag("audit-level", "Fail from this severity on")
+                    .value("LEVEL", Kind::Choice(&["low", "moderate", "high", "critical"])),
+                flag("ignore", "Leave out this advisory").value("ID", Kind::Text).repeats(),
+            ],
+            PRODUCTION,
+            NETWORK,
+            JSON,
+        ])
+        .examples(&[("audit --audit-level high", "Fail on high and critical advisories")]),
+    command("search", "Search mirrors and registries for packages")
+        .takes(&[required("TEXT", Kind::Text, "Words to look for").many()])
+        .flags(&[&[flag("limit", "Show at most this many").value("N", Kind::Number)], NETWORK, JSON])
+        .examples(&[("search markdown parser", "Find packages by words")]),
+    command("info", "Show what is known about a package")
+        .aliases(&["view", "show"])
+        .takes(&[required("PACKAGE", Kind::Package, "Name, with or without a version")])
+        .flags(&[NETWORK, JSON])
+        .examples(&[("info react@18", "Show versions, dependencies and where the archive lies")]),
+    command("init", "Make a pantry.json for a new project")
+        .takes(&[optional("DIR", Kind::Dir, "The project's folder (default: this one)")])
+        .flags(&[&[
+            flag("yes", "Take the proposed answers without asking").short('y'),
+            flag("preset", "Start from a preset")
+                .value("NAME", Kind::Choice(&["typescript", "monorepo-typescript"])),
+            flag("force", "Replace a manifest that is there").short('f'),
+        ]])
+        .examples(&[("init", "Ask for name, version and description"), ("init --yes", "Ask nothing")]),
+    command("ci", "Install exactly what is locked, from nothing")
+        .about("The same as `pantry install --frozen-lockfile --force`, for continuous integration.")
+        .flags(&[PRODUCTION, TREE, NETWORK, FILTER, JSON])
+        .examples(&[("ci", "Install what pantry.lock says, or fail")]),
+    command("import", "Make pantry.lock from another package manager's lockfile")
+        .takes(&[optional("FILE", Kind::File, "The lockfile (default: the one that is there)")])
+        .flags(&[DRY_RUN, JSON])
+        .examples(&[("import package-lock.json", "Keep the versions that npm has chosen")]),
+    command("link", "Use a local folder in place of a package")
+        .takes(&[optional("DIR", Kind::Dir, "The package's folder (default: offer this one)")])
+        .examples(&[("link ../my-lib", "Use ../my-lib in this project")]),
+    command("unlink", "Undo `link`")
+        .takes(&[optional("PACKAGE", Kind::Package, "Name of the package (default: this one)")])
+        .examples(&[("unlink my-lib", "Use the registry's package again")]),
+    command("trust", "Let a package run its install scripts")
+        .takes(&[required("PACKAGE", Kind::Package, "Names of packages").many()])
+        .flags(&[JSON])
+        .examples(&[("trust esbuild", "Allow the scripts of one package")]),
+    command("untrust", "Take the permission for install scripts back")
+        .takes(&[required("PACKAGE", Kind::Package, "Names of packages").many()])
+        .flags(&[JSON])
+        .examples(&[("untrust esbuild", "Refuse the scripts of one package again")]),
+    command("clean", "Remove what an install has made in the project")
+        .about("Removes node_modules and .pantry; manifests, lockfiles and mirrors stay.")
+        .flags(&[DRY_RUN, JSON])
+        .examples(&[("clean", "Remove node_modules and .pantry")]),
+];

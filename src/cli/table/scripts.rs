@@ -1,0 +1,58 @@
+//! Running a project's scripts and packages' programs.
+
+use super::{FILTER, JSON, NETWORK};
+use crate::cli::command::{Command, Kind, PassOn, command, flag, optional, required};
+
+const PASSES_STATUS: &str = "The exit status is the script's own.";
+
+pub const ROWS: &[Command] = &[
+    command("run", "Run a script of the manifest")
+        .about("What stands after the script's name goes to the script. The exit status is the script's own.")
+        .takes(&[required("SCRIPT", Kind::Text, "Name of the script")])
+        .passes_on(PassOn::Rest)
+        .flags(&[
+            FILTER,
+            &[
+                flag("parallel", "Run in several workspace members at once").conflicts(&["sequential"]),
+                flag("sequential", "Run in one workspace member after the other"),
+                flag("changed", "Only members that changed since this commit").value("REF", Kind::Text),
+                flag("watch", "Run again whenever a file changes").short('w'),
+                flag("timeout", "Stop the script after this time").value("MS", Kind::Number),
+            ],
+        ])
+        .examples(&[("run build --minify", "Run the script `build` with an argument")]),
+    command("scripts", "List the scripts of the manifest")
+        .flags(&[JSON])
+        .examples(&[("scripts", "List every script and its command")]),
+    command("test", "Run the script `test`")
+        .about(PASSES_STATUS)
+        .passes_on(PassOn::AfterDashes)
+        .flags(&[FILTER])
+        .examples(&[("test -- --watch", "Run the tests with an argument")]),
+    command("build", "Run the script `build`")
+        .about(PASSES_STATUS)
+        .passes_on(PassOn::AfterDashes)
+        .flags(&[FILTER])
+        .examples(&[("build", "Build the project")]),
+    command("dev", "Run the script `dev`")
+        .about(PASSES_STATUS)
+        .passes_on(PassOn::AfterDashes)
+        .flags(&[FILTER])
+        .examples(&[("dev", "Start the development server")]),
+    command("px", "Run a package's program, installing it for this run if need be")
+        .about("What stands after the program's name goes to it. The exit status is the program's own.")
+        .takes(&[required("PROGRAM", Kind::Package, "Name of the program, with or without a version")])
+        .passes_on(PassOn::Rest)
+        .flags(&[
+            &[flag("package", "The package that has the program")
+                .short('p')
+                .value("PACKAGE", Kind::Package)
+                .repeats()],
+            NETWORK,
+        ])
+        .examples(&[("px tsc --version", "Run a program of node_modules/.bin or of a registry")]),
+    command("exec", "Run a program in the project's environment")
+        .takes(&[optional("PROGRAM", Kind::Text, "The program (default: a shell)")])
+        .passes_on(PassOn::Rest)
+        .examples(&[("exec node --version", "Run the node that the project asks for")]),
+];

@@ -1,0 +1,206 @@
+//! `pantry mirror add FILE…`: archives as `npm pack` makes them, MinZ packages
+//! (archives, or folders with an mzp.toml), and folders of archives.
+
+use super::{count, folder, open_for_writing, shown, shown_key, size, waiting};
+use crate::cli::Invocation;
+use crate::error::{Error, Result, Status};
+use crate::import;
+use crate::settings::Settings;
+use crate::tee::Tee;
+use crate::ui::{Ui, Unit};
+use mirror::Batch;
+use mirror::archive::{ArchiveError, Entry, Expect, Limits, Sink, Workspace};
+use mirror::name::{RelPath, escape};
+use mirror::record::{Key, Record, VersionRecord};
+use std::io::{self, BufRead, Read};
+use std::path::{Path, PathBuf};
+
+pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let here = settings.working_directory()?;
+    let mut sources = Vec::new();
+    for word in &invocation.arguments {
+        collect(&here.join(word), &mut sources)?;
+    }
+    let dir = folder(invocation, settings, None)?;
+    let mirror = open_for_writing(&dir, settings, ui)?;
+    let bytes = sources.iter().map(|s| std::fs::metadata(s.path()).map_or(0, |m| m.len())).sum();
+    let batch = Batch::begin(&mirror, bytes)?;
+    let bar = ui.progress("Adding", Unit::Bytes);
+    bar.set_total(bytes);
+    let mut workspace = Workspace::new();
+    let mut added: Vec<(String, u64)> = Vec::new();
+    let mut notes = Vec::new();
+    for source in &sources {
+        match one(source, &batch, &mut workspace) {
+            Ok((key, record, said)) => {
+                bar.add(record.size);
+                added.push((format!("{}@{}", shown_key(&key), record.version), record.size));
+                notes
+                    .extend(said.into_iter().map(|n| format!("{}@{}: {n}", shown_key(&key), record.version)));
+                put(&batch, key, record)?;
+            }
+            Err(e) => {
+                batch.abandon();
+                return Err(e);
+            }
+        }
+    }
+    ui.end_progress();
+    let dry = invocation.has("dry-run");
+    if dry {
+        batch.abandon()
+    } else {
+        batch.commit(&mut waiting(ui))?;
+    }
+    notes.iter().for_each(|n| ui.note(n));
+    let total = added.iter().map(|(_, n)| n).sum();
+    if ui.is_json() {
+        ui.json(|o| {
+            o.text("mirror", &dir.to_string_lossy());
+            o.truth("dryRun", dry);
+            o.number("bytes", total);
+            o.texts("added", added.iter().map(|(name, _)| name));
+        })?;
+        return Ok(Status::Done);
+    }
+    match dry {
+        true => added.iter().try_for_each(|(name, _)| ui.line(&format!("+ {name}")))?,
+        false => added.iter().for_each(|(name, _)| ui.added(name)),
+    }
+    let archives = count(added.len() as u64, "archive", "archives");
+    let what = format!("{archives} ({}) to {}", size(total), shown(&dir));
+    match dry {
+        true => ui.note(&format!("Dry run: would add {what}; nothing was changed")),
+        false => ui.success(&format!("Added {what}")),
+    }
+    Ok(Status::Done)
+}
+
+/// Something that becomes one archive of the mirror.
+enum Source {
+    Archive(PathBuf),
+    /// A folder with an mzp.toml: packed as `mzp publish` would.
+    Minz(PathBuf),
+}
+
+impl Source {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Archive(path) | Self::Minz(path) => path,
+        }
+    }
+}
+
+fn is_archive(path: &Path) -> bool {
+    let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    name.ends_with(".tgz") || name.ends_with(".tar.gz")
+}
+
+fn collect(path: &Path, out: &mut Vec<Source>) -> Result<()> {
+    let meta = std::fs::metadata(path).map_err(Error::io("read", path))?;
+    if !meta.is_dir() {
+        out.push(Source::Archive(path.to_path_buf()));
+        return Ok(());
+    }
+    if path.join("mzp.toml").is_file() {
+        out.push(Source::Minz(path.to_path_buf()));
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(path).map_err(Error::io("read", path))?;
+    let mut archives: Vec<PathBuf> =
+        entries.filter_map(std::result::Result::ok).map(|e| e.path()).filter(|p| is_archive(p)).collect();
+    mirror::order::sort(&mut archives);
+    if archives.is_empty() {
+        return Err(Error::Other {
+            status: Status::Failed,
+            message: format!("{} holds neither .tgz archives nor an mzp.toml", shown(path)),
+            hints: vec!["name archives, a folder of archives, or a MinZ package's folder".into()],
+        });
+    }
+    out.extend(archives.into_iter().map(Source::Archive));
+    Ok(())
+}
+
+/// Reads one source into the batch: checked, hashed and stored in one pass.
+fn one(
+    source: &Source,
+    batch: &Batch,
+    workspace: &mut Workspace,
+) -> Result<(Key, VersionRecord, Vec<import::Note>)> {
+    match source {
+        Source::Archive(path) => {
+            // Opened without following a FIFO into a hang, and regular files only.
+            let mut file = mirror::file::open_regular(path)?;
+            archive(path, &mut file, batch, workspace)
+        }
+        Source::Minz(path) => {
+            let (bytes, key, mut record) = mzp::publish::pack(path)?;
+            let (_, read, notes) = archive(path, &mut bytes.as_slice(), batch, workspace)?;
+            record.integrity = read.integrity;
+            record.sha256 = read.sha256;
+            record.size = read.size;
+            record.unpacked = read.unpacked;
+            record.location = read.location;
+            Ok((key, record, notes))
+        }
+    }
+}
+
+fn archive(
+    path: &Path,
+    source: &mut dyn Read,
+    batch: &Batch,
+    workspace: &mut Workspace,
+) -> Result<(Key, VersionRecord, Vec<import::Note>)> {
+    let mut tee = Tee::new(source, batch.archive()?);
+    let expect = Expect { sha256: true, manifests: true, ..Expect::default() };
+    let mut seen = Gyp(false);
+    let read = workspace.read(&mut tee, &expect, &Limits::default(), &mut seen);
+    let refuse = |source| Error::Archive { package: path.to_string_lossy().into_owned(), source };
+    let (summary, writer) = match (read, tee.finish()) {
+        (Ok(summary), Ok(writer)) => (summary, writer),
+        (Err(ArchiveError::Read(e)), _) | (_, Err(e)) => return Err(Error::io("read", path)(e)),
+        (Err(e), Ok(writer)) => {
+            writer.abandon();
+            return Err(refuse(e));
+        }
+    };
+    let imported = import::archive(&summary, seen.0).map_err(|e| Error::Other {
+        status: Status::Refused,
+        message: format!("{}: {}", shown(path), escape(&e.to_string())),
+        hints: vec!["an archive needs a package.json or an mzp.toml with a name and a version".into()],
+    })?;
+    let stored = writer.finish()?;
+    let mut record = imported.record;
+    record.sha256 = Some(stored.sha256);
+    record.size = stored.size;
+    record.location = stored.location;
+    Ok((imported.key, record, imported.notes))
+}
+
+/// Looks for a `binding.gyp`, which npm builds at install.
+struct Gyp(bool);
+
+impl Sink for Gyp {
+    fn directory(&mut self, _: &RelPath) -> io::Result<()> {
+        Ok(())
+    }
+    fn file(&mut self, entry: Entry, _: &mut dyn BufRead) -> io::Result<()> {
+        self.0 |= entry.path.as_str() == "binding.gyp";
+        Ok(())
+    }
+}
+
+/// A record of just this version; the batch joins it with what the mirror has.
+fn put(batch: &Batch, key: Key, version: VersionRecord) -> Result<()> {
+    let record = Record {
+        key,
+        complete: false,
+        checked: 0,
+        etag: String::new(),
+        modified: 0,
+        tags: Vec::new(),
+        versions: vec![version],
+    };
+    Ok(batch.put(&record)?)
+}

@@ -1,0 +1,120 @@
+//! `pantry mirror export DIR [PACKAGE…] --as tgz-dir`: plain `.tgz` files, the
+//! upstream's bytes, named as `npm pack` names them (`@scope/a` → `scope-a-1.0.0.tgz`).
+
+use super::{count, folder, named, open, shown, size};
+use crate::cli::Invocation;
+use crate::error::{Error, Result, Status};
+use crate::settings::Settings;
+use crate::ui::Ui;
+use mirror::digest::{Algorithm, Hash, Hasher, Integrity};
+use mirror::mirror::Prefix;
+use mirror::record::{Key, VersionRecord};
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    if invocation.text("as")?.is_some_and(|shape| shape != "tgz-dir") {
+        return Err(Error::NotBuilt { what: "`pantry mirror export --as tree`".into() });
+    }
+    let dir = folder(invocation, settings, None)?;
+    let mirror = open(&dir, ui)?;
+    let mut words = invocation.arguments.iter();
+    let target = settings.working_directory()?.join(words.next().map(PathBuf::from).unwrap_or_default());
+    let mut only: Vec<(Key, Option<String>)> = Vec::new();
+    for word in words {
+        let (keys, version) = named(&mirror, &word.to_string_lossy())?;
+        only.extend(keys.into_iter().map(|k| (k, version.clone())));
+    }
+    let mut plan: BTreeMap<String, (Key, VersionRecord)> = BTreeMap::new();
+    let mut clash = None;
+    mirror.for_each(Prefix::All, &mut |view| {
+        for i in (0..view.len()).filter(|i| view.is_present(*i)) {
+            let fits = |(k, v): &(Key, Option<String>)| {
+                k == view.key() && v.as_ref().is_none_or(|v| v == view.version(i))
+            };
+            if only.is_empty() || only.iter().any(fits) {
+                let name = file_name(&view.key().name, view.version(i));
+                if let Some((other, _)) = plan.insert(name, (view.key().clone(), view.load(i)?)) {
+                    clash.get_or_insert((other.name.clone(), view.key().name.clone()));
+                }
+            }
+        }
+        Ok(())
+    })?;
+    if let Some((a, b)) = clash {
+        return Err(Error::Other {
+            status: Status::Failed,
+            message: format!("{a} and {b} would get the same file name"),
+            hints: vec!["export them one by one, into different folders".into()],
+        });
+    }
+    let bytes: u64 = plan.values().map(|(_, v)| v.size).sum();
+    let dry = invocation.has("dry-run");
+    if !dry {
+        std::fs::create_dir_all(&target).map_err(Error::io("create", &target))?;
+        for (name, (key, version)) in &plan {
+            write(&mirror, key, version, &target.join(name))?;
+        }
+    }
+    if ui.is_json() {
+        ui.json(|o| {
+            o.truth("dryRun", dry);
+            o.number("bytes", bytes);
+            o.texts("files", plan.keys());
+        })?;
+        return Ok(Status::Done);
+    }
+    if dry {
+        plan.keys().try_for_each(|name| ui.line(name))?;
+    }
+    let what = format!(
+        "{} ({}) to {}",
+        count(plan.len() as u64, "archive", "archives"),
+        size(bytes),
+        shown(&target)
+    );
+    match dry {
+        true => ui.note(&format!("Dry run: would write {what}; nothing was changed")),
+        false => ui.success(&format!("Wrote {what}")),
+    }
+    Ok(Status::Done)
+}
+
+fn file_name(name: &str, version: &str) -> String {
+    format!("{}-{version}.tgz", name.trim_start_matches('@').replace('/', "-"))
+}
+
+/// Streams one archive, comparing its hash before the file gets its name.
+fn write(mirror: &mirror::Mirror, key: &Key, version: &VersionRecord, path: &Path) -> Result<()> {
+    let mut source = mirror.read_archive(&key.name, version)?;
+    let temporary = path.with_extension("tgz.part");
+    match std::fs::remove_file(&temporary) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("write", &temporary)(e)),
+        _ => {}
+    }
+    let outcome = (|| {
+        let mut file = mirror::file::create_new(&temporary)?;
+        let (mut hash, mut buffer) = (Hasher::new(Algorithm::Sha256), vec![0; 64 * 1024]);
+        loop {
+            match source.read(&mut buffer).map_err(Error::io("read an archive from", mirror.dir()))? {
+                0 => break,
+                n => {
+                    hash.update(&buffer[..n]);
+                    file.write_all(&buffer[..n]).map_err(Error::io("write", path))?;
+                }
+            }
+        }
+        let found = hash.finish();
+        if let Some(expected) = version.sha256.filter(|expected| Integrity::from(*expected) != found) {
+            let found = Hash(found.bytes().try_into().unwrap_or_default());
+            return Err(mirror::Error::WrongBytes { path: mirror.dir().into(), expected, found }.into());
+        }
+        file.sync_all().map_err(Error::io("write", path))?;
+        std::fs::rename(&temporary, path).map_err(Error::io("write", path))
+    })();
+    if outcome.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    outcome
+}

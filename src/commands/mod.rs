@@ -1,0 +1,85 @@
+//! From a row of the table to the function that does it.
+//!
+//! A command is a function that turns options into an operation's options,
+//! calls the operation, and shows its report. To add one: a row in
+//! [`crate::cli::table`], a file here, a line in [`find`].
+
+mod bar;
+mod cache;
+mod complete;
+mod help;
+mod install;
+mod man;
+mod mirror;
+mod mzp;
+mod version;
+
+use crate::cli::{Invocation, table};
+use crate::error::{Error, Result, Status};
+use crate::settings::{Environment, Settings};
+use crate::ui::Ui;
+
+/// What a command needs to run.
+enum Run {
+    /// Nothing: about the program itself.
+    Plain(fn(&Invocation, &mut Ui) -> Result<Status>),
+    /// Flags, variables and files, resolved.
+    With(fn(&Invocation, &Settings, &mut Ui) -> Result<Status>),
+}
+
+/// The function of the row at `path`; `None` when it is not in this version.
+fn find(path: &str) -> Option<Run> {
+    use Run::{Plain, With};
+    Some(match path {
+        "cache:stats" => With(cache::stats),
+        "cache:clear" => With(cache::clear),
+        "store verify" => With(cache::verify),
+        "install" => With(install::run),
+        "mirror add" => With(mirror::add::run),
+        "mirror init" => With(mirror::init::run),
+        "mirror status" => With(mirror::status::run),
+        "mirror list" => With(mirror::list::run),
+        "mirror pull" => With(mirror::pull::run),
+        "mirror remove" => With(mirror::remove::run),
+        "mirror verify" => With(mirror::verify::run),
+        "mirror gc" => With(mirror::gc::run),
+        "mirror export" => With(mirror::export::run),
+        "help" => Plain(help::run),
+        "version" => Plain(version::run),
+        "man" => Plain(man::run),
+        "complete" => Plain(complete::run),
+        "mzp init" => With(mzp::init::run),
+        "mzp install" => With(mzp::install::run),
+        "mzp build" => With(mzp::build::run),
+        _ => return None,
+    })
+}
+
+/// Whether the row at `path`, or any member of that family, is in this version.
+pub fn is_built(path: &str) -> bool {
+    find(path).is_some()
+        || table::find(path)
+            .is_some_and(|row| row.members.iter().any(|member| is_built(&format!("{path} {}", member.name))))
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever the command cannot do.
+pub fn run(invocation: &Invocation, ui: &mut Ui) -> Result<Status> {
+    let Some(run) = find(&invocation.path) else {
+        return Err(Error::NotBuilt { what: format!("`{}`", invocation.shown()) });
+    };
+    if let Some(flag) = invocation.later_options().next() {
+        return Err(Error::NotBuilt { what: format!("`{} --{}`", invocation.shown(), flag.long) });
+    }
+    match run {
+        Run::Plain(command) => command(invocation, ui),
+        Run::With(command) => {
+            let settings = Settings::resolve(invocation, Environment::Process)?;
+            ui.set_logger(settings.logger);
+            settings.warnings.iter().for_each(|warning| ui.warn(warning));
+            command(invocation, &settings, ui)
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The words of hints: what would help, in one line, as an action.
+//!
+//! The five of the specification («Error Recovery») are [`Advice`]; what is
+//! particular to one error is worded beside it.
+
+use super::missing::for_shell;
+use mirror::http::HttpError;
+use std::io;
+
+/// The specification's contextual suggestions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advice {
+    Network,
+    Permission,
+    DiskSpace,
+    CorruptedPackage,
+    VersionConflict,
+}
+
+impl Advice {
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Network => "check the connection, or use --offline to install from what mirrors have",
+            Self::Permission => {
+                "look at the owner and the permissions of that file or folder; it may take another user"
+            }
+            Self::DiskSpace => "make room on that disk; `pantry cache:clear` deletes what can be made again",
+            Self::CorruptedPackage => {
+                "clear the cache with `pantry cache:clear` and try again; `pantry mirror verify` checks a mirror"
+            }
+            Self::VersionConflict => {
+                "change one of these ranges; `pantry tree` (not in this version) will show the whole tree"
+            }
+        }
+    }
+
+    /// What the system's answer suggests.
+    pub fn for_io(error: &io::Error) -> Option<Self> {
+        use io::ErrorKind as K;
+        if let Some(error) = HttpError::inside(error) {
+            return Self::for_http(error);
+        }
+        match error.kind() {
+            K::PermissionDenied => Some(Self::Permission),
+            K::StorageFull | K::QuotaExceeded => Some(Self::DiskSpace),
+            K::ConnectionRefused
+            | K::ConnectionReset
+            | K::ConnectionAborted
+            | K::NotConnected
+            | K::HostUnreachable
+            | K::NetworkUnreachable
+            | K::NetworkDown
+            | K::TimedOut => Some(Self::Network),
+            _ => None,
+        }
+    }
+
+    pub fn for_archive(error: &mirror::archive::ArchiveError) -> Option<Self> {
+        use mirror::archive::ArchiveError as A;
+        match error {
+            A::Refused { rule, .. } if !rule.is_damage() => None,
+            A::Refused { .. } | A::Integrity { .. } => Some(Self::CorruptedPackage),
+            A::Read(source) | A::Write { source, .. } => Self::for_io(source),
+        }
+    }
+
+    pub fn for_http(error: &HttpError) -> Option<Self> {
+        (error.is_unreachable() && !matches!(error, HttpError::Offline { .. })).then_some(Self::Network)
+    }
+
+    pub fn for_mzp(error: &mzp::Error) -> Option<Self> {
+        match error {
+            mzp::Error::Io { source, .. } => Self::for_io(source),
+            mzp::Error::HashMismatch { .. } | mzp::Error::Archive { .. } => Some(Self::CorruptedPackage),
+            _ => None,
+        }
+    }
+
+    pub fn for_mirror(error: &mirror::Error) -> Option<Self> {
+        use mirror::Error as M;
+        match error {
+            M::Io { source, .. } => Self::for_io(source),
+            M::NoSpace { .. } => Some(Self::DiskSpace),
+            M::WrongBytes { .. } => Some(Self::CorruptedPackage),
+            _ => None,
+        }
+    }
+}
+
+/// What helps with a particular trouble of a mirror.
+pub(super) fn for_mirror(error: &mirror::Error) -> Vec<String> {
+    use mirror::Error as M;
+    let shell = |path: &std::path::Path| for_shell(&path.to_string_lossy());
+    let one = match error {
+        M::NotAMirror { path } => format!("`pantry mirror init {}` makes one", shell(path)),
+        M::AlreadyThere { path } => format!("`pantry mirror status {}` shows what it holds", shell(path)),
+        M::NewerFormat { .. } => "a newer version of pantry can read it".to_string(),
+        M::Damaged { .. } | M::Record { .. } | M::NotRegular { .. } => {
+            "`pantry mirror verify` finds everything that is damaged".to_string()
+        }
+        M::ReadOnly { .. } => "a read-only mirror can be installed from, not written to".to_string(),
+        M::Conflict(_) => "one of the two was altered; compare both with where they came from".to_string(),
+        M::Locked { .. } => "try again when the other process has finished".to_string(),
+        _ => return Vec::new(),
+    };
+    vec![one]
+}
+
+/// What helps against an archive that nobody's disk has damaged.
+pub(super) fn for_archive(error: &mirror::archive::ArchiveError) -> Vec<String> {
+    match error.rule() {
+        Some(rule) if !rule.is_damage() => {
+            vec!["nothing of it was kept; choose another version, or tell whoever published it".to_string()]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What helps against a server or the way to it.
+pub(super) fn for_http(error: &HttpError) -> Vec<String> {
+    let one = match error {
+        HttpError::Offline { .. } => "without --offline and PANTRY_OFFLINE it can be fetched",
+        HttpError::Tls { .. } => {
+            "behind a gateway with certificates of its own, name them with --cafile or SSL_CERT_FILE"
+        }
+        HttpError::Private { .. } => "only a registry that is itself at such an address may point there",
+        HttpError::Proxy { .. } => "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name the proxies",
+        _ => return Vec::new(),
+    };
+    vec![one.to_string()]
+}
+
+/// What helps when a server says no.
+pub(super) fn for_answer(status: u16) -> Vec<String> {
+    match status {
+        401 | 403 => vec!["check the token for this registry in the user's .npmrc".to_string()],
+        404 => vec![
+            "the registry names this archive and does not have it; look at `registry` in .npmrc".to_string(),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// What helps in the MinZ mode.
+pub(super) fn for_mzp(error: &mzp::Error) -> Vec<String> {
+    use mzp::Error as M;
+    let mean = |suggestion: &Option<String>| {
+        suggestion.as_ref().map(|near| format!("did you mean `{}`?", mirror::name::escape(near)))
+    };
+    let one = match error {
+        M::NoProject { .. } => Some("`mzp init` makes mzp.toml".to_string()),
+        M::UnknownKey { suggestion, .. }
+        | M::UnknownPlatform { suggestion, .. }
+        | M::Condition { suggestion, .. }
+        | M::Reference { suggestion, .. } => mean(suggestion),
+        M::Feature { problem: mzp::error::FeatureProblem::Unknown { suggestion }, .. } => mean(suggestion),
+        M::Lock { .. } => Some("delete mzp.lock to have `mzp install` choose versions anew".to_string()),
+        M::LockStale { .. } | M::NoLock { .. } => {
+            Some("`mzp install` without --frozen-lockfile brings it up to date".to_string())
+        }
+        M::UnknownPackage { name, suggestion, .. } => mean(suggestion).or_else(|| {
+            Some(format!("`pantry mirror add FILE` puts an archive of {name} into the home mirror"))
+        }),
+        M::AbsentVersion { .. } => Some("name the mirror that has it with --mirror".to_string()),
+        M::NotOurs { .. } => Some("move that folder away, or give the dependency another name".to_string()),
+        M::NotInstalled { .. } => Some("`mzp install` puts the packages in place".to_string()),
+        M::MissingImport { problem, .. } => for_import(problem),
+        M::NoMain { .. } => Some("a program begins at `fun main()`".to_string()),
+        M::Compiler(failure) => for_compiler(&failure.kind),
+        _ => None,
+    };
+    one.into_iter().collect()
+}
+
+fn for_import(problem: &mzp::error::ImportProblem) -> Option<String> {
+    use mzp::error::ImportProblem as P;
+    match problem {
+        P::Unknown { package: Some(package) } | P::Undeclared { package, .. } => {
+            Some(format!("`mzp install {package}` adds the package"))
+        }
+        P::FeatureOff { package, feature } => {
+            let feature = mirror::name::escape(feature);
+            Some(format!("add `features = [\"{feature}\"]` to the dependency {package} in mzp.toml"))
+        }
+        _ => None,
+    }
+}
+
+fn for_compiler(problem: &mzp::error::CompilerProblem) -> Option<String> {
+    use mzp::error::CompilerProblem as P;
+    match problem {
+        P::NotFound => {
+            Some("set MZ to the MinZ compiler, or use --emit bundle, which needs none".to_string())
+        }
+        P::TimedOut(_) => Some("--timeout MS allows more time".to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::Error;
+    use std::io::{Error as IoError, ErrorKind};
+
+    fn hints(kind: ErrorKind) -> String {
+        Error::Io { action: "write", path: "x".into(), source: IoError::from(kind) }.hints().join("\n")
+    }
+
+    #[test]
+    fn what_the_system_says_brings_its_hint() {
+        assert!(hints(ErrorKind::PermissionDenied).contains("owner"));
+        assert!(hints(ErrorKind::StorageFull).contains("pantry cache:clear"));
+        assert!(hints(ErrorKind::ConnectionRefused).contains("--offline"));
+        assert!(hints(ErrorKind::TimedOut).contains("--offline"));
+        assert_eq!(hints(ErrorKind::NotFound), "");
+    }
+
+    #[test]
+    fn what_a_mirror_says_brings_its_hint() {
+        let full = mirror::Error::NoSpace { path: "m".into(), needed: 2, free: 1 };
+        assert!(Error::from(full).hints()[0].contains("cache:clear"));
+        let none = mirror::Error::NotAMirror { path: "/media/s\u{1b}".into() };
+        assert_eq!(Error::from(none).hints(), ["`pantry mirror init '/media/s\\u{1b}'` makes one"]);
+    }
+}

@@ -1,0 +1,374 @@
+//! Putting a wanted tree in place so that at every instant `node_modules` is
+//! the old one or the new one, or something the next run completes by itself.
+//!
+//! *As a whole*, when there is no tree of ours: everything is made in
+//! `.node_modules-new` beside it, with its state file, and renamed (exchanged,
+//! where something stands there). *By units*, when a tree of ours changes:
+//!
+//! ```text
+//! node_modules/.pantry/stage/<n>   new units, made first; may be thrown away at any time
+//! node_modules/.pantry/journal     written by one rename: from here on the change goes forward
+//! node_modules/.pantry/trash/<n>   old units, renamed aside
+//! node_modules/.pantry/state       written last
+//! ```
+//!
+//! The journal: a line `put <n> <path>` or `drop <n> <path>` per unit, and `end`.
+//! Carrying it out again after a kill is harmless: a unit that is no longer in
+//! `stage` has arrived. It goes last, after the state and the leftovers. A run
+//! that finds one carries it out and drops the state, which may be the old one
+//! over the new tree: everything is then made anew.
+//!
+//! `node_modules` can come with the project (git carries links): nothing in it is
+//! believed to be ours because of its name alone. A link in the place of a folder
+//! is never followed, always replaced.
+//!
+//! The project's directory itself is locked (`flock`) while this runs.
+
+use super::build::Builder;
+use super::state::{Draft, State};
+use super::unit::{Digest, Op, Unit};
+use crate::error::{Error, Result};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+
+const MODULES: &str = "node_modules";
+const NEW: &str = ".node_modules-new";
+const OLD: &str = ".node_modules-old";
+const STAGE: &str = "node_modules/.pantry/stage";
+const TRASH: &str = "node_modules/.pantry/trash";
+const JOURNAL: &str = "node_modules/.pantry/journal";
+const BOOKS: &str = "node_modules/.pantry";
+/// Bytes; ten thousand units take one million.
+const JOURNAL_LIMIT: u64 = 16 << 20;
+
+/// How many units were put in place, removed, left alone.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Changes {
+    pub put: usize,
+    pub dropped: usize,
+    pub kept: usize,
+}
+
+fn open_dir(path: &Path) -> Result<OwnedFd> {
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|e| Error::Io { action: "open", path: path.to_path_buf(), source: e.into() })
+}
+
+fn failed<'a>(action: &'static str, project: &'a Path, name: &'a str) -> impl Fn(io::Error) -> Error + 'a {
+    move |source| Error::Io { action, path: project.join(name), source }
+}
+
+/// Completes or undoes what a killed run left. Call with the project locked.
+pub fn recover(project: &Path) -> Result<()> {
+    // A finished new tree that was about to take the place of an old one that is already aside.
+    if !exists(project, MODULES) {
+        let finished = is_folder(project, NEW) && exists(project, &format!("{NEW}/.pantry/state"));
+        if finished && is_folder(project, &format!("{NEW}/.pantry")) {
+            std::fs::rename(project.join(NEW), project.join(MODULES))
+                .map_err(failed("rename", project, NEW))?;
+        } else if is_folder(project, OLD) {
+            std::fs::rename(project.join(OLD), project.join(MODULES))
+                .map_err(failed("rename", project, OLD))?;
+        }
+    }
+    if is_folder(project, MODULES) {
+        if !is_folder(project, BOOKS) {
+            remove_tree(project, BOOKS)?;
+        }
+        if let Some(journal) = read_journal(project)? {
+            carry_out(project, &journal)?;
+            remove_tree(project, super::state::PATH)?;
+        }
+        remove_tree(project, STAGE)?;
+        remove_tree(project, TRASH)?;
+        remove_tree(project, JOURNAL)?;
+    }
+    remove_tree(project, NEW)?;
+    remove_tree(project, OLD)
+}
+
+/// A folder itself, not a link to one.
+fn is_folder(project: &Path, name: &str) -> bool {
+    std::fs::symlink_metadata(project.join(name)).is_ok_and(|meta| meta.is_dir())
+}
+
+fn exists(project: &Path, name: &str) -> bool {
+    std::fs::symlink_metadata(project.join(name)).is_ok()
+}
+
+fn remove_tree(project: &Path, name: &str) -> Result<()> {
+    match std::fs::remove_dir_all(project.join(name)) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
+            std::fs::remove_file(project.join(name)).map_err(failed("remove", project, name))
+        }
+        Err(e) => Err(failed("remove", project, name)(e)),
+    }
+}
+
+/// Makes the tree anew and puts it in place in one step. What was there goes,
+/// except hidden folders that are not a package manager's (`.cache`, `.vite`).
+pub fn whole(project: &Path, builder: &Builder<'_>, units: &[Unit], draft: &Draft) -> Result<Changes> {
+    let path = project.join(NEW);
+    std::fs::create_dir(&path).map_err(failed("create", project, NEW))?;
+    let outcome = fill(project, &path, builder, units, draft);
+    if outcome.is_err() {
+        let _ = std::fs::remove_dir_all(&path);
+        return outcome;
+    }
+    let swapped = swap_whole(project);
+    if swapped.is_err() {
+        let _ = std::fs::remove_dir_all(&path);
+    }
+    swapped.and(outcome)
+}
+
+fn fill(project: &Path, new: &Path, builder: &Builder<'_>, units: &[Unit], draft: &Draft) -> Result<Changes> {
+    let base = open_dir(new)?;
+    std::fs::create_dir(new.join(".pantry")).map_err(failed("create", project, NEW))?;
+    let all: Vec<&Unit> = units.iter().collect();
+    builder.build(&base, new, &all, &|_, unit| unit.path.clone())?;
+    mirror::file::write_scratch(&new.join(".pantry/state"), draft.finish(new).as_bytes())?;
+    Ok(Changes { put: units.len(), ..Changes::default() })
+}
+
+fn swap_whole(project: &Path) -> Result<()> {
+    let io = failed("replace", project, MODULES);
+    let (new, modules, old) = (project.join(NEW), project.join(MODULES), project.join(OLD));
+    match std::fs::symlink_metadata(&modules) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return std::fs::rename(&new, &modules).map_err(io),
+        Err(e) => return Err(io(e)),
+        Ok(meta) if meta.is_dir() => keep_foreign(&modules, &new).map_err(&io)?,
+        // A link or a file: what it points to is not ours to touch.
+        Ok(_) => {}
+    }
+    let dir = open_dir(project)?;
+    match rustix::fs::renameat_with(&dir, NEW, &dir, MODULES, RenameFlags::EXCHANGE) {
+        Ok(()) => std::fs::rename(&new, &old).map_err(&io)?,
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            // Between the two renames a kill leaves both trees whole; `recover` goes forward.
+            std::fs::rename(&modules, &old).and_then(|()| std::fs::rename(&new, &modules)).map_err(&io)?;
+        }
+        Err(e) => return Err(io(e.into())),
+    }
+    match std::fs::symlink_metadata(&old) {
+        Ok(meta) if meta.is_dir() => remove_tree(project, OLD),
+        Ok(_) => std::fs::remove_file(&old).map_err(failed("remove", project, OLD)),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Caches that tools keep in `node_modules` stay; other package managers' books do not.
+fn keep_foreign(modules: &Path, new: &Path) -> io::Result<()> {
+    const BOOKS: [&str; 8] = [
+        ".bin",
+        ".pantry",
+        ".package-lock.json",
+        ".modules.yaml",
+        ".pnpm",
+        ".pnpm-workspace-state-v1.json",
+        ".yarn-integrity",
+        ".yarn-state.yml",
+    ];
+    for entry in std::fs::read_dir(modules)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(text) = name.to_str() else { continue };
+        if text.starts_with('.') && !BOOKS.contains(&text) && !new.join(text).exists() {
+            std::fs::rename(entry.path(), new.join(text))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether `node_modules` is a folder that no rename can replace: a mount point.
+/// (A link is replaced, never followed: a clone may bring one that points anywhere.)
+pub fn is_pinned(project: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (std::fs::metadata(project), std::fs::symlink_metadata(project.join(MODULES))) {
+        (Ok(here), Ok(modules)) => modules.is_dir() && modules.dev() != here.dev(),
+        _ => false,
+    }
+}
+
+/// What stands at the units' places, without following a link.
+struct Standing<'a> {
+    modules: &'a Path,
+    /// Scopes and other folders above units → whether they are folders.
+    parents: HashMap<&'a str, bool>,
+}
+
+impl<'a> Standing<'a> {
+    fn meta(&mut self, path: &'a str) -> Option<std::fs::Metadata> {
+        let modules = self.modules;
+        for (end, _) in path.match_indices('/') {
+            let plain = *self.parents.entry(&path[..end]).or_insert_with(|| {
+                std::fs::symlink_metadata(modules.join(&path[..end])).is_ok_and(|meta| meta.is_dir())
+            });
+            if !plain {
+                return None;
+            }
+        }
+        std::fs::symlink_metadata(modules.join(path)).ok()
+    }
+
+    /// Whether something of the unit's own kind is there.
+    fn holds(&mut self, unit: &'a Unit) -> bool {
+        let Some(meta) = self.meta(&unit.path) else { return false };
+        match unit.ops.first() {
+            Some(Op::Link { at, target }) if at.is_empty() => {
+                std::fs::read_link(self.modules.join(&unit.path)).is_ok_and(|t| t == Path::new(target))
+            }
+            _ => meta.is_dir(),
+        }
+    }
+}
+
+/// Changes a tree of ours to `units`, touching only what differs.
+pub fn by_units(
+    project: &Path,
+    builder: &Builder<'_>,
+    units: &[Unit],
+    before: &State,
+    draft: &Draft,
+) -> Result<Changes> {
+    let old: HashMap<&str, Digest> = before.units.iter().map(|(p, d)| (p.as_str(), *d)).collect();
+    let modules = project.join(MODULES);
+    let mut standing = Standing { modules: &modules, parents: HashMap::new() };
+    let changed: Vec<&Unit> =
+        units.iter().filter(|u| old.get(u.path.as_str()) != Some(&u.digest) || !standing.holds(u)).collect();
+    let wanted: std::collections::HashSet<&str> = units.iter().map(|u| u.path.as_str()).collect();
+    let dropped: Vec<&str> = before
+        .units
+        .iter()
+        .map(|(p, _)| p.as_str())
+        .filter(|p| !wanted.contains(p) && standing.meta(p).is_some())
+        .collect();
+    let changes = Changes { put: changed.len(), dropped: dropped.len(), kept: units.len() - changed.len() };
+    if changed.is_empty() && dropped.is_empty() {
+        finish(project, draft)?;
+        return Ok(changes);
+    }
+    let stage = project.join(STAGE);
+    std::fs::create_dir_all(&stage).map_err(failed("create", project, STAGE))?;
+    let prepared = (|| {
+        let base = open_dir(&stage)?;
+        builder.build(&base, &stage, &changed, &|i, _| i.to_string())?;
+        let mut journal = String::new();
+        for (i, unit) in changed.iter().enumerate() {
+            let _ = writeln!(journal, "put {i} {}", unit.path);
+        }
+        for (i, path) in dropped.iter().enumerate() {
+            let _ = writeln!(journal, "drop {} {path}", changed.len() + i);
+        }
+        journal.push_str("end\n");
+        let temporary = project.join(STAGE).join("journal");
+        mirror::file::write_scratch(&temporary, journal.as_bytes())?;
+        std::fs::rename(&temporary, project.join(JOURNAL)).map_err(failed("write", project, JOURNAL))?;
+        Ok(journal)
+    })();
+    let journal = match prepared {
+        Ok(journal) => journal,
+        Err(e) => {
+            let _ = std::fs::remove_dir_all(&stage);
+            return Err(e);
+        }
+    };
+    carry_out(project, &journal)?;
+    finish(project, draft)?;
+    remove_tree(project, STAGE)?;
+    remove_tree(project, TRASH)?;
+    remove_tree(project, JOURNAL)?;
+    Ok(changes)
+}
+
+fn finish(project: &Path, draft: &Draft) -> Result<()> {
+    let text = draft.finish(&project.join(MODULES));
+    mirror::file::replace_scratch(&project.join(super::state::PATH), text.as_bytes())?;
+    Ok(())
+}
+
+/// The journal that a killed run left. One that is torn by a power cut, or is none of ours, says
+/// nothing: the units it would name may not be whole.
+fn read_journal(project: &Path) -> Result<Option<String>> {
+    use mirror::Error as M;
+    match mirror::file::read(&project.join(JOURNAL), JOURNAL_LIMIT) {
+        Ok(bytes) => {
+            let text = String::from_utf8(bytes).ok().filter(|text| text.ends_with("end\n"));
+            Ok(Some(text.unwrap_or_default()))
+        }
+        Err(M::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(M::NotRegular { .. } | M::TooLarge { .. }) => Ok(Some(String::new())),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Does what the journal says; may be called again after a kill at any point.
+fn carry_out(project: &Path, journal: &str) -> Result<()> {
+    let modules = project.join(MODULES);
+    let (stage, trash) = (project.join(STAGE), project.join(TRASH));
+    std::fs::create_dir_all(&trash).map_err(failed("create", project, TRASH))?;
+    for line in journal.lines() {
+        let mut words = line.splitn(3, ' ');
+        let (Some(verb), Some(number), Some(path)) = (words.next(), words.next(), words.next()) else {
+            continue;
+        };
+        let put = verb == "put";
+        let Some(target) = inside(&modules, path, number, put) else { continue };
+        let from = stage.join(number);
+        if put && std::fs::symlink_metadata(&from).is_err() {
+            continue;
+        }
+        aside(&target, &trash.join(number)).map_err(failed("move aside", project, MODULES))?;
+        if put {
+            if let Some(parent) = target.parent() {
+                std::fs::create_dir_all(parent).map_err(failed("create", project, MODULES))?;
+            }
+            std::fs::rename(&from, &target).map_err(failed("put in place", project, MODULES))?;
+        } else if let Some(parent) = target.parent().filter(|p| *p != modules) {
+            // An empty scope folder goes with its last package.
+            let _ = std::fs::remove_dir(parent);
+        }
+    }
+    Ok(())
+}
+
+/// The journal is a file in a folder that others can write to: its paths are checked like any
+/// outside text. A link on the way is no way: it goes when something is put there.
+fn inside(modules: &Path, path: &str, number: &str, put: bool) -> Option<PathBuf> {
+    number.parse::<u32>().ok()?;
+    let path = mirror::name::RelPath::parse(path).ok()?;
+    // Our own books are not a unit; the packages of `linker=isolated` are.
+    if path.as_str() == ".pantry"
+        || (path.as_str().starts_with(".pantry/") && !path.as_str().starts_with(".pantry/pkgs/"))
+    {
+        return None;
+    }
+    let target = modules.join(path.as_str());
+    let parents: Vec<&Path> = target.ancestors().skip(1).take_while(|p| *p != modules).collect();
+    for parent in parents.into_iter().rev() {
+        match std::fs::symlink_metadata(parent) {
+            Ok(meta) if !meta.is_dir() && put => std::fs::remove_file(parent).ok()?,
+            Ok(meta) if !meta.is_dir() => return None,
+            _ => {}
+        }
+    }
+    Some(target)
+}
+
+fn aside(target: &Path, trash: &Path) -> io::Result<()> {
+    match std::fs::rename(target, trash) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) if matches!(e.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
+            std::fs::remove_dir_all(trash)?;
+            std::fs::rename(target, trash)
+        }
+        other => other,
+    }
+}

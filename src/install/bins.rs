@@ -1,0 +1,69 @@
+//! Commands of packages: `node_modules/.bin/<name>`.
+//!
+//! A symbolic link where the volume has them, otherwise a small `sh` script and
+//! a `.cmd` beside it (as npm writes on Windows), so that a tree on FAT works.
+
+use mirror::name::{BinName, RelPath};
+
+/// What stands in `.bin`: the command and the file it starts, relative to `.bin`'s parent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bin {
+    pub name: BinName,
+    /// `<package folder>/<path inside>`, relative to the folder that holds `.bin`.
+    pub target: String,
+}
+
+impl Bin {
+    pub fn new(name: &BinName, package: &str, path: &RelPath) -> Self {
+        Self { name: name.clone(), target: format!("{package}/{path}") }
+    }
+
+    /// The link's text, seen from inside `.bin`.
+    pub fn link_target(&self) -> String {
+        format!("../{}", self.target)
+    }
+
+    /// A POSIX script that starts the file with the interpreter it names.
+    pub fn shell_script(&self) -> String {
+        let target = self.target.replace('\'', "'\\''");
+        format!(
+            "#!/bin/sh\nhere=$(cd \"$(dirname \"$0\")\" && pwd)\nfile=\"$here/../\"'{target}'\n\
+             read -r line < \"$file\"\ncase \"$line\" in\n  '#!'*node*) exec node \"$file\" \"$@\" ;;\n  \
+             '#!'*) exec sh \"$file\" \"$@\" ;;\n  *) exec \"$file\" \"$@\" ;;\nesac\n"
+        )
+    }
+
+    /// The same for cmd.exe.
+    pub fn cmd_script(&self) -> String {
+        format!("@ECHO off\r\nnode \"%~dp0\\..\\{}\" %*\r\n", self.target.replace('/', "\\"))
+    }
+}
+
+/// When two packages bring the same command: the direct dependency wins, then
+/// the package whose name is the command, then the first by name.
+pub fn preferred<'a>(a: (&'a str, bool), b: (&'a str, bool), command: &str) -> std::cmp::Ordering {
+    let rank = |(name, direct): (&str, bool)| (!direct, name != command);
+    rank(a).cmp(&rank(b)).then_with(|| a.0.cmp(b.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cmp::Ordering;
+
+    #[test]
+    fn who_owns_a_command() {
+        assert_eq!(preferred(("a", true), ("b", false), "x"), Ordering::Less);
+        assert_eq!(preferred(("a", true), ("x", true), "x"), Ordering::Greater);
+        assert_eq!(preferred(("a", false), ("b", false), "x"), Ordering::Less);
+    }
+
+    #[test]
+    fn link_and_scripts() {
+        let bin =
+            Bin::new(&BinName::parse("tsc").unwrap(), "typescript", &RelPath::parse("bin/tsc").unwrap());
+        assert_eq!(bin.link_target(), "../typescript/bin/tsc");
+        assert!(bin.shell_script().contains("'typescript/bin/tsc'"));
+        assert!(bin.cmd_script().contains("typescript\\bin\\tsc"));
+    }
+}

@@ -1,0 +1,96 @@
+//! What an install means for the packages of a project: which come, which get
+//! another version, which go. Compared are the packages that the last install
+//! noted in its [state](super::state) and those of the plan, so that the plan
+//! of `--dry-run` and the summary afterwards say the same.
+
+use super::select::Selection;
+use crate::resolve::graph::Graph;
+use std::collections::BTreeMap;
+
+/// A package with another version than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    pub name: String,
+    pub from: String,
+    pub to: String,
+}
+
+/// Sorted by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// `name@version`.
+    pub added: Vec<String>,
+    pub changed: Vec<Changed>,
+    /// `name@version`.
+    pub removed: Vec<String>,
+}
+
+/// The packages of a selection as the state file notes them: `name@version`,
+/// sorted, with one blank between two. A package that stands there in several
+/// variants is noted as often.
+pub fn names(graph: &Graph, selection: &Selection) -> String {
+    let packages = graph.packages.iter().zip(&selection.included).filter(|(_, on)| **on);
+    let mut all: Vec<String> = packages.map(|(p, _)| format!("{}@{}", p.name, p.version)).collect();
+    mirror::order::sort(&mut all);
+    all.join(" ")
+}
+
+impl Difference {
+    /// Between two lists of [`names`].
+    pub fn between(before: &str, after: &str) -> Self {
+        // Name → versions that only the one or only the other has.
+        let mut parted: BTreeMap<&str, (Vec<&str>, Vec<&str>)> = BTreeMap::new();
+        for (name, version) in split(before) {
+            parted.entry(name).or_default().0.push(version);
+        }
+        for (name, version) in split(after) {
+            let (old, new) = parted.entry(name).or_default();
+            match old.iter().position(|v| *v == version) {
+                Some(same) => drop(old.remove(same)),
+                None => new.push(version),
+            }
+        }
+        let mut difference = Self::default();
+        for (name, (old, new)) in parted {
+            let both = old.len().min(new.len());
+            for (from, to) in old.iter().zip(&new) {
+                let (from, to) = ((*from).to_string(), (*to).to_string());
+                difference.changed.push(Changed { name: name.to_string(), from, to });
+            }
+            difference.removed.extend(old[both..].iter().map(|v| format!("{name}@{v}")));
+            difference.added.extend(new[both..].iter().map(|v| format!("{name}@{v}")));
+        }
+        difference
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+    }
+
+    /// How many packages it concerns.
+    pub fn len(&self) -> usize {
+        self.added.len() + self.changed.len() + self.removed.len()
+    }
+}
+
+/// A name may begin with `@`, a version never holds one.
+fn split(names: &str) -> impl Iterator<Item = (&str, &str)> {
+    names.split(' ').filter_map(|name| name.rsplit_once('@'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_changes_and_goes() {
+        let found = Difference::between("@s/a@1.0.0 b@1.0.0 b@2.0.0 c@1.0.0", "@s/a@1.1.0 b@2.0.0 d@1.0.0");
+        let (name, from, to) = ("@s/a".to_string(), "1.0.0".to_string(), "1.1.0".to_string());
+        assert_eq!(found.changed, [Changed { name, from, to }]);
+        assert_eq!(found.removed, ["b@1.0.0", "c@1.0.0"]);
+        assert_eq!(found.added, ["d@1.0.0"]);
+        assert_eq!(found.len(), 4);
+        assert!(Difference::between("a@1.0.0 a@1.0.0", "a@1.0.0 a@1.0.0").is_empty());
+        assert_eq!(Difference::between("", "a@1.0.0").added, ["a@1.0.0"]);
+    }
+}

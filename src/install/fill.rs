@@ -1,0 +1,197 @@
+//! Filling the store: every package of a selection that is not there yet comes
+//! from the nearest mirror that holds its archive. What no mirror holds is
+//! returned, for the upstream or for the error.
+
+use super::listing::Stored;
+use super::store::{Key, Store, Wanted};
+use crate::error::{Error, Result};
+use crate::resolve::graph::{Graph, Package, PackageId};
+use crate::source::mirrors::Mirrors;
+use mirror::Mirror;
+use mirror::archive::Workspace;
+use mirror::name::RelPath;
+use mirror::record::{Ecosystem, Key as RecordKey, VersionRecord};
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Where the index record of a package of the graph is.
+pub fn record_key(package: &Package) -> RecordKey {
+    RecordKey { ecosystem: Ecosystem::Npm, source: package.source.clone(), name: package.name.to_string() }
+}
+
+/// The store keys of the included packages; `None` for the others.
+pub fn keys(graph: &Graph, included: &[bool]) -> Result<Vec<Option<Key>>> {
+    let mut keys = Vec::with_capacity(included.len());
+    for (package, on) in graph.packages.iter().zip(included) {
+        keys.push(match (on, &package.integrity) {
+            (false, _) => None,
+            (true, Some(integrity)) => Some(Key::of(integrity)),
+            (true, None) => {
+                return Err(Error::NoIntegrity { package: format!("{}@{}", package.name, package.version) });
+            }
+        });
+    }
+    Ok(keys)
+}
+
+/// What is told while the store fills: packages done and in all, archive bytes done.
+pub trait Watch: Sync {
+    fn package_done(&self, bytes: u64);
+    /// A registry (or a mirror in its place) has told about one more name, while versions are chosen.
+    fn name_known(&self) {}
+    /// Versions are chosen: so many packages have to be brought in from here on.
+    fn begin(&self, _packages: usize) {}
+}
+
+/// Nobody looks.
+pub struct Unwatched;
+impl Watch for Unwatched {
+    fn package_done(&self, _: u64) {}
+}
+
+/// The listings of all `keys` that the store has and trusts; the ids of the others.
+/// `check` compares every file with its checksum and drops what differs (`--force`).
+pub fn present(
+    store: &Store,
+    keys: &[Option<Key>],
+    threads: usize,
+    check: bool,
+) -> Result<(HashMap<Key, Stored>, Vec<PackageId>)> {
+    let wanted: Vec<(PackageId, Key)> = {
+        let mut seen: std::collections::HashSet<Key> = Default::default();
+        let all = keys.iter().enumerate().filter_map(|(i, k)| k.map(|k| (PackageId(i as u32), k)));
+        all.filter(|(_, k)| seen.insert(*k)).collect()
+    };
+    let threads = if check { threads } else { threads.min(wanted.len() / 64 + 1) };
+    let found = in_parallel(&wanted, threads, |(id, key)| {
+        let mut stored = store.trusted(key)?;
+        if let (true, Some(listing)) = (check, &stored)
+            && !store.verify(key, listing)?
+        {
+            store.evict(key)?;
+            stored = None;
+        }
+        Ok((*id, *key, stored))
+    })?;
+    let (mut listings, mut missing) = (HashMap::with_capacity(wanted.len()), Vec::new());
+    for (id, key, stored) in found {
+        match stored {
+            Some(stored) => drop(listings.insert(key, stored)),
+            None => missing.push(id),
+        }
+    }
+    mirror::order::sort(&mut missing);
+    Ok((listings, missing))
+}
+
+/// Extracts what the mirrors hold of `missing`; returns what they do not hold.
+pub fn from_mirrors(
+    store: &Store,
+    mirrors: &Mirrors,
+    graph: &Graph,
+    missing: &[PackageId],
+    listings: &mut HashMap<Key, Stored>,
+    threads: usize,
+    watch: &dyn Watch,
+) -> Result<Vec<PackageId>> {
+    let mut jobs: Vec<(PackageId, &Mirror, VersionRecord)> = Vec::with_capacity(missing.len());
+    let mut elsewhere = Vec::new();
+    for &id in missing {
+        let package = graph.package(id);
+        match mirrors.archive(&record_key(package), &package.version, package.integrity.as_ref())? {
+            Some((mirror, record)) => jobs.push((id, mirror, record)),
+            None => elsewhere.push(id),
+        }
+    }
+    // The largest first, so that the threads end together.
+    mirror::order::sort_by_key(&mut jobs, |(_, _, r)| std::cmp::Reverse(r.size));
+    let spaces: Mutex<Vec<Workspace>> = Mutex::default();
+    let made = in_parallel(&jobs, threads, |(id, mirror, record)| {
+        let mut source = match mirror.read_archive(graph.package(*id).name.as_str(), record) {
+            Ok(source) => source,
+            Err(e) if is_gone(&e) => return Ok(Err(*id)),
+            Err(e) => return Err(e.into()),
+        };
+        let mut workspace = take(&spaces);
+        let made = add(store, graph.package(*id), &mut source, &mut workspace)?;
+        give(&spaces, workspace);
+        watch.package_done(record.size);
+        Ok(Ok(made))
+    })?;
+    for made in made {
+        match made {
+            Ok((key, stored)) => drop(listings.insert(key, stored)),
+            Err(id) => elsewhere.push(id),
+        }
+    }
+    elsewhere.sort_unstable();
+    Ok(elsewhere)
+}
+
+/// The index has the archive, its file is not there.
+fn is_gone(e: &mirror::Error) -> bool {
+    match e {
+        mirror::Error::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+        mirror::Error::Absent { .. } => true,
+        _ => false,
+    }
+}
+
+/// One archive into the store, as the graph says it must be.
+pub fn add(
+    store: &Store,
+    package: &Package,
+    source: &mut dyn std::io::Read,
+    workspace: &mut Workspace,
+) -> Result<(Key, Stored)> {
+    let Some(integrity) = &package.integrity else {
+        return Err(Error::NoIntegrity { package: format!("{}@{}", package.name, package.version) });
+    };
+    let bins: Vec<RelPath> = package.bins.iter().map(|(_, path)| path.clone()).collect();
+    let version = package.version.to_string();
+    let wanted =
+        Wanted { integrity: Some(integrity), name: package.name.as_str(), version: &version, bins: &bins };
+    store.add(source, &wanted, workspace).map(|(key, stored, _)| (key, stored))
+}
+
+fn take(spaces: &Mutex<Vec<Workspace>>) -> Workspace {
+    spaces.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop().unwrap_or_default()
+}
+fn give(spaces: &Mutex<Vec<Workspace>>, workspace: Workspace) {
+    spaces.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(workspace);
+}
+
+/// `work` over all items on this thread and `threads - 1` more; the first error ends it.
+pub fn in_parallel<T: Sync, R: Send>(
+    items: &[T],
+    threads: usize,
+    work: impl Fn(&T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<R>> = Mutex::new(Vec::with_capacity(items.len()));
+    let failure: Mutex<Option<Error>> = Mutex::new(None);
+    let run = || {
+        let mut own = Vec::new();
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            match work(item) {
+                Ok(result) => own.push(result),
+                Err(e) => {
+                    next.store(items.len(), Ordering::Relaxed);
+                    failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(e);
+                }
+            }
+        }
+        results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).append(&mut own);
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads.clamp(1, items.len().max(1)) {
+            scope.spawn(run);
+        }
+        run();
+    });
+    match failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        Some(e) => Err(e),
+        None => Ok(results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)),
+    }
+}

@@ -1,0 +1,251 @@
+use super::*;
+use crate::resolve::graph::{Edge, Group, Importer, Package, Wanted};
+use mirror::version::Version;
+use proptest::prelude::*;
+
+/// Every need of every folder is met by what Node finds from there; parents come first.
+#[track_caller]
+pub fn check(graph: &Graph) {
+    let places = place(graph, &vec![true; graph.packages.len()]).unwrap();
+    check_places(graph, &places, &vec![true; graph.packages.len()]);
+}
+
+#[track_caller]
+fn check_places(graph: &Graph, places: &[Placement], included: &[bool]) {
+    let by_path: std::collections::HashMap<&str, &Placement> =
+        places.iter().map(|p| (p.path.as_str(), p)).collect();
+    assert_eq!(by_path.len(), places.len(), "no path twice");
+    let find = |from: &str, alias: &PackageName| {
+        let mut folder = from;
+        loop {
+            let slash = if folder.is_empty() { "" } else { "/" };
+            let path = format!("{folder}{slash}node_modules/{alias}");
+            if let Some(p) = by_path.get(path.as_str()) {
+                return Some(p.package);
+            }
+            if folder.is_empty() {
+                return None;
+            }
+            // Up to the folder around, or from a member to the project.
+            folder = folder.rfind("node_modules/").map_or("", |i| folder[..i].trim_end_matches('/'));
+        }
+    };
+    for (i, p) in places.iter().enumerate() {
+        assert!(p.parent.is_none_or(|parent| (parent as usize) < i));
+        assert!(included[p.package.index()]);
+        if let Some(to) = p.link {
+            let to = &places[to as usize];
+            assert!(to.package == p.package && p.path.starts_with(&format!("{}/", to.path)), "{p:?}");
+            continue;
+        }
+        for edge in &graph.package(p.package).dependencies {
+            if let Some(target) = edge.target.filter(|t| included[t.index()]) {
+                assert_eq!(find(&p.path, &edge.alias), Some(target), "{} needs {}", p.path, edge.alias);
+            }
+        }
+    }
+    for importer in &graph.importers {
+        for wanted in &importer.dependencies {
+            if let Some(target) = wanted.target.filter(|t| included[t.index()]) {
+                assert_eq!(
+                    find(&importer.path, &wanted.alias),
+                    Some(target),
+                    "{} needs {}",
+                    importer.path,
+                    wanted.alias
+                );
+            }
+        }
+    }
+}
+
+fn name(i: usize) -> PackageName {
+    PackageName::parse(&format!("p{i}")).unwrap()
+}
+
+/// A package's name, and its edges: name, target, kind.
+type Row = (usize, Vec<(usize, usize, EdgeKind)>);
+
+/// Packages by (name, version number) with edges (alias, target, kind); the importer's (alias, target).
+pub fn graph(packages: &[Row], wanted: &[(usize, usize)]) -> Graph {
+    let package = |(i, (n, edges)): (usize, &Row)| {
+        let mut dependencies: Vec<Edge> = edges
+            .iter()
+            .map(|&(alias, target, kind)| Edge {
+                alias: name(alias),
+                range: "*".into(),
+                kind,
+                target: Some(PackageId(target as u32)),
+            })
+            .collect();
+        dependencies.sort_by(|a, b| a.alias.cmp(&b.alias));
+        dependencies.dedup_by(|a, b| a.alias == b.alias);
+        Package {
+            name: name(*n),
+            version: Version::new(i as u64, 0, 0),
+            variant: 0,
+            source: "npm".into(),
+            integrity: None,
+            tarball: None,
+            dependencies,
+            bins: Vec::new(),
+            os: Vec::new(),
+            cpu: Vec::new(),
+            libc: Vec::new(),
+            engines: Vec::new(),
+            bundled: Vec::new(),
+            install_script: false,
+            deprecated: None,
+        }
+    };
+    let mut dependencies: Vec<Wanted> = wanted
+        .iter()
+        .map(|&(alias, target)| Wanted {
+            alias: name(alias),
+            range: "*".into(),
+            group: Group::Normal,
+            target: Some(PackageId(target as u32)),
+        })
+        .collect();
+    dependencies.sort_by(|a, b| a.alias.cmp(&b.alias));
+    dependencies.dedup_by(|a, b| a.alias == b.alias);
+    Graph {
+        importers: vec![Importer { path: String::new(), dependencies }],
+        packages: packages.iter().enumerate().map(package).collect(),
+    }
+}
+
+fn paths(graph: &Graph, included: &[bool]) -> Vec<String> {
+    place(graph, included)
+        .unwrap()
+        .into_iter()
+        .map(|p| format!("{}={}", p.path.replace("node_modules/", ""), p.package.0))
+        .collect()
+}
+
+use EdgeKind::{Normal, Peer};
+
+#[test]
+fn as_high_as_it_goes() {
+    // p0 and p1 need p2 in two versions (2 and 3).
+    let g = graph(
+        &[(0, vec![(2, 2, Normal)]), (1, vec![(2, 3, Normal)]), (2, vec![]), (2, vec![])],
+        &[(0, 0), (1, 1)],
+    );
+    assert_eq!(paths(&g, &[true; 4]), ["p0=0", "p1=1", "p2=2", "p1/p2=3"]);
+    check(&g);
+}
+
+#[test]
+fn what_is_left_out_still_keeps_its_place() {
+    let g = graph(
+        &[(0, vec![(2, 2, Normal)]), (1, vec![(2, 3, Normal)]), (2, vec![]), (2, vec![])],
+        &[(0, 0), (1, 1)],
+    );
+    assert_eq!(paths(&g, &[false, true, false, true]), ["p1=1", "p1/p2=3"]);
+    assert_eq!(paths(&g, &[true, false, true, true]), ["p0=0", "p2=2"]);
+}
+
+#[test]
+fn nothing_comes_between_a_folder_and_what_it_sees() {
+    // p0 → p1 → p3(3); p1 also → p4 → p3(5), which must not hide p3(3) from p1.
+    let g = graph(
+        &[
+            (0, vec![(1, 1, Normal), (3, 3, Normal)]),
+            (1, vec![(3, 3, Normal), (4, 4, Normal)]),
+            (2, vec![]),
+            (3, vec![]),
+            (4, vec![(3, 5, Normal)]),
+            (3, vec![]),
+        ],
+        &[(0, 0)],
+    );
+    assert_eq!(paths(&g, &[true; 6]), ["p0=0", "p1=1", "p3=3", "p4=4", "p4/p3=5"]);
+    check(&g);
+}
+
+#[test]
+fn peers_beside_their_dependant() {
+    // p0 → p1 with peer p2(3); the project has p2(2).
+    let g = graph(
+        &[(0, vec![(1, 1, Normal), (2, 3, Normal)]), (1, vec![(2, 3, Peer)]), (2, vec![]), (2, vec![])],
+        &[(0, 0), (2, 2)],
+    );
+    assert_eq!(paths(&g, &[true; 4]), ["p0=0", "p2=2", "p0/p1=1", "p0/p2=3"]);
+    check(&g);
+}
+
+#[test]
+fn a_graph_without_end_is_refused() {
+    // Every package needs all others under names that clash at every level.
+    let n = 12;
+    let packages: Vec<_> = (0..n * n)
+        .map(|i| (i, (0..n).map(|k| (k, (i * 7 + k * 13 + 1) % (n * n), Normal)).collect()))
+        .collect();
+    match place(&graph(&packages, &[(0, 0)]), &vec![true; n * n]) {
+        Err(Failure::TooLarge { .. }) => {}
+        Ok(places) => assert!(places.len() <= MOST_PLACES),
+        Err(e) => panic!("{e}"),
+    }
+}
+
+type Packages = Vec<Row>;
+
+/// Up to 14 packages of 6 names, edges by the target's own name or under another one; cycles welcome.
+fn graphs() -> impl Strategy<Value = (Packages, Vec<(usize, usize)>, u32)> {
+    let kind = proptest::sample::select(vec![
+        Normal,
+        Normal,
+        Normal,
+        EdgeKind::Optional,
+        Peer,
+        EdgeKind::PeerOptional,
+    ]);
+    let edges = proptest::collection::vec((0usize..40, 0usize..8, kind), 0..4);
+    let packages = proptest::collection::vec((0usize..6, edges), 2..15);
+    (packages, proptest::collection::vec((0usize..40, 0usize..8), 1..4), any::<u32>()).prop_map(
+        |(packages, wanted, included)| {
+            let names: Vec<usize> = packages.iter().map(|p| p.0).collect();
+            let alias = |target: usize, other: usize| if other == 7 { 8 } else { names[target] };
+            let n = names.len();
+            let packages = packages
+                .iter()
+                .map(|(name, edges)| {
+                    (
+                        *name,
+                        edges.iter().map(|&(t, other, kind)| (alias(t % n, other), t % n, kind)).collect(),
+                    )
+                })
+                .collect();
+            let wanted = wanted.iter().map(|&(t, other)| (alias(t % n, other), t % n)).collect();
+            (packages, wanted, included)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Peers that nothing beside them meets only come from a lock that was made by hand.
+    #[test]
+    fn every_need_is_met_by_what_node_finds((packages, wanted, _) in graphs()) {
+        let plain = |e: &[(usize, usize, EdgeKind)]| e.iter().map(|(n, to, _)| (*n, *to, Normal)).collect();
+        let packages: Packages = packages.iter().map(|(name, e)| (*name, plain(e))).collect();
+        let g = graph(&packages, &wanted);
+        if let Ok(places) = place(&g, &vec![true; packages.len()]) {
+            check_places(&g, &places, &vec![true; packages.len()]);
+            prop_assert_eq!(places, place(&g, &vec![true; packages.len()]).unwrap());
+        }
+    }
+
+    /// Leaving packages out moves none of the others.
+    #[test]
+    fn leaving_out_moves_nothing((packages, wanted, bits) in graphs()) {
+        let g = graph(&packages, &wanted);
+        let included: Vec<bool> = (0..packages.len()).map(|i| bits >> i & 1 == 1).collect();
+        if let (Ok(all), Ok(some)) = (place(&g, &vec![true; packages.len()]), place(&g, &included)) {
+            let all: Vec<_> = all.iter().map(|p| (&p.path, p.package)).collect();
+            prop_assert!(some.iter().all(|p| all.contains(&(&p.path, p.package))));
+        }
+    }
+}

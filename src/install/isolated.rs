@@ -1,0 +1,104 @@
+//! The isolated linker: a virtual store inside the project.
+//!
+//! ```text
+//! node_modules/react                 → .pantry/pkgs/react@19.2.0/node_modules/react
+//! node_modules/.pantry/pkgs/
+//!   react-dom@19.2.0/node_modules/
+//!     react-dom/                     its files
+//!     react                          → ../../react@19.2.0/node_modules/react
+//! ```
+//!
+//! A package sees itself and its own dependencies, nothing else. All links are
+//! relative, so the project can be moved.
+
+use super::bins::{Bin, preferred};
+use super::store::Key;
+use super::unit::{Op, Unit, bin_ops};
+use crate::resolve::graph::{Graph, Importer, PackageId};
+use std::collections::BTreeMap;
+
+/// Folder name of a package in a virtual store: `name@version`, a scope's `/`
+/// written as `+`, a variant as `#n`. None of these can be part of a name's own
+/// grammar in a way that makes two packages meet.
+pub fn folder(graph: &Graph, id: PackageId) -> String {
+    let package = graph.package(id);
+    let name = package.name.as_str().replace('/', "+");
+    match package.variant {
+        0 => format!("{name}@{}", package.version),
+        n => format!("{name}@{}#{n}", package.version),
+    }
+}
+
+/// The units of one importer. `keys` is `None` for what is not installed.
+pub fn units(graph: &Graph, importer: &Importer, keys: &[Option<Key>]) -> Vec<Unit> {
+    let mut units = Vec::new();
+    let included = |id: PackageId| keys[id.index()].is_some();
+    for id in graph.ids() {
+        let Some(key) = keys[id.index()] else { continue };
+        let package = graph.package(id);
+        let own = package.name.as_str();
+        let mut ops = vec![Op::Directory { at: "node_modules".into() }];
+        scope_directory(&mut ops, "node_modules", own);
+        ops.push(Op::Package { at: format!("node_modules/{own}"), key });
+        for edge in &package.dependencies {
+            let Some(target) = edge.target.filter(|t| included(*t)) else { continue };
+            let alias = edge.alias.as_str();
+            // A package that depends on its own name under another version keeps seeing itself.
+            if alias == own {
+                continue;
+            }
+            scope_directory(&mut ops, "node_modules", alias);
+            let up = if alias.contains('/') { "../../.." } else { "../.." };
+            let target =
+                format!("{up}/{}/node_modules/{}", folder(graph, target), graph.package(target).name);
+            ops.push(Op::Link { at: format!("node_modules/{alias}"), target });
+        }
+        units.push(Unit::new(format!(".pantry/pkgs/{}", folder(graph, id)), ops));
+    }
+    for (alias, id) in direct(importer).filter(|(_, id)| included(*id)) {
+        let up = if alias.contains('/') { "../" } else { "" };
+        let target =
+            format!("{up}.pantry/pkgs/{}/node_modules/{}", folder(graph, id), graph.package(id).name);
+        units.push(Unit::new(alias.to_string(), vec![Op::Link { at: String::new(), target }]));
+    }
+    units.extend(bin_unit(graph, importer, keys));
+    units
+}
+
+/// Alias and package of an importer's dependencies, each alias once.
+pub fn direct(importer: &Importer) -> impl Iterator<Item = (&str, PackageId)> {
+    let mut seen: std::collections::HashSet<&str> = Default::default();
+    importer
+        .dependencies
+        .iter()
+        .filter_map(|w| w.target.map(|t| (w.alias.as_str(), t)))
+        .filter(move |(alias, _)| seen.insert(alias))
+}
+
+/// `.bin` of an importer, holding the commands of its direct dependencies only.
+pub fn bin_unit(graph: &Graph, importer: &Importer, keys: &[Option<Key>]) -> Option<Unit> {
+    let mut owners: BTreeMap<&str, (&str, Bin)> = BTreeMap::new();
+    for (alias, id) in direct(importer).filter(|(_, id)| keys[id.index()].is_some()) {
+        for (name, path) in &graph.package(id).bins {
+            let bin = Bin::new(name, alias, path);
+            match owners.get(name.as_str()) {
+                Some((other, _)) if preferred((other, true), (alias, true), name.as_str()).is_le() => {}
+                _ => {
+                    owners.insert(name.as_str(), (alias, bin));
+                }
+            }
+        }
+    }
+    let bins: Vec<Bin> = owners.into_values().map(|(_, bin)| bin).collect();
+    (!bins.is_empty()).then(|| Unit::new(".bin".into(), bin_ops("", &bins, true)))
+}
+
+/// `@scope` must exist before what lies in it.
+pub fn scope_directory(ops: &mut Vec<Op>, under: &str, name: &str) {
+    if let Some((scope, _)) = name.split_once('/') {
+        let at = format!("{under}/{scope}");
+        if !ops.iter().any(|op| matches!(op, Op::Directory { at: a } if *a == at)) {
+            ops.push(Op::Directory { at });
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Installing: from a manifest to a `node_modules`.
+//!
+//! ```text
+//! run      the operation: what is asked → what is done → a report
+//! select   which packages of the graph this platform and these groups need
+//! fill     the store gets what is missing, from mirrors
+//! hoist, hoisted, isolated, shared     the wanted tree as units, per linker
+//! build    makes units on disk       apply   puts them in place, journalled
+//! state    «nothing to do» in a few stats           difference   what an install changes, by package
+//! store, listing                     extracted packages, shared by all projects
+//! ```
+
+pub mod apply;
+pub mod bins;
+pub mod build;
+pub mod cache;
+pub mod difference;
+pub mod download;
+pub mod fill;
+pub mod hoist;
+pub mod hoisted;
+pub mod isolated;
+pub mod listing;
+pub mod platform;
+pub mod run;
+pub mod select;
+pub mod shared;
+pub mod state;
+pub mod store;
+pub mod tree;
+pub mod unit;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,344 @@
+//! The operation behind `pantry install`.
+//!
+//! ```text
+//! state says nothing changed ─────────────────────────────────► done
+//! lock fits the manifests? ── yes ► graph from the lock
+//!                          └─ no ─► (frozen: refuse) resolve ► graph ► lock
+//! graph + platform + groups ► selection ► store keys ► store lacks some?
+//!                                          mirrors, then upstream ► store
+//! graph + selection + linker ► units ► compared with what stands ► put in place
+//! ```
+//!
+//! The project is locked from the first look at the tree to the last write. The
+//! lockfile is written (durably) before the tree changes: a kill between the two
+//! leaves a lock that the next run carries out.
+
+use super::apply::Changes;
+use super::difference::{self, Difference};
+use super::fill::{self, Watch};
+use super::listing::BootId;
+use super::platform::Platform;
+use super::select::{Groups, Selection, select};
+use super::state::{Fingerprint, State};
+use super::store::Store;
+use super::tree;
+use super::unit::Linker;
+use crate::error::{Error, Result};
+use crate::lockfile::{self, Asked};
+use crate::resolve::graph::{Graph, PackageId};
+use crate::source::mirrors::Mirrors;
+use crate::ui::{Level, Logger, Subsystem};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+pub const LOCKFILE: &str = "pantry.lock";
+
+/// What to install, and how. Paths are absolute.
+pub struct Options<'a> {
+    pub root: &'a Path,
+    /// Manifests, relative to `root`.
+    pub manifests: &'a [PathBuf],
+    /// `$PANTRY_HOME`.
+    pub home: &'a Path,
+    pub linker: Linker,
+    pub groups: Groups,
+    pub platform: &'a Platform,
+    /// The lock must fit, and is not written.
+    pub frozen: bool,
+    pub force: bool,
+    pub dry_run: bool,
+    /// Write the lockfile (`--no-save` does not).
+    pub save: bool,
+    pub threads: usize,
+    pub logger: Logger,
+}
+
+/// Where versions and archives come from; made by the command from settings.
+pub trait Supply {
+    /// Chooses versions; called only when the lock does not fit. What `locked`
+    /// holds is kept where it still does.
+    /// With a store, archives may be fetched into it ahead of the plan.
+    fn resolve(&self, locked: Option<&Graph>, store: Option<&Arc<Store>>) -> Result<Resolved>;
+    /// Opened mirrors, in their order.
+    fn mirrors(&self) -> Result<&Mirrors>;
+    /// Gets archives that no mirror holds into the store. Offline: the error that says where they could be.
+    fn download(
+        &self,
+        store: &Arc<Store>,
+        graph: &Graph,
+        ids: &[PackageId],
+        watch: &dyn Watch,
+    ) -> Result<Downloaded>;
+    /// Nothing more will be asked for: what was downloaded may be committed to
+    /// the home mirror while the tree is built.
+    fn settle(&self) {}
+    /// Waits for that commit.
+    fn finish(&self) -> Result<()>;
+    /// Ends a run that failed: nothing more is fetched, nothing committed.
+    fn abandon(&self) {}
+}
+
+/// A finished graph, and what the user should know about how it came about.
+pub struct Resolved {
+    pub graph: Graph,
+    pub warnings: Vec<String>,
+}
+
+/// Listings of what [`Supply::download`] put into the store.
+pub type Downloaded = Vec<(super::store::Key, super::listing::Stored)>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockChange {
+    Unchanged,
+    Created,
+    Updated,
+    /// It would have been written (`--no-save`, `--dry-run`).
+    NotSaved,
+}
+
+/// What was done. Plain data; worded by the command.
+#[derive(Debug)]
+pub struct Report {
+    /// Nothing had to be done: decided from the state file alone.
+    pub current: bool,
+    pub packages: usize,
+    pub changes: Changes,
+    pub lock: LockChange,
+    pub way: &'static str,
+    /// Came from mirrors, and from upstream.
+    pub from_mirrors: usize,
+    pub downloaded: usize,
+    /// Packages that wanted to run a script at install; none did.
+    pub scripts: Vec<String>,
+    pub warnings: Vec<String>,
+    /// Optional packages left out because they are for other platforms.
+    pub skipped: usize,
+    /// Direct dependencies that came, changed or went with the lock.
+    pub direct: Vec<Direct>,
+    /// By package; with `--dry-run` what would be changed.
+    pub difference: Difference,
+    /// With `--dry-run`: whether anything would be done, such as linking the same packages in another way.
+    pub pending: bool,
+}
+
+/// One of the project's own dependencies, with its version before and now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Direct {
+    pub name: String,
+    pub from: Option<String>,
+    pub to: Option<String>,
+}
+
+fn fingerprint(options: &Options<'_>) -> Fingerprint {
+    let Options { linker, groups, platform, home, .. } = options;
+    let text =
+        format!("{}\n{}\n{}\n{platform}\n{}", linker.name(), groups.dev, groups.optional, home.display());
+    Fingerprint::of(&text)
+}
+
+/// Whether the state file proves that there is nothing to do; the number of packages then.
+pub fn current(options: &Options<'_>) -> Option<usize> {
+    if options.force {
+        return None;
+    }
+    let state = State::read_head(options.root)?;
+    let known = options.manifests.iter().all(|m| m.to_str().is_some_and(|m| state.has_input(m)));
+    let journal = options.root.join("node_modules/.pantry/journal");
+    let lock = state.has_input(LOCKFILE) || !options.root.join(LOCKFILE).exists();
+    (known
+        && lock
+        && !journal.exists()
+        && state.is_current(options.root, fingerprint(options), BootId::current()))
+    .then_some(state.packages)
+}
+
+/// Installs. `asked` is what the manifests ask for; `waiting` is called once
+/// when another process has the project.
+pub fn install(
+    options: &Options<'_>,
+    asked: &[Asked<'_>],
+    supply: &dyn Supply,
+    watch: &dyn Watch,
+    waiting: &mut dyn FnMut(),
+) -> Result<Report> {
+    if options.dry_run {
+        return with_store(options, asked, supply, watch, None);
+    }
+    let _project = mirror::lock::DirLock::acquire(options.root, waiting)?;
+    let store = Arc::new(Store::open(&options.home.join("store"))?);
+    let outcome = with_store(options, asked, supply, watch, Some(&store));
+    if outcome.is_err() {
+        supply.abandon();
+    }
+    if let Some(store) = Arc::into_inner(store) {
+        store.close();
+    }
+    outcome
+}
+
+fn with_store(
+    options: &Options<'_>,
+    asked: &[Asked<'_>],
+    supply: &dyn Supply,
+    watch: &dyn Watch,
+    store: Option<&Arc<Store>>,
+) -> Result<Report> {
+    let begun = Instant::now();
+    let step = |what: &str| {
+        options.logger.log(Level::Debug, Subsystem::Install, || {
+            format!("{what} after {:.1} ms", begun.elapsed().as_secs_f64() * 1e3)
+        });
+    };
+    let lock_path = options.root.join(LOCKFILE);
+    let old = read_lock(&lock_path)?;
+    let fit = old.as_ref().map(|(graph, _)| lockfile::fits(graph, asked));
+    let (graph, warnings, before) = match (old, fit) {
+        (Some((graph, _)), Some(Ok(()))) => (graph, Vec::new(), None),
+        (old, fit) if options.frozen => {
+            let differences = fit.and_then(std::result::Result::err).unwrap_or_default();
+            return Err(Error::StaleLock { path: lock_path, missing: old.is_none(), differences });
+        }
+        (old, _) => {
+            let resolved = supply.resolve(old.as_ref().map(|(graph, _)| graph), store)?;
+            (resolved.graph, resolved.warnings, Some(old))
+        }
+    };
+    step("versions settled");
+    // The lock's new text, if it is not what stands there.
+    let text = before.as_ref().map(|_| lockfile::write(&graph)).transpose()?;
+    let lock = match (&before, &text) {
+        (Some(Some((_, old))), Some(new)) if old == new.as_bytes() => LockChange::Unchanged,
+        (Some(_), _) if !options.save || options.dry_run => LockChange::NotSaved,
+        (Some(Some(_)), _) => LockChange::Updated,
+        (Some(None), _) => LockChange::Created,
+        (None, _) => LockChange::Unchanged,
+    };
+    let selection = select(&graph, options.groups, options.platform);
+    refuse_unfit(&graph, &selection, options.platform)?;
+    let mut report = Report {
+        current: false,
+        packages: selection.included.iter().filter(|i| **i).count(),
+        changes: Changes::default(),
+        lock,
+        way: "",
+        from_mirrors: 0,
+        downloaded: 0,
+        scripts: scripts(&graph, &selection),
+        warnings,
+        skipped: selection.skipped.len(),
+        direct: Vec::new(),
+        difference: Difference::default(),
+        pending: false,
+    };
+    if let Some(old) = &before {
+        report.direct = direct(old.as_ref().map(|(graph, _)| graph), &graph, &selection);
+    }
+    let state = State::read(options.root).unwrap_or_default();
+    report.difference = Difference::between(&state.names, &difference::names(&graph, &selection));
+    if options.dry_run {
+        report.pending = current(options).is_none();
+        return Ok(report);
+    }
+    let Some(store) = store else { return Ok(report) };
+    let mut inputs = options.manifests.to_vec();
+    if lock != LockChange::NotSaved {
+        inputs.push(PathBuf::from(LOCKFILE));
+    }
+    let wanted = |inputs| tree::Wanted {
+        project: options.root,
+        graph: &graph,
+        selection: &selection,
+        linker: options.linker,
+        options: fingerprint(options),
+        inputs,
+        force: options.force,
+        threads: options.threads,
+    };
+    let mut needs = tree::needs(&wanted(&inputs), store)?;
+    step("store looked at");
+    if !needs.missing.is_empty() {
+        let missing = std::mem::take(&mut needs.missing);
+        let before = missing.len();
+        watch.begin(before);
+        let listings = &mut needs.listings;
+        let elsewhere =
+            fill::from_mirrors(store, supply.mirrors()?, &graph, &missing, listings, options.threads, watch)?;
+        step("mirrors gave what they have");
+        report.from_mirrors = before - elsewhere.len();
+        report.downloaded = elsewhere.len();
+        if !elsewhere.is_empty() {
+            needs.listings.extend(supply.download(store, &graph, &elsewhere, watch)?);
+            step("downloaded");
+        }
+    }
+    supply.settle();
+    if let (LockChange::Created | LockChange::Updated, Some(text)) = (lock, &text) {
+        mirror::file::replace(&lock_path, text.as_bytes())?;
+    }
+    let done = tree::build(&wanted(&inputs), store, &needs)?;
+    step("tree in place");
+    supply.finish()?;
+    step("mirror committed");
+    report.changes = done.changes;
+    report.way = done.way;
+    Ok(report)
+}
+
+/// The lock and its text; `None` when there is no file.
+pub fn read_lock(path: &Path) -> Result<Option<(Graph, Vec<u8>)>> {
+    match mirror::file::read(path, lockfile::LIMIT as u64) {
+        Ok(bytes) => Ok(Some((lockfile::read(&bytes, path)?, bytes))),
+        Err(mirror::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e @ (mirror::Error::NotRegular { .. } | mirror::Error::TooLarge { .. })) => {
+            let what = match e {
+                mirror::Error::TooLarge { .. } => "it is larger than 64 MiB",
+                _ => "it is not a regular file",
+            };
+            let source = std::io::Error::other(what);
+            Err(Error::Io { action: "read", path: path.to_path_buf(), source })
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn refuse_unfit(graph: &Graph, selection: &Selection, platform: &Platform) -> Result<()> {
+    let Some(id) = selection.unfit.first() else { return Ok(()) };
+    let package = graph.package(*id);
+    Err(Error::WrongPlatform {
+        package: format!("{}@{}", package.name, package.version),
+        platform: platform.to_string(),
+        os: package.os.clone(),
+        cpu: package.cpu.clone(),
+        libc: package.libc.clone(),
+    })
+}
+
+fn scripts(graph: &Graph, selection: &Selection) -> Vec<String> {
+    let wanting = graph.packages.iter().zip(&selection.included).filter(|(p, on)| **on && p.install_script);
+    wanting.map(|(p, _)| format!("{}@{}", p.name, p.version)).collect()
+}
+
+/// Which of the project's own dependencies came, got another version, or went.
+fn direct(old: Option<&Graph>, new: &Graph, selection: &Selection) -> Vec<Direct> {
+    let of = |graph: &Graph| -> BTreeMap<String, (PackageId, String)> {
+        let root = graph.importers.iter().find(|i| i.path.is_empty());
+        let wanted = root.into_iter().flat_map(|i| &i.dependencies);
+        let mut named = BTreeMap::new();
+        named.extend(wanted.filter_map(|w| {
+            w.target.map(|t| (w.alias.to_string(), (t, graph.package(t).version.to_string())))
+        }));
+        named
+    };
+    let (mut before, after) = (old.map(of).unwrap_or_default(), of(new));
+    let mut list = Vec::new();
+    for (name, (id, to)) in after {
+        let from = before.remove(&name).map(|(_, version)| version);
+        if selection.included[id.index()] && from.as_ref() != Some(&to) {
+            list.push(Direct { name, from, to: Some(to) });
+        }
+    }
+    list.extend(before.into_iter().map(|(name, (_, from))| Direct { name, from: Some(from), to: None }));
+    list
+}

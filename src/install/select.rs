@@ -1,0 +1,87 @@
+//! Which packages of a graph this install needs: the groups that were asked
+//! for, minus what is not for this platform.
+//!
+//! An optional dependency that does not fit the platform, or requires something
+//! that does not, is left out with everything that only it needs. A required
+//! package that does not fit is kept and named in `unfit`, so that the caller
+//! can refuse (npm: EBADPLATFORM).
+
+use super::platform::Platform;
+use crate::resolve::graph::{EdgeKind, Graph, Group, PackageId};
+
+/// Which of the manifest's groups are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Groups {
+    pub dev: bool,
+    pub optional: bool,
+}
+
+pub struct Selection {
+    /// One flag per package of the graph.
+    pub included: Vec<bool>,
+    /// Required, but not for this platform.
+    pub unfit: Vec<PackageId>,
+    /// Optional and left out because of the platform.
+    pub skipped: Vec<PackageId>,
+}
+
+pub fn select(graph: &Graph, groups: Groups, platform: &Platform) -> Selection {
+    let fits: Vec<bool> = graph.packages.iter().map(|p| platform.accepts(&p.os, &p.cpu, &p.libc)).collect();
+    let broken = broken(graph, &fits);
+    let mut included = vec![false; graph.packages.len()];
+    let mut skipped = Vec::new();
+    let mut stack: Vec<PackageId> = Vec::new();
+    for wanted in graph.importers.iter().flat_map(|i| &i.dependencies) {
+        let Some(id) = wanted.target else { continue };
+        match wanted.group {
+            Group::Normal | Group::Peer => stack.push(id),
+            Group::Dev if groups.dev => stack.push(id),
+            Group::Optional if groups.optional && broken[id.index()] => skipped.push(id),
+            Group::Optional if groups.optional => stack.push(id),
+            Group::Dev | Group::Optional => {}
+        }
+    }
+    while let Some(id) = stack.pop() {
+        if std::mem::replace(&mut included[id.index()], true) {
+            continue;
+        }
+        for edge in &graph.package(id).dependencies {
+            let Some(target) = edge.target else { continue };
+            match edge.kind {
+                EdgeKind::Normal | EdgeKind::Peer => stack.push(target),
+                EdgeKind::Optional if groups.optional && broken[target.index()] => skipped.push(target),
+                EdgeKind::Optional if groups.optional => stack.push(target),
+                // An optional peer is never installed for its own sake.
+                EdgeKind::Optional | EdgeKind::PeerOptional => {}
+            }
+        }
+    }
+    let unfit = graph.ids().filter(|id| included[id.index()] && !fits[id.index()]).collect();
+    skipped.retain(|id| !included[id.index()]);
+    mirror::order::sort(&mut skipped);
+    skipped.dedup();
+    Selection { included, unfit, skipped }
+}
+
+/// Packages that cannot work on this platform: they do not fit it, or something they require does not.
+fn broken(graph: &Graph, fits: &[bool]) -> Vec<bool> {
+    let mut broken: Vec<bool> = fits.iter().map(|f| !f).collect();
+    loop {
+        let mut changed = false;
+        for (i, package) in graph.packages.iter().enumerate() {
+            if broken[i] {
+                continue;
+            }
+            let breaks = |e: &crate::resolve::graph::Edge| {
+                e.kind == EdgeKind::Normal && e.target.is_some_and(|t| broken[t.index()])
+            };
+            if package.dependencies.iter().any(breaks) {
+                broken[i] = true;
+                changed = true;
+            }
+        }
+        if !changed {
+            return broken;
+        }
+    }
+}

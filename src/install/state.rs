@@ -1,0 +1,236 @@
+//! What the last install made of `node_modules`, kept in `node_modules/.pantry/state`.
+//!
+//! ```text
+//! pantry-state 1
+//! boot <32 hex digits> U|D           the system that wrote it; D: checked after a restart
+//! options <32 hex digits>            linker, groups, platform, … (see `Fingerprint`)
+//! packages <count>
+//! input <mtime ns> <size> <inode> <path>     manifests and lockfile, relative to the project
+//! dir <mtime ns> <path>              node_modules, its scopes and `.bin`, relative to it
+//! unit <32 hex digits> <path>        what each unit was made from (`unit`)
+//! names <name>@<version> …            the packages, for telling what the next install changes (`difference`)
+//! ```
+//!
+//! «Nothing to do» is decided from the lines before the first `unit`: a stat of
+//! each input and directory, before anything is parsed or a thread is started.
+//! The file is written last, so a tree without one is not finished.
+
+use super::listing::BootId;
+use super::unit::{Digest, Unit};
+use std::fmt::Write as _;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+pub const PATH: &str = "node_modules/.pantry/state";
+const FIRST: &str = "pantry-state 1";
+/// Bytes; ten thousand units take one million.
+const LIMIT: u64 = 16 << 20;
+
+#[derive(Debug, Default)]
+pub struct State {
+    boot: [u8; 16],
+    durable: bool,
+    options: [u8; 16],
+    pub packages: usize,
+    /// As [`super::difference::names`] has them.
+    pub names: String,
+    inputs: Vec<(i128, u64, u64, String)>,
+    dirs: Vec<(i128, String)>,
+    /// Path → digest, in the order of the file.
+    pub units: Vec<(String, Digest)>,
+}
+
+/// The options an install's result depends on, besides its inputs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fingerprint(pub [u8; 16]);
+
+impl Fingerprint {
+    pub fn of(text: &str) -> Self {
+        let mut out = [0; 16];
+        out.copy_from_slice(&mirror::digest::Hash::of(text.as_bytes()).0[..16]);
+        Self(out)
+    }
+}
+
+fn mtime(meta: &std::fs::Metadata) -> i128 {
+    i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec())
+}
+
+/// A link, a pipe or something enormous in its place, or above it, is no state.
+fn text(project: &Path) -> Option<String> {
+    for folder in ["node_modules", "node_modules/.pantry"] {
+        std::fs::symlink_metadata(project.join(folder)).ok().filter(std::fs::Metadata::is_dir)?;
+    }
+    String::from_utf8(mirror::file::read(&project.join(PATH), LIMIT).ok()?).ok()
+}
+
+impl State {
+    /// `None` when there is none or it cannot be read: then the tree is made anew.
+    pub fn read(project: &Path) -> Option<Self> {
+        Self::parse(&text(project)?, true)
+    }
+
+    /// As [`read`](Self::read), without the units: enough to see that nothing has changed.
+    pub fn read_head(project: &Path) -> Option<Self> {
+        Self::parse(&text(project)?, false)
+    }
+
+    /// Stands for a tree that we did not make: everything in it is known, nothing of it is wanted.
+    pub fn foreign(project: &Path) -> Self {
+        let mut units = Vec::new();
+        for entry in std::fs::read_dir(project.join("node_modules")).into_iter().flatten().flatten() {
+            if let Some(name) = entry.file_name().to_str().filter(|n| !n.starts_with('.') || *n == ".bin") {
+                units.push((name.to_string(), Digest([0; 16])));
+            }
+        }
+        Self { units, ..Self::default() }
+    }
+
+    fn parse(text: &str, with_units: bool) -> Option<Self> {
+        // The last line proves that the file was written to its end.
+        let mut lines = text.strip_suffix("end .\n")?.lines();
+        if lines.next() != Some(FIRST) {
+            return None;
+        }
+        let mut state = Self::default();
+        for line in lines {
+            let (key, rest) = line.split_once(' ')?;
+            match key {
+                "boot" => {
+                    let (id, mark) = rest.split_once(' ')?;
+                    state.boot = hex16(id)?;
+                    state.durable = mark == "D";
+                }
+                "options" => state.options = hex16(rest)?,
+                "packages" => state.packages = rest.parse().ok()?,
+                "input" => {
+                    let mut part = rest.splitn(4, ' ');
+                    state.inputs.push((
+                        part.next()?.parse().ok()?,
+                        part.next()?.parse().ok()?,
+                        part.next()?.parse().ok()?,
+                        part.next()?.to_string(),
+                    ));
+                }
+                "dir" => {
+                    let (time, path) = rest.split_once(' ')?;
+                    state.dirs.push((time.parse().ok()?, path.to_string()));
+                }
+                "unit" if !with_units => break,
+                "unit" => {
+                    let (digest, path) = rest.split_once(' ')?;
+                    state.units.push((path.to_string(), Digest(hex16(digest)?)));
+                }
+                "names" => state.names = rest.to_string(),
+                _ => return None,
+            }
+        }
+        Some(state)
+    }
+
+    /// Whether nothing at all has changed since the state was written.
+    pub fn is_current(&self, project: &Path, options: Fingerprint, boot: BootId) -> bool {
+        self.options == options.0
+            && self.is_trusted(boot)
+            && !self.inputs.is_empty()
+            && self.inputs.iter().all(|(time, size, inode, path)| {
+                std::fs::metadata(project.join(path))
+                    .is_ok_and(|m| mtime(&m) == *time && m.len() == *size && m.ino() == *inode)
+            })
+            && self.dirs_unchanged(project)
+    }
+
+    /// Whether nobody added or removed entries of the directories we know.
+    pub fn dirs_unchanged(&self, project: &Path) -> bool {
+        let modules = project.join("node_modules");
+        self.dirs
+            .iter()
+            .all(|(time, path)| std::fs::metadata(modules.join(path)).is_ok_and(|m| mtime(&m) == *time))
+    }
+
+    /// Written by the running system, or checked since it started.
+    pub fn is_trusted(&self, boot: BootId) -> bool {
+        self.durable || self.boot == boot.0
+    }
+
+    pub fn has_input(&self, path: &str) -> bool {
+        self.inputs.iter().any(|i| i.3 == path)
+    }
+}
+
+/// A state about to be written. Directory times are taken when it is
+/// [finished](Draft::finish), after the last change to the tree.
+pub struct Draft {
+    text: String,
+    units: String,
+    names: String,
+}
+
+impl Draft {
+    pub fn new(
+        boot: BootId,
+        options: Fingerprint,
+        packages: usize,
+        project: &Path,
+        inputs: &[PathBuf],
+        units: &[Unit],
+        names: String,
+    ) -> Self {
+        let mut text =
+            format!("{FIRST}\nboot {} U\noptions {}\npackages {packages}\n", hex(&boot.0), hex(&options.0));
+        for path in inputs {
+            let Ok(meta) = std::fs::metadata(project.join(path)) else { continue };
+            let path = path.display();
+            let _ = writeln!(text, "input {} {} {} {path}", mtime(&meta), meta.len(), meta.ino());
+        }
+        let mut list = String::new();
+        for unit in units {
+            let _ = writeln!(list, "unit {:?} {}", unit.digest, unit.path);
+        }
+        Self { text, units: list, names }
+    }
+
+    /// The whole file for a tree at `modules` (which may still be in its private place).
+    pub fn finish(&self, modules: &Path) -> String {
+        let mut text = self.text.clone();
+        let mut dirs = vec![String::new(), ".bin".to_string()];
+        let mut last = "";
+        for line in self.units.lines() {
+            let path = line.rsplit(' ').next().unwrap_or("");
+            if let Some((scope, _)) = path.split_once('/').filter(|(s, _)| s.starts_with('@'))
+                && scope != last
+            {
+                dirs.push(scope.to_string());
+                last = scope;
+            }
+        }
+        dirs.dedup();
+        for dir in dirs {
+            if let Ok(meta) = std::fs::metadata(modules.join(&dir)) {
+                let _ = writeln!(text, "dir {} {dir}", mtime(&meta));
+            }
+        }
+        text.push_str(&self.units);
+        let _ = writeln!(text, "names {}", self.names);
+        text.push_str("end .\n");
+        text
+    }
+}
+
+fn hex(bytes: &[u8; 16]) -> String {
+    bytes.iter().fold(String::with_capacity(32), |mut s, b| {
+        let _ = write!(s, "{b:02x}");
+        s
+    })
+}
+
+fn hex16(text: &str) -> Option<[u8; 16]> {
+    if text.len() != 32 || !text.is_ascii() {
+        return None;
+    }
+    let mut out = [0; 16];
+    for (i, o) in out.iter_mut().enumerate() {
+        *o = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
+    }
+    Some(out)
+}

@@ -1,0 +1,332 @@
+//! Extracted packages, shared by all projects of a user.
+//!
+//! ```text
+//! $PANTRY_HOME/store/
+//!   <key>/          the package's files, never edited in place
+//!   <key>.l         what they are (`listing`)
+//!   tmp/<run>/      entries being made; a run's folder is locked while it lives
+//!   links/          the shared trees of `linker=store` (`shared`)
+//! ```
+//!
+//! The key is the first 20 bytes of the archive's integrity in base32. An entry
+//! appears whole: its files are made in a private folder, hashed as they are
+//! inflated, and renamed into place once the digest matched; the listing is
+//! renamed first, so that an entry without one cannot exist.
+//!
+//! Nothing here is synced. What an earlier start of the system left unsynced is
+//! compared with the listing's checksums once, then marked durable, or dropped
+//! and extracted again ([`Store::trusted`]).
+
+use super::build::{open_file_at, read_all};
+use super::listing::{self, BootId, Stored};
+use crate::error::{Error, Result};
+use mirror::archive::{Expect, Extract, Limits, Sink, Summary, Workspace};
+use mirror::digest::{Integrity, base32};
+use mirror::name::RelPath;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, Mode, OFlags};
+use std::fmt;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The name of an entry: 32 base32 characters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key([u8; 32]);
+
+impl Key {
+    pub fn of(integrity: &Integrity) -> Self {
+        let mut out = [0; 32];
+        // SHA-256 and stronger have at least 32 bytes; SHA-1 has exactly 20.
+        out.copy_from_slice(base32(&integrity.bytes()[..20]).as_bytes());
+        Self(out)
+    }
+    /// The name of an entry's folder, read back.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; 32] = text.as_bytes().try_into().ok()?;
+        bytes.iter().all(|b| matches!(b, b'A'..=b'Z' | b'2'..=b'7')).then_some(Self(bytes))
+    }
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("")
+    }
+}
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An open store.
+pub struct Store {
+    dir: PathBuf,
+    fd: OwnedFd,
+    boot: BootId,
+    /// Shared with other runs; `cache:clear` waits for it.
+    _in_use: mirror::lock::DirLock,
+    scratch: Scratch,
+}
+
+/// This run's private folder under `tmp/`, made when it is first needed.
+struct Scratch {
+    made: std::sync::Mutex<Option<(PathBuf, mirror::lock::DirLock)>>,
+    next: AtomicU32,
+}
+
+/// What the archive of an entry must be.
+pub struct Wanted<'a> {
+    /// `None`, or a weak one: the entry is named by our own SHA-256 instead.
+    pub integrity: Option<&'a Integrity>,
+    pub name: &'a str,
+    pub version: &'a str,
+    /// Files that become executable whatever their mode in the archive.
+    pub bins: &'a [RelPath],
+}
+
+impl Store {
+    pub fn open(dir: &Path) -> Result<Self> {
+        let io = |action| move |source| Error::Io { action, path: dir.to_path_buf(), source };
+        let in_use = loop {
+            std::fs::create_dir_all(dir).map_err(io("create"))?;
+            match mirror::lock::DirLock::shared(dir)? {
+                Some(lock) => break lock,
+                // `cache:clear` took it away.
+                None => continue,
+            }
+        };
+        let fd = rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|e| io("open")(e.into()))?;
+        Self::clean(dir);
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            fd,
+            boot: BootId::current(),
+            _in_use: in_use,
+            scratch: Scratch { made: std::sync::Mutex::new(None), next: AtomicU32::new(0) },
+        })
+    }
+
+    /// Removes what killed runs left in the store at `dir`, be there one or not. One look at a
+    /// folder that is not there or empty when nobody was killed.
+    pub fn clean(dir: &Path) {
+        mirror::lock::clean_private(&dir.join("tmp"));
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+    pub fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+    pub fn boot(&self) -> BootId {
+        self.boot
+    }
+
+    /// The entry's listing, if the entry is here and may be used. An entry of an
+    /// earlier start of the system is checked first; a bad one is dropped.
+    pub fn trusted(&self, key: &Key) -> Result<Option<Stored>> {
+        let Some(stored) = self.listing(key)? else { return Ok(None) };
+        if stored.is_trusted(self.boot) {
+            return Ok(Some(stored));
+        }
+        if self.verify(key, &stored)? {
+            self.put_listing(key, &stored.durable())?;
+            return Ok(Some(stored));
+        }
+        self.evict(key)?;
+        Ok(None)
+    }
+
+    /// The listing as it stands; `None` when there is no entry or its listing is torn.
+    pub fn listing(&self, key: &Key) -> Result<Option<Stored>> {
+        match self.read(&format!("{}.l", key.as_str())) {
+            Ok(bytes) => match Stored::parse(bytes) {
+                Some(stored) if self.has(key) => Ok(Some(stored)),
+                _ => Ok(None),
+            },
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(self.error("read", key, e)),
+        }
+    }
+
+    /// Whether there is an entry of that name; [`trusted`](Self::trusted) says whether it may be used.
+    pub fn has(&self, key: &Key) -> bool {
+        rustix::fs::accessat(&self.fd, key.as_str(), rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok()
+    }
+
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let mut file = std::fs::File::from(rustix::fs::openat(&self.fd, name, flags, Mode::empty())?);
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Whether every file has the size and checksum of the listing.
+    pub fn verify(&self, key: &Key, stored: &Stored) -> Result<bool> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let Ok(root) = rustix::fs::openat(&self.fd, key.as_str(), flags, Mode::empty()) else {
+            return Ok(false);
+        };
+        let mut buffer = vec![0; 64 * 1024];
+        let mut good = true;
+        let walked: io::Result<()> = stored.walk(
+            |_| Ok(()),
+            |file| {
+                good = good
+                    && match open_file_at(&root, file.path).map(|f| read_all(f, &mut buffer)) {
+                        Ok(content) => content? == (file.size, file.crc32),
+                        Err(_) => false,
+                    };
+                Ok(())
+            },
+        );
+        walked.map_err(|e| self.error("read", key, e))?;
+        Ok(good)
+    }
+
+    /// Drops an entry: files first, so that a listing without files is all that a crash leaves.
+    pub fn evict(&self, key: &Key) -> Result<()> {
+        let (scratch, _) = self.scratch_name()?;
+        let aside = scratch.join(format!("x{}", key.as_str()));
+        match std::fs::rename(self.dir.join(key.as_str()), &aside) {
+            Ok(()) => std::fs::remove_dir_all(&aside).map_err(|e| self.error("remove", key, e)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(self.error("remove", key, e)),
+        }
+    }
+
+    /// Reads an archive into the store in one pass: the bytes that are hashed
+    /// are the bytes that are installed. On any refusal nothing remains.
+    pub fn add(
+        &self,
+        source: &mut dyn Read,
+        wanted: &Wanted<'_>,
+        workspace: &mut Workspace,
+    ) -> Result<(Key, Stored, Summary)> {
+        let (scratch, number) = self.scratch_name()?;
+        let private = scratch.join(format!("{number:x}"));
+        let outcome = self.extract(source, wanted, workspace, &private).and_then(|(bytes, summary)| {
+            let key = Key::of(&strong(&summary));
+            self.put_listing(&key, &bytes)?;
+            match std::fs::rename(&private, self.dir.join(key.as_str())) {
+                Ok(()) => {}
+                // Another process was faster; the content is the same by its key.
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+                    ) =>
+                {
+                    let _ = std::fs::remove_dir_all(&private);
+                }
+                Err(e) => return Err(self.error("rename into", &key, e)),
+            }
+            let stored = Stored::parse(bytes).ok_or_else(|| {
+                self.error("list", &key, io::Error::other("its own listing cannot be read"))
+            })?;
+            Ok((key, stored, summary))
+        });
+        if outcome.is_err() {
+            let _ = std::fs::remove_dir_all(&private);
+        }
+        outcome
+    }
+
+    fn extract(
+        &self,
+        source: &mut dyn Read,
+        wanted: &Wanted<'_>,
+        workspace: &mut Workspace,
+        private: &Path,
+    ) -> Result<(Vec<u8>, Summary)> {
+        let io = |action| move |source| Error::Io { action, path: private.to_path_buf(), source };
+        let mut sink = Extract::create(private).map_err(io("create"))?;
+        let summary = read(source, wanted, workspace, &mut sink)?;
+        let mut listing = sink.into_listing();
+        // npm makes the files behind commands executable whatever the archive says.
+        for file in listing.files.iter_mut().filter(|f| !f.executable && wanted.bins.contains(&f.path)) {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(private.join(file.path.as_str()), mode).map_err(io("write"))?;
+            file.executable = true;
+        }
+        Ok((listing::encode(&listing, self.boot), summary))
+    }
+
+    fn put_listing(&self, key: &Key, bytes: &[u8]) -> Result<()> {
+        let (scratch, number) = self.scratch_name()?;
+        let temporary = scratch.join(format!("{number:x}.l"));
+        mirror::file::write_scratch(&temporary, bytes)?;
+        std::fs::rename(&temporary, self.dir.join(format!("{}.l", key.as_str())))
+            .map_err(|e| self.error("list", key, e))
+    }
+
+    /// This run's folder, and a number that it has not used yet.
+    fn scratch_name(&self) -> Result<(PathBuf, u32)> {
+        let number = self.scratch.next.fetch_add(1, Ordering::Relaxed);
+        let mut made = self.scratch.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((dir, _)) = &*made {
+            return Ok((dir.clone(), number));
+        }
+        let (dir, lock) = mirror::lock::private_dir(&self.dir.join("tmp"))?;
+        *made = Some((dir.clone(), lock));
+        Ok((dir, number))
+    }
+
+    /// A fresh folder in the store's own file system, for trees that will be renamed into it.
+    pub fn private_path(&self) -> Result<PathBuf> {
+        let (dir, number) = self.scratch_name()?;
+        Ok(dir.join(format!("{number:x}")))
+    }
+
+    /// Removes this run's private folder. Not in `Drop`: a panic aborts anyway,
+    /// and what is left is cleaned by the next run that looks at the store.
+    pub fn close(self) {
+        let made = self.scratch.made.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((dir, lock)) = made {
+            let _ = std::fs::remove_dir_all(&dir);
+            drop(lock);
+        }
+    }
+
+    fn error(&self, action: &'static str, key: &Key, source: io::Error) -> Error {
+        Error::Io { action, path: self.dir.join(key.as_str()), source }
+    }
+}
+
+/// The hash an entry (and a lock) rests on: the upstream's where it is strong, else our SHA-256.
+pub fn strong(summary: &Summary) -> Integrity {
+    summary.sha256.map_or_else(|| summary.integrity.clone(), Integrity::from)
+}
+
+/// Reads an archive only to see that it is what was asked for.
+pub fn check(
+    source: &mut dyn Read,
+    wanted: &Wanted<'_>,
+    workspace: &mut Workspace,
+) -> Result<(Key, Summary)> {
+    let summary = read(source, wanted, workspace, &mut ())?;
+    Ok((Key::of(&strong(&summary)), summary))
+}
+
+fn read(
+    source: &mut dyn Read,
+    wanted: &Wanted<'_>,
+    workspace: &mut Workspace,
+    sink: &mut dyn Sink,
+) -> Result<Summary> {
+    let is_strong = wanted.integrity.is_some_and(|i| i.algorithm().is_strong());
+    let expect = Expect {
+        integrity: wanted.integrity,
+        name: Some(wanted.name),
+        version: Some(wanted.version),
+        sha256: !is_strong,
+        ..Expect::default()
+    };
+    let mut summary = workspace.read(source, &expect, &Limits::default(), sink).map_err(|source| {
+        Error::Archive { package: format!("{}@{}", wanted.name, wanted.version), source }
+    })?;
+    if is_strong {
+        summary.sha256 = None;
+    }
+    Ok(summary)
+}

@@ -1,0 +1,272 @@
+//! Store, build and apply together, on real directories.
+
+use super::apply::{self, Changes};
+use super::build::{Builder, Ladder};
+use super::listing::Stored;
+use super::state::{Draft, Fingerprint, State};
+use super::store::{Key, Store, Wanted};
+use super::unit::{Op, Unit};
+use mirror::archive::Workspace;
+use mirror::digest::{Algorithm, Hasher, Integrity};
+use mirror::name::RelPath;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// A package archive with these files, `package.json` first.
+fn archive(name: &str, version: &str, files: &[(&str, &str)]) -> (Vec<u8>, Integrity) {
+    let gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(gz);
+    let manifest = format!(r#"{{"name":"{name}","version":"{version}"}}"#);
+    for (path, text) in std::iter::once(&("package.json", manifest.as_str())).chain(files) {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, format!("package/{path}"), text.as_bytes()).unwrap();
+    }
+    let bytes = tar.into_inner().unwrap().finish().unwrap();
+    let mut hasher = Hasher::new(Algorithm::Sha512);
+    hasher.update(&bytes);
+    (bytes, hasher.finish())
+}
+
+struct World {
+    _dir: tempfile::TempDir,
+    project: PathBuf,
+    store: Store,
+    listings: HashMap<Key, Stored>,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let project = dir.path().join("project");
+        std::fs::create_dir(&project).unwrap();
+        let store = Store::open(&dir.path().join("home/store")).unwrap();
+        Self { project, store, listings: HashMap::new(), _dir: dir }
+    }
+
+    fn add(&mut self, name: &str, version: &str, files: &[(&str, &str)], bins: &[&str]) -> Key {
+        let (bytes, integrity) = archive(name, version, files);
+        let bins: Vec<RelPath> = bins.iter().map(|b| RelPath::parse(b).unwrap()).collect();
+        let wanted = Wanted { integrity: Some(&integrity), name, version, bins: &bins };
+        let (key, stored, _) = self.store.add(&mut bytes.as_slice(), &wanted, &mut Workspace::new()).unwrap();
+        self.listings.insert(key, stored);
+        key
+    }
+
+    fn draft(&self, units: &[Unit]) -> Draft {
+        Draft::new(
+            self.store.boot(),
+            Fingerprint::of("test"),
+            units.len(),
+            &self.project,
+            &[],
+            units,
+            String::new(),
+        )
+    }
+
+    fn apply(&self, units: &[Unit]) -> Changes {
+        let ladder = Ladder::for_volume(rustix::fd::AsFd::as_fd(self.store.fd()));
+        let builder = Builder { store: &self.store, listings: &self.listings, ladder: &ladder, threads: 2 };
+        apply::recover(&self.project).unwrap();
+        let draft = self.draft(units);
+        match State::read(&self.project) {
+            Some(before) => apply::by_units(&self.project, &builder, units, &before, &draft).unwrap(),
+            None => apply::whole(&self.project, &builder, units, &draft).unwrap(),
+        }
+    }
+
+    fn tree(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        walk(&self.project.join("node_modules"), "", &mut out);
+        out
+    }
+}
+
+fn walk(dir: &Path, prefix: &str, out: &mut Vec<String>) {
+    let mut entries: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap()).collect();
+    entries.sort_by_key(|e| e.file_name());
+    for entry in entries {
+        let path = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+        let kind = entry.file_type().unwrap();
+        if path == ".pantry" {
+            continue;
+        }
+        if kind.is_symlink() {
+            out.push(format!("{path} -> {}", std::fs::read_link(entry.path()).unwrap().display()));
+        } else if kind.is_dir() {
+            walk(&entry.path(), &format!("{path}/"), out);
+        } else {
+            out.push(path);
+        }
+    }
+}
+
+fn package(path: &str, key: Key) -> Unit {
+    Unit::new(path.into(), vec![Op::Package { at: String::new(), key }])
+}
+
+#[test]
+fn a_tree_is_made_changed_and_left_alone() {
+    let mut world = World::new();
+    let a1 = world.add("a", "1.0.0", &[("lib/x.js", "1"), ("cli.js", "#!")], &["cli.js"]);
+    let a2 = world.add("a", "2.0.0", &[("lib/y.js", "2")], &[]);
+    let b = world.add("@s/b", "1.0.0", &[("i.js", "b")], &[]);
+    let bin = Unit::new(
+        ".bin".into(),
+        vec![Op::Directory { at: String::new() }, Op::Link { at: "a".into(), target: "../a/cli.js".into() }],
+    );
+    let first = [bin.clone(), package("@s/b", b), package("a", a1)];
+    assert_eq!(world.apply(&first), Changes { put: 3, dropped: 0, kept: 0 });
+    let made = [
+        ".bin/a -> ../a/cli.js",
+        "@s/b/i.js",
+        "@s/b/package.json",
+        "a/cli.js",
+        "a/lib/x.js",
+        "a/package.json",
+    ];
+    assert_eq!(world.tree(), made);
+    let mode = std::fs::metadata(world.project.join("node_modules/a/cli.js")).unwrap().permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o755);
+
+    assert_eq!(world.apply(&first), Changes { put: 0, dropped: 0, kept: 3 });
+    assert_eq!(world.apply(&[package("a", a2)]), Changes { put: 1, dropped: 2, kept: 0 });
+    assert_eq!(world.tree(), ["a/lib/y.js", "a/package.json"]);
+    // Somebody removed it by hand: it comes back.
+    std::fs::remove_dir_all(world.project.join("node_modules/a")).unwrap();
+    assert_eq!(world.apply(&[package("a", a2)]), Changes { put: 1, dropped: 0, kept: 0 });
+    let books = std::fs::read_dir(world.project.join("node_modules/.pantry")).unwrap().count();
+    assert_eq!(books, 1, "only the state remains");
+}
+
+#[test]
+fn a_foreign_tree_is_replaced_and_tool_caches_stay() {
+    let mut world = World::new();
+    let a = world.add("a", "1.0.0", &[], &[]);
+    let modules = world.project.join("node_modules");
+    std::fs::create_dir_all(modules.join(".cache/tool")).unwrap();
+    std::fs::create_dir_all(modules.join("old")).unwrap();
+    std::fs::create_dir_all(modules.join(".pnpm")).unwrap();
+    world.apply(&[package("a", a)]);
+    assert!(
+        modules.join(".cache/tool").is_dir()
+            && !modules.join("old").exists()
+            && !modules.join(".pnpm").exists()
+    );
+    assert!(!world.project.join(".node_modules-old").exists());
+}
+
+#[test]
+fn a_journal_left_by_a_kill_is_carried_out() {
+    let mut world = World::new();
+    let a1 = world.add("a", "1.0.0", &[], &[]);
+    let a2 = world.add("a", "2.0.0", &[("new.js", "")], &[]);
+    world.apply(&[package("a", a1), package("gone", a1)]);
+    // As after a kill between the journal and the first rename, and again after it.
+    for arrived in [false, true] {
+        let own = world.project.join("node_modules/.pantry");
+        std::fs::create_dir_all(own.join("stage")).unwrap();
+        if !arrived {
+            let from = world.store.dir().join(a2.as_str());
+            std::process::Command::new("cp").arg("-r").arg(from).arg(own.join("stage/0")).status().unwrap();
+        }
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(own.join("journal"))
+            .and_then(|mut f| std::io::Write::write_all(&mut f, b"put 0 a\ndrop 1 gone\nend\n"))
+            .unwrap();
+        apply::recover(&world.project).unwrap();
+        assert_eq!(world.tree(), ["a/new.js", "a/package.json"]);
+        assert!(!own.join("journal").exists() && !own.join("stage").exists() && !own.join("trash").exists());
+    }
+}
+
+#[test]
+fn a_journal_never_reaches_outside() {
+    let mut world = World::new();
+    let a = world.add("a", "1.0.0", &[], &[]);
+    world.apply(&[package("a", a)]);
+    let own = world.project.join("node_modules/.pantry");
+    std::fs::create_dir_all(own.join("stage/0")).unwrap();
+    std::fs::create_dir(world.project.join("mine")).unwrap();
+    std::os::unix::fs::symlink("../mine", world.project.join("node_modules/@l")).unwrap();
+    let text = b"put 0 ../mine\ndrop 1 ../mine\nput 0 /etc/x\ndrop 2 @l/x\nend\n";
+    std::fs::create_dir(world.project.join("mine/x")).unwrap();
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(own.join("journal"))
+        .and_then(|mut f| std::io::Write::write_all(&mut f, text))
+        .unwrap();
+    apply::recover(&world.project).unwrap();
+    assert!(world.project.join("mine/x").is_dir());
+}
+
+#[test]
+fn the_state_knows_when_nothing_changed() {
+    let mut world = World::new();
+    let a = world.add("a", "1.0.0", &[], &[]);
+    let manifest = world.project.join("package.json");
+    mirror::file::write_scratch(&manifest, b"{}").unwrap();
+    let units = [package("a", a), package("@s/b", a)];
+    let ladder = Ladder::copies();
+    let builder = Builder { store: &world.store, listings: &world.listings, ladder: &ladder, threads: 1 };
+    let options = Fingerprint::of("x");
+    let inputs = [PathBuf::from("package.json")];
+    let draft = Draft::new(world.store.boot(), options, 2, &world.project, &inputs, &units, "a@1.0.0".into());
+    apply::whole(&world.project, &builder, &units, &draft).unwrap();
+    let boot = world.store.boot();
+    let current =
+        |options| State::read(&world.project).is_some_and(|s| s.is_current(&world.project, options, boot));
+    assert!(current(options));
+    assert!(!current(Fingerprint::of("y")));
+    std::fs::remove_dir_all(world.project.join("node_modules/@s/b")).unwrap();
+    assert!(!current(options));
+    apply::recover(&world.project).unwrap();
+    let torn =
+        std::fs::read_to_string(world.project.join(super::state::PATH)).unwrap().replace("end .\n", "");
+    mirror::file::replace(&world.project.join(super::state::PATH), torn.as_bytes()).unwrap();
+    assert!(State::read(&world.project).is_none());
+}
+
+#[test]
+fn a_changed_store_file_is_found_and_an_unsynced_entry_of_an_earlier_start_is_checked() {
+    let mut world = World::new();
+    let a = world.add("a", "1.0.0", &[("x.js", "good")], &[]);
+    let listing = world.store.listing(&a).unwrap().unwrap();
+    assert!(world.store.verify(&a, &listing).unwrap());
+    // As after a restart: the boot id in the listing is another one.
+    let file = world.store.dir().join(format!("{}.l", a.as_str()));
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[5] ^= 1;
+    mirror::file::replace(&file, &bytes).unwrap();
+    assert!(world.store.trusted(&a).unwrap().is_some());
+    assert_eq!(std::fs::read(&file).unwrap()[4], b'D');
+    // And one whose file did not survive the power cut.
+    mirror::file::replace(&file, &bytes).unwrap();
+    mirror::file::replace(&world.store.dir().join(a.as_str()).join("x.js"), b"").unwrap();
+    assert!(world.store.trusted(&a).unwrap().is_none());
+    assert!(world.store.listing(&a).unwrap().is_none());
+}
+
+#[test]
+fn a_refused_archive_leaves_nothing() {
+    let world = World::new();
+    let (bytes, integrity) = archive("a", "1.0.0", &[("x.js", "1")]);
+    let mut wrong = bytes.clone();
+    let last = wrong.len() - 12;
+    wrong[last] ^= 1;
+    for (bytes, name) in [(&wrong, "a"), (&bytes, "other")] {
+        let wanted = Wanted { integrity: Some(&integrity), name, version: "1.0.0", bins: &[] };
+        world.store.add(&mut bytes.as_slice(), &wanted, &mut Workspace::new()).err().unwrap();
+        assert!(world.store.listing(&Key::of(&integrity)).unwrap().is_none());
+    }
+    let left: Vec<_> =
+        std::fs::read_dir(world.store.dir()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["tmp"]);
+    let private = std::fs::read_dir(world.store.dir().join("tmp")).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(std::fs::read_dir(private).unwrap().count(), 0);
+}

@@ -1,0 +1,138 @@
+//! From a graph to a finished `node_modules`: plan the units of the chosen
+//! linker, compare with what stands, put the difference in place.
+
+use super::apply::{self, Changes};
+use super::build::{Builder, Ladder, has_symlinks};
+use super::fill;
+use super::hoist;
+use super::select::Selection;
+use super::state::{Draft, Fingerprint, State};
+use super::store::{Key, Store};
+use super::unit::{Linker, Unit};
+use super::{difference, hoisted, isolated, listing::Stored, shared};
+use crate::error::{Error, Result};
+use crate::resolve::graph::{Graph, Importer, PackageId};
+use rustix::fs::{Mode, OFlags};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Everything the tree depends on.
+pub struct Wanted<'a> {
+    pub project: &'a Path,
+    pub graph: &'a Graph,
+    pub selection: &'a Selection,
+    pub linker: Linker,
+    pub options: Fingerprint,
+    /// Manifests and lockfile, relative to the project.
+    pub inputs: &'a [PathBuf],
+    /// Link everything again, whatever the state says.
+    pub force: bool,
+    pub threads: usize,
+}
+
+/// What was done, and how files got into the tree.
+pub struct Done {
+    pub changes: Changes,
+    pub packages: usize,
+    pub way: &'static str,
+    /// From the store it could not be linked; a symbolic link was not possible.
+    pub without_symlinks: bool,
+}
+
+/// What the tree is made from, and what must be in the store before [`build`] can run.
+pub struct Needs {
+    /// Store key per package of the graph; `None` for what is not installed.
+    pub keys: Vec<Option<Key>>,
+    pub listings: HashMap<Key, Stored>,
+    pub missing: Vec<PackageId>,
+    shared: Option<Shared>,
+}
+
+struct Shared {
+    folders: shared::Folders,
+    trusted: shared::Trusted,
+    to_make: Vec<PackageId>,
+}
+
+/// Looks at the store. With `force` every entry is compared with its checksums.
+/// For `linker=store` only packages whose shared folder is wanting are looked at.
+pub fn needs(wanted: &Wanted<'_>, store: &Store) -> Result<Needs> {
+    let Wanted { graph, selection, threads, force, .. } = *wanted;
+    let keys = fill::keys(graph, &selection.included)?;
+    let shared = (wanted.linker == Linker::Store).then(|| {
+        let folders = shared::Folders::of(graph, &keys);
+        let trusted = if force { shared::Trusted::none(store) } else { shared::Trusted::read(store) };
+        let to_make = shared::wanting(graph, &folders, &trusted);
+        Shared { folders, trusted, to_make }
+    });
+    let (listings, missing) = match &shared {
+        None => fill::present(store, &keys, threads, force)?,
+        Some(shared) => {
+            let mut some = vec![None; keys.len()];
+            shared.to_make.iter().for_each(|id| some[id.index()] = keys[id.index()]);
+            fill::present(store, &some, threads, force)?
+        }
+    };
+    Ok(Needs { keys, listings, missing, shared })
+}
+
+/// Puts the tree in place. The project must be locked, the store complete.
+pub fn build(wanted: &Wanted<'_>, store: &Store, needs: &Needs) -> Result<Done> {
+    let Wanted { project, linker, .. } = *wanted;
+    apply::recover(project)?;
+    let before = if wanted.force { None } else { State::read(project) };
+    let before = before.filter(|s| s.is_trusted(store.boot()));
+    let volume = open_dir(project)?;
+    let symlinks = has_symlinks(volume_fd(&volume)).map_err(Error::io("write to", project))?;
+    if !symlinks && linker != Linker::Hoisted {
+        return Err(Error::NoSymlinks { project: project.to_path_buf(), linker: linker.name() });
+    }
+    // Its links are text.
+    if linker == Linker::Store && store.dir().to_str().is_none() {
+        let source = std::io::Error::other("its path is not valid UTF-8; use --linker hoisted");
+        return Err(Error::Io { action: "link to", path: store.dir().to_path_buf(), source });
+    }
+    let ladder = Ladder::for_volume(volume_fd(&volume));
+    let builder = Builder { store, listings: &needs.listings, ladder: &ladder, threads: wanted.threads };
+    let units = units(wanted, needs, &builder, symlinks)?;
+    let packages = wanted.selection.included.iter().filter(|i| **i).count();
+    let names = difference::names(wanted.graph, wanted.selection);
+    let draft = Draft::new(store.boot(), wanted.options, packages, project, wanted.inputs, &units, names);
+    let changes = match before {
+        Some(before) => apply::by_units(project, &builder, &units, &before, &draft)?,
+        None if apply::is_pinned(project) => {
+            apply::by_units(project, &builder, &units, &State::foreign(project), &draft)?
+        }
+        None => apply::whole(project, &builder, &units, &draft)?,
+    };
+    Ok(Done { changes, packages, way: ladder.name(), without_symlinks: !symlinks })
+}
+
+fn units(wanted: &Wanted<'_>, needs: &Needs, builder: &Builder<'_>, symlinks: bool) -> Result<Vec<Unit>> {
+    let graph = wanted.graph;
+    let nothing = Importer { path: String::new(), dependencies: Vec::new() };
+    let importer = graph.importers.iter().find(|i| i.path.is_empty()).unwrap_or(&nothing);
+    Ok(match wanted.linker {
+        Linker::Hoisted => {
+            let placements = hoist::place(graph, &wanted.selection.included)?;
+            hoisted::units(graph, importer, &placements, &needs.keys, symlinks)
+        }
+        Linker::Isolated => isolated::units(graph, importer, &needs.keys),
+        Linker::Store => match &needs.shared {
+            Some(Shared { folders, trusted, to_make }) => {
+                shared::ensure(graph, &needs.keys, folders, to_make, trusted, builder)?;
+                shared::units(graph, importer, &needs.keys, folders, builder.store)
+            }
+            None => Vec::new(),
+        },
+    })
+}
+
+fn open_dir(path: &Path) -> Result<rustix::fd::OwnedFd> {
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|e| Error::Io { action: "open", path: path.to_path_buf(), source: e.into() })
+}
+
+fn volume_fd(fd: &rustix::fd::OwnedFd) -> rustix::fd::BorrowedFd<'_> {
+    rustix::fd::AsFd::as_fd(fd)
+}

@@ -1,0 +1,20 @@
+//! pantry: the library behind the binary. See README.md, "The house", for the map.
+
+pub mod cli;
+pub mod commands;
+pub mod dependency;
+pub mod error;
+pub mod import;
+pub mod install;
+pub mod json;
+pub mod lockfile;
+pub mod manifest;
+pub mod network;
+pub mod npmrc;
+pub mod pull;
+pub mod resolve;
+pub mod settings;
+pub mod source;
+pub mod supply;
+pub mod tee;
+pub mod ui;

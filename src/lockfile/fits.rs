@@ -1,0 +1,164 @@
+//! Whether a lock answers what the manifests ask.
+
+use crate::resolve::graph::{Graph, Group, Importer, Wanted};
+use mirror::name::PackageName;
+use std::fmt;
+
+/// A manifest's folder and its dependencies, in any order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// From the project's root, `/` between folders; `""` is the root.
+    pub path: &'a str,
+    pub dependencies: Vec<AskedFor<'a>>,
+}
+
+/// One dependency of a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AskedFor<'a> {
+    pub alias: &'a PackageName,
+    /// As the manifest wrote it.
+    pub range: &'a str,
+    pub group: Group,
+}
+
+/// One thing in which lock and manifests differ. `importer` is its folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Difference {
+    /// In the manifest, not in the lock.
+    Added {
+        importer: String,
+        alias: PackageName,
+        range: String,
+    },
+    /// In the lock, no longer in the manifest.
+    Removed {
+        importer: String,
+        alias: PackageName,
+    },
+    Range {
+        importer: String,
+        alias: PackageName,
+        locked: String,
+        asked: String,
+    },
+    Group {
+        importer: String,
+        alias: PackageName,
+        locked: Group,
+        asked: Group,
+    },
+    /// A folder whose manifest the lock does not know.
+    NewImporter {
+        importer: String,
+    },
+    /// A folder in the lock that has no manifest any more.
+    GoneImporter {
+        importer: String,
+    },
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = |importer: &str| match importer {
+            "" => String::new(),
+            path => format!(" ({})", mirror::name::escape(path)),
+        };
+        let text = |t: &str| mirror::name::escape(t).into_owned();
+        match self {
+            Self::Added { importer, alias, range } => {
+                write!(f, "{alias} {} is not in the lock{}", text(range), place(importer))
+            }
+            Self::Removed { importer, alias } => {
+                write!(f, "{alias} is in the lock, but no longer asked for{}", place(importer))
+            }
+            Self::Range { importer, alias, locked, asked } => {
+                write!(
+                    f,
+                    "{alias} is locked for {}, asked for as {}{}",
+                    text(locked),
+                    text(asked),
+                    place(importer)
+                )
+            }
+            Self::Group { importer, alias, locked, asked } => {
+                let name = |group| super::GROUPS.iter().find(|(g, _)| *g == group).map_or("", |(_, n)| n);
+                write!(f, "{alias} has moved from {} to {}{}", name(*locked), name(*asked), place(importer))
+            }
+            Self::NewImporter { importer } => write!(f, "the lock does not know {}", text(importer)),
+            Self::GoneImporter { importer } => write!(f, "{} has no manifest any more", text(importer)),
+        }
+    }
+}
+
+/// Whether `lock` was made for exactly these manifests. It compares words, not
+/// versions: a lock that fits holds what its own ranges were resolved to.
+pub fn fits(lock: &Graph, asked: &[Asked<'_>]) -> Result<(), Vec<Difference>> {
+    let mut found = Vec::new();
+    for importer in asked {
+        match lock.importers.binary_search_by(|i| i.path.as_str().cmp(importer.path)) {
+            Ok(i) => compare(&lock.importers[i], importer, &mut found),
+            Err(_) if importer.path.is_empty() && lock.importers.is_empty() => {
+                compare(&Importer { path: String::new(), dependencies: Vec::new() }, importer, &mut found);
+            }
+            Err(_) => found.push(Difference::NewImporter { importer: importer.path.into() }),
+        }
+    }
+    let paths: std::collections::HashSet<&str> = asked.iter().map(|a| a.path).collect();
+    for importer in &lock.importers {
+        if !paths.contains(importer.path.as_str()) {
+            found.push(Difference::GoneImporter { importer: importer.path.clone() });
+        }
+    }
+    if found.is_empty() { Ok(()) } else { Err(found) }
+}
+
+/// Both sides hold each (alias, peer or not) at most once.
+fn compare(locked: &Importer, asked: &Asked<'_>, found: &mut Vec<Difference>) {
+    let importer = || locked.path.clone();
+    let mut wanted: Vec<&AskedFor<'_>> = asked.dependencies.iter().collect();
+    mirror::order::sort_by_key(&mut wanted, |a| (a.alias, a.group == Group::Peer));
+    let mut have: Vec<&Wanted> = locked.dependencies.iter().collect();
+    mirror::order::sort_by_key(&mut have, |w| (&w.alias, w.group == Group::Peer));
+    let (mut have, mut wanted) = (have.into_iter().peekable(), wanted.into_iter().peekable());
+    loop {
+        let order = match (have.peek(), wanted.peek()) {
+            (None, None) => return,
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(h), Some(w)) => (&h.alias, h.group == Group::Peer).cmp(&(w.alias, w.group == Group::Peer)),
+        };
+        let h = if order.is_le() { have.next() } else { None };
+        let w = if order.is_ge() { wanted.next() } else { None };
+        match (h, w) {
+            (Some(h), Some(w)) => {
+                if h.range != w.range {
+                    let (locked, asked) = (h.range.clone(), w.range.to_string());
+                    found.push(Difference::Range {
+                        importer: importer(),
+                        alias: h.alias.clone(),
+                        locked,
+                        asked,
+                    });
+                }
+                if h.group != w.group {
+                    let (locked, asked) = (h.group, w.group);
+                    found.push(Difference::Group {
+                        importer: importer(),
+                        alias: h.alias.clone(),
+                        locked,
+                        asked,
+                    });
+                }
+            }
+            (Some(h), None) => {
+                found.push(Difference::Removed { importer: importer(), alias: h.alias.clone() })
+            }
+            (None, Some(w)) => found.push(Difference::Added {
+                importer: importer(),
+                alias: w.alias.clone(),
+                range: w.range.to_string(),
+            }),
+            (None, None) => return,
+        }
+    }
+}

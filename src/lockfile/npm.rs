@@ -1,0 +1,132 @@
+//! npm's package-lock.json (and npm-shrinkwrap.json), versions 2 and 3 → the
+//! resolved [`Graph`]. It is only read; what we write is `pantry.lock`.
+//!
+//! ```text
+//! "packages": {
+//!   "":                            the project                      importer ""
+//!   "packages/a":                  a workspace's folder             importer, and a `link:` package
+//!   "node_modules/a":              {"resolved": "packages/a", "link": true}: stands for that folder
+//!   "node_modules/strip":          {"name": "strip-ansi", …}: an alias
+//!   "node_modules/x/node_modules/y"  what x finds when it looks for y
+//! }
+//! ```
+//!
+//! An entry tells what its package asks for; what it gets is what Node would
+//! find, looking upwards from the entry's folder. Entries that are one version
+//! of one package and find the same become one package of the graph; those
+//! that find something else become its variants, as in `resolve`. Entries that
+//! nothing leads to, and those that lie inside another package's archive
+//! (`inBundle`), are left out.
+//!
+//! npm writes fields as the packages had them, so a field of an odd kind counts
+//! as not there; names, versions and paths are checked all the same. An address
+//! is kept only where it is not the registry's usual one, and never with a user
+//! name or password. An integrity may be missing (npm loses it at times), but
+//! then so it is in the graph: who takes the archive has to make one.
+//!
+//! Not here: version 1 (it does not say where packages go), git repositories,
+//! archives beside the project.
+
+mod connect;
+mod entry;
+mod problem;
+
+use super::read::conflict;
+use crate::error::Result;
+use crate::json::{self, Excerpt, Kind, Scanner, Syntax};
+use crate::resolve::graph::Graph;
+use entry::Entry;
+use problem::{Fault, Problem, at, common};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The newest version of the format that is known.
+const NEWEST: u64 = 3;
+
+/// Reads a lockfile of npm. `path` is only for messages.
+pub fn read(bytes: &[u8], path: &Path) -> Result<Graph> {
+    let fail = |problem: Problem, excerpt| Err(problem.into_error(path, excerpt));
+    if bytes.len() > super::LIMIT {
+        return fail(Problem::Common(super::Problem::TooLarge), None);
+    }
+    let lossy;
+    let (text, result) = match json::text(bytes) {
+        Ok(text) if text.trim_start_matches('\u{feff}').trim().is_empty() => {
+            return fail(Problem::Common(super::Problem::Empty), None);
+        }
+        Ok(text) => (text, document(text)),
+        Err(e) => {
+            lossy = String::from_utf8_lossy(bytes);
+            (&*lossy, Err(e.into()))
+        }
+    };
+    let Fault { offset, problem } = match result {
+        Ok(graph) => return Ok(graph),
+        Err(fault) => fault,
+    };
+    let (offset, problem) = match conflict(text) {
+        Some(at) => (Some(at), Problem::Common(super::Problem::MergeConflict)),
+        None if problem.is_torn() => (offset, Problem::Common(super::Problem::Torn)),
+        None => (offset, problem),
+    };
+    fail(problem, offset.map(|at| Box::new(Excerpt::new(path, text, at))))
+}
+
+/// The entries, and where each path's is.
+#[derive(Default)]
+struct Entries<'a> {
+    list: Vec<Entry<'a>>,
+    by_path: HashMap<String, usize>,
+}
+
+fn document(text: &str) -> std::result::Result<Graph, Fault> {
+    let mut json = Scanner::new(text, Syntax::Json);
+    let mut entries = None;
+    let mut version = None;
+    json.object()?;
+    while let Some(key) = json.key()? {
+        match &*key.name {
+            "lockfileVersion" => version = Some(self::version(&mut json)?),
+            "packages" if entries.is_some() => {
+                return at(key.offset, common(super::Problem::Twice(key.name.into_owned())));
+            }
+            "packages" => entries = Some(packages(&mut json)?),
+            _ => drop(json.skip()?),
+        }
+    }
+    json.end()?;
+    let nowhere = |problem| Err(Fault { offset: None, problem });
+    match (version, entries) {
+        (None, _) => nowhere(Problem::NoVersion),
+        (_, None) => nowhere(common(super::Problem::NoSection("packages"))),
+        (Some(()), Some(entries)) => connect::graph(entries),
+    }
+}
+
+fn version(json: &mut Scanner<'_>) -> std::result::Result<(), Fault> {
+    let kind = json.peek()?;
+    let offset = json.offset();
+    match if kind == Kind::Number { json.number()?.parse::<u64>().ok() } else { None } {
+        Some(1) => at(offset, Problem::TooOld),
+        Some(2..=NEWEST) => Ok(()),
+        Some(n) if n > NEWEST => at(offset, Problem::TooNew(n)),
+        _ => at(offset, Problem::NoVersion),
+    }
+}
+
+fn packages<'a>(json: &mut Scanner<'a>) -> std::result::Result<Entries<'a>, Fault> {
+    let mut entries = Entries::default();
+    json.object()?;
+    while let Some(key) = json.key()? {
+        let entry = entry::read(json, &key)?;
+        let path = key.name.into_owned();
+        if entries.by_path.insert(path.clone(), entries.list.len()).is_some() {
+            return at(key.offset, common(super::Problem::Twice(path)));
+        }
+        entries.list.push(entry);
+    }
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests;

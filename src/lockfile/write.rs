@@ -1,0 +1,180 @@
+//! Graph → bytes.
+
+use super::{DEFAULT_SOURCE, Error, FILE, GROUPS, KINDS, LINK, Problem, VERSION, push_key, push_variant};
+use crate::json::push_string;
+use crate::resolve::graph::{Graph, Package, PackageId};
+use mirror::name::PackageName;
+
+/// The lockfile's text. Fails when a package has no strong hash: such a file
+/// could not be read again.
+pub fn write(graph: &Graph) -> Result<String, Error> {
+    debug_assert!(super::is_sorted(graph));
+    let mut out = String::with_capacity(graph.packages.len() * 320 + 256);
+    out.push_str(&format!("{{\n  \"lockfileVersion\": {VERSION},\n  \"importers\": {{"));
+    for (i, importer) in graph.importers.iter().enumerate() {
+        out.push_str(if i == 0 { "\n    " } else { ",\n    " });
+        push_string(&mut out, &importer.path);
+        out.push_str(": {");
+        let mut any = false;
+        for (group, name) in GROUPS {
+            let mut members = importer.dependencies.iter().filter(|d| d.group == group).peekable();
+            if members.peek().is_none() {
+                continue;
+            }
+            out.push_str(if any { ",\n      \"" } else { "\n      \"" });
+            any = true;
+            out.push_str(name);
+            out.push_str("\": {");
+            for (i, d) in members.enumerate() {
+                out.push_str(if i == 0 { "\n        " } else { ",\n        " });
+                push_edge(&mut out, graph, &d.alias, &d.range, d.target);
+            }
+            out.push_str("\n      }");
+        }
+        out.push_str(if any { "\n    }" } else { "}" });
+    }
+    out.push_str(if graph.importers.is_empty() { "},\n" } else { "\n  },\n" });
+    out.push_str("  \"packages\": {");
+    for (i, package) in graph.packages.iter().enumerate() {
+        out.push_str(if i == 0 { "\n    \"" } else { ",\n    \"" });
+        push_key(&mut out, package);
+        out.push_str("\": ");
+        push_package(&mut out, graph, package)?;
+    }
+    out.push_str(if graph.packages.is_empty() { "}\n}\n" } else { "\n  }\n}\n" });
+    Ok(out)
+}
+
+fn push_package(out: &mut String, graph: &Graph, package: &Package) -> Result<(), Error> {
+    let refuse = |problem: fn(String) -> Problem| {
+        let mut key = String::new();
+        push_key(&mut key, package);
+        Err(Error { path: FILE.into(), problem: problem(key), excerpt: None })
+    };
+    let mut fields = Fields { out, any: false };
+    if package.source != DEFAULT_SOURCE {
+        push_string(fields.named("source"), &without_userinfo(&package.source));
+    }
+    if let Some(url) = &package.tarball {
+        push_string(fields.named("tarball"), &without_userinfo(url));
+    }
+    match &package.integrity {
+        Some(integrity) if integrity.algorithm().is_strong() => {
+            // Base64 needs no escape.
+            let out = fields.named("integrity");
+            out.push('"');
+            out.push_str(&integrity.to_string());
+            out.push('"');
+        }
+        Some(integrity) => {
+            let algorithm = integrity.algorithm();
+            let mut key = String::new();
+            push_key(&mut key, package);
+            return Err(Error {
+                path: FILE.into(),
+                problem: Problem::WeakIntegrity(key, algorithm),
+                excerpt: None,
+            });
+        }
+        None if package.source.starts_with(LINK) => {}
+        None => return refuse(Problem::NoIntegrity),
+    }
+    for (kind, name) in KINDS {
+        let edges = package.dependencies.iter().filter(|e| e.kind == kind);
+        fields.object(name, edges, |out, e| push_edge(out, graph, &e.alias, &e.range, e.target));
+    }
+    let pair = |out: &mut String, key: &str, value: &str| {
+        push_string(out, key);
+        out.push_str(": ");
+        push_string(out, value);
+    };
+    fields.object("bin", package.bins.iter(), |out, (name, path)| pair(out, name.as_str(), path.as_str()));
+    for (name, list) in
+        [("bundled", &package.bundled), ("os", &package.os), ("cpu", &package.cpu), ("libc", &package.libc)]
+    {
+        fields.list(name, list);
+    }
+    fields.object("engines", package.engines.iter(), |out, (name, range)| pair(out, name, range));
+    if package.install_script {
+        fields.named("installScript").push_str("true");
+    }
+    if let Some(text) = &package.deprecated {
+        push_string(fields.named("deprecated"), text);
+    }
+    if !fields.any {
+        out.push('{');
+    }
+    out.push('}');
+    Ok(())
+}
+
+/// The properties of a package's line.
+struct Fields<'a> {
+    out: &'a mut String,
+    any: bool,
+}
+
+impl Fields<'_> {
+    fn named(&mut self, name: &str) -> &mut String {
+        self.out.push_str(if self.any { ", \"" } else { "{\"" });
+        self.any = true;
+        self.out.push_str(name);
+        self.out.push_str("\": ");
+        self.out
+    }
+
+    /// Nothing at all for no members.
+    fn object<T>(&mut self, name: &str, members: impl Iterator<Item = T>, member: impl Fn(&mut String, T)) {
+        let mut members = members.peekable();
+        if members.peek().is_none() {
+            return;
+        }
+        let out = self.named(name);
+        for (i, m) in members.enumerate() {
+            out.push_str(if i == 0 { "{" } else { ", " });
+            member(out, m);
+        }
+        out.push('}');
+    }
+
+    fn list(&mut self, name: &str, members: &[String]) {
+        if members.is_empty() {
+            return;
+        }
+        let out = self.named(name);
+        for (i, m) in members.iter().enumerate() {
+            out.push_str(if i == 0 { "[" } else { ", " });
+            push_string(out, m);
+        }
+        out.push(']');
+    }
+}
+
+/// `"alias": "TARGET RANGE"`.
+fn push_edge(out: &mut String, graph: &Graph, alias: &PackageName, range: &str, target: Option<PackageId>) {
+    out.push('"');
+    out.push_str(alias.as_str());
+    out.push_str("\": ");
+    let mut value = String::with_capacity(range.len() + 24);
+    match target.map(|id| graph.package(id)) {
+        None => value.push('-'),
+        Some(p) if p.name == *alias => {
+            value.push_str(&p.version.to_string());
+            push_variant(&mut value, p.variant);
+        }
+        Some(p) => push_key(&mut value, p),
+    }
+    value.push(' ');
+    value.push_str(range);
+    push_string(out, &value);
+}
+
+/// `url` without `user:password@`.
+fn without_userinfo(url: &str) -> std::borrow::Cow<'_, str> {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    match authority.rfind('@') {
+        Some(at) => format!("{scheme}://{}", &rest[at + 1..]).into(),
+        None => url.into(),
+    }
+}

@@ -1,0 +1,22 @@
+//! Words → invocation → command → exit status.
+
+use pantry::cli::{self, Program};
+use pantry::commands;
+use pantry::settings::Environment;
+use pantry::ui::{Terminal, Ui};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    let program = Program::from_argv0(words.next().as_deref());
+    let words: Vec<OsString> = words.collect();
+    let mut ui = Ui::new(Terminal::detect(&Environment::Process));
+    ui.set_json(cli::parse::wants_json(&words));
+    let outcome = cli::parse(program, words).and_then(|invocation| {
+        ui.follow(&invocation);
+        commands::run(&invocation, &mut ui)
+    });
+    let status = outcome.unwrap_or_else(|error| ui.report(&error));
+    ExitCode::from(ui.finish(status).code())
+}

@@ -1,0 +1,133 @@
+//! How registries are reached in this run: which they are, with which logins,
+//! and through which client. Settled from flags, variables and the `.npmrc`
+//! files that npm reads, in npm's order.
+
+use crate::error::{Error, Result};
+use crate::npmrc::{self, Content, Layer, Level};
+use crate::settings::Settings;
+use crate::source::npm::registry::Registries;
+use crate::source::npm::upstream::Upstream;
+use crate::ui::Ui;
+use mirror::http::{Client, ClientOptions, NoProxy, ProxyOptions, RootOptions};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An `.npmrc` of more than this is not one.
+const LIMIT: u64 = 1 << 20;
+
+/// The registries of a run and the one client that asks them.
+#[derive(Clone)]
+pub struct Network {
+    pub client: Client,
+    pub registries: Arc<Registries>,
+}
+
+impl Network {
+    /// Reads the configuration; no connection is made. `project`: the folder
+    /// whose `.npmrc` counts as the project's.
+    pub fn new(settings: &Settings, project: &Path, ui: &mut Ui) -> Result<Self> {
+        let variables = settings.npm_config();
+        let variable = |key: &str| variables.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
+        let global = match variable("globalconfig") {
+            Some(path) => Some(PathBuf::from(path)),
+            None => node_prefix(settings, variable("prefix")).map(|p| p.join("etc/npmrc")),
+        };
+        let user = match variable("userconfig") {
+            Some(path) => Some(PathBuf::from(path)),
+            None => settings.user_home().ok().map(|home| home.join(".npmrc")),
+        };
+        let own = project.join(".npmrc");
+        let files = [(Level::Global, global), (Level::User, user.clone()), (Level::Project, Some(own))];
+        let mut texts = Vec::new();
+        for (level, path) in files {
+            let Some(path) = path else { continue };
+            // A home folder that is a project has one file with both roles: the user's.
+            if level == Level::Project && Some(&path) == user.as_ref() {
+                continue;
+            }
+            if let Some(text) = read(&path)? {
+                texts.push((level, path.to_string_lossy().into_owned(), text));
+            }
+        }
+        let built_in: Vec<_> =
+            settings.default_registry.iter().map(|url| ("registry".to_string(), url.clone())).collect();
+        let flags: Vec<_> =
+            settings.registry.iter().map(|url| ("registry".to_string(), url.clone())).collect();
+        let mut layers =
+            vec![Layer { level: Level::Builtin, name: "config.toml", content: Content::Pairs(&built_in) }];
+        layers.extend(texts.iter().map(|(level, name, text)| Layer {
+            level: *level,
+            name,
+            content: Content::Text(text),
+        }));
+        layers.push(Layer {
+            level: Level::Environment,
+            name: "the environment",
+            content: Content::Pairs(&variables),
+        });
+        layers.push(Layer { level: Level::CommandLine, name: "--registry", content: Content::Pairs(&flags) });
+        let lookup = |name: &str| settings.variable(name).and_then(|v| v.into_string().ok());
+        let npmrc = npmrc::load(&layers, &lookup, settings.allow_project_auth);
+        npmrc.warnings.iter().for_each(|w| ui.warn(&w.to_string()));
+        let client = Client::new(options(settings, &npmrc));
+        let registries = Arc::new(Registries::new(npmrc, Upstream::built_in()?)?);
+        Ok(Self { client, registries })
+    }
+}
+
+fn options(settings: &Settings, npmrc: &npmrc::Npmrc) -> ClientOptions {
+    let proxies = &settings.proxies;
+    let either = |own: &Option<String>, npm: Option<&str>| {
+        npm.map(str::to_string).or_else(|| own.clone()).or_else(|| proxies.all.clone())
+    };
+    let none = npmrc.noproxy().map(str::to_string).or_else(|| proxies.none_for.clone()).unwrap_or_default();
+    let certificates = &settings.certificates;
+    ClientOptions {
+        connections: settings.metadata_at_a_time + settings.archives_at_a_time,
+        stall_timeout: settings.download_timeout,
+        proxy: ProxyOptions {
+            http: either(&proxies.http, npmrc.proxy()),
+            https: either(&proxies.https, npmrc.https_proxy().or(npmrc.proxy())),
+            no_proxy: NoProxy::parse(&none),
+        },
+        roots: RootOptions {
+            cafile: certificates.cafile.clone().or_else(|| npmrc.cafile().map(PathBuf::from)),
+            ca: npmrc.ca(),
+            ssl_cert_file: certificates.bundle.clone(),
+            extra: certificates.extra.clone(),
+        },
+        strict_ssl: npmrc.strict_ssl(),
+        ..ClientOptions::default()
+    }
+}
+
+/// Where npm was installed: `node` on the path lies in its `bin`.
+fn node_prefix(settings: &Settings, configured: Option<&str>) -> Option<PathBuf> {
+    if let Some(prefix) = configured {
+        return Some(PathBuf::from(prefix));
+    }
+    let node = settings.search_path().into_iter().map(|dir| dir.join("node")).find(|node| node.is_file())?;
+    Some(std::fs::canonicalize(node).ok()?.parent()?.parent()?.to_path_buf())
+}
+
+fn not_a_file() -> std::io::Error {
+    std::io::Error::other("it is not a regular file")
+}
+
+fn read(path: &Path) -> Result<Option<String>> {
+    match mirror::file::read(path, LIMIT) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(mirror::Error::Io { source, .. })
+            if matches!(source.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
+        {
+            Ok(None)
+        }
+        // Some people keep it in a folder of links.
+        Err(mirror::Error::NotRegular { .. }) => match std::fs::canonicalize(path) {
+            Ok(target) if target != path => read(&target),
+            Ok(_) => Err(Error::Io { action: "read", path: path.to_path_buf(), source: not_a_file() }),
+            Err(source) => Err(Error::Io { action: "read", path: path.to_path_buf(), source }),
+        },
+        Err(e) => Err(e.into()),
+    }
+}

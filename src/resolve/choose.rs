@@ -1,0 +1,109 @@
+//! Which version of a package a dependency gets (npm-pick-manifest): the one
+//! that `latest` points to when it will do, else the highest that satisfies;
+//! a deprecated one, or one whose `engines` do not fit, only when there is no
+//! other. Only versions that can be had are looked at.
+
+use super::index::Candidates;
+use super::range::Range;
+use super::spec::Wanted;
+use crate::error::Result;
+use mirror::version::Version;
+
+/// What else bears on the choice.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Compare `engines.node` with this; `None`: engines do not matter.
+    pub node: Option<Version>,
+    /// Compare `engines.npm` with this.
+    pub npm: Option<Version>,
+    /// Take nothing published later (Unix seconds). What has no date passes.
+    pub before: Option<u64>,
+}
+
+impl Rules {
+    fn in_time(&self, candidates: &dyn Candidates, i: usize) -> bool {
+        self.before.is_none_or(|before| candidates.published(i) <= before)
+    }
+
+    fn engines_fit(&self, candidates: &dyn Candidates, i: usize) -> Result<bool> {
+        if self.node.is_none() && self.npm.is_none() {
+            return Ok(true);
+        }
+        let record = candidates.load(i)?;
+        let fits = |engine: &str, have: &Option<Version>| {
+            have.as_ref().is_none_or(|have| {
+                let wanted = record.engines.iter().find(|(name, range)| name == engine && !range.is_empty());
+                wanted.is_none_or(|(_, range)| Range::parse_strict(range).is_some_and(|r| r.satisfies(have)))
+            })
+        };
+        Ok(fits("node", &self.node) && fits("npm", &self.npm))
+    }
+}
+
+/// The place of the version to take; `None`: there is none that can be had.
+pub fn choose(candidates: &dyn Candidates, wanted: &Wanted, rules: &Rules) -> Result<Option<usize>> {
+    let range = match wanted {
+        Wanted::Unsupported(_) => return Ok(None),
+        Wanted::Version(version, _) => {
+            return Ok(find(candidates, version)
+                .filter(|&i| candidates.is_available(i) && rules.in_time(candidates, i)));
+        }
+        Wanted::Tag(tag) => {
+            let Some(version) = candidates.tag(tag).and_then(|v| Version::parse(v).ok()) else {
+                // A mirror that was filled from plain archives knows no tags: the highest is the latest.
+                return match Range::parse("*").filter(|_| &**tag == "latest") {
+                    Some(all) => choose(candidates, &Wanted::Range(all), rules),
+                    None => Ok(None),
+                };
+            };
+            return match find(candidates, &version) {
+                Some(i) if !rules.in_time(candidates, i) => {
+                    let range = Range::parse(&format!("<={version}"));
+                    range.map_or(Ok(None), |range| choose(candidates, &Wanted::Range(range), rules))
+                }
+                found => Ok(found.filter(|&i| candidates.is_available(i))),
+            };
+        }
+        Wanted::Range(range) => range,
+    };
+    if let Some(latest) = candidates.tag("latest").and_then(|v| Version::parse(v).ok())
+        && (range.is_star() || range.satisfies(&latest))
+        && let Some(i) = find(candidates, &latest)
+        && candidates.is_available(i)
+        && rules.in_time(candidates, i)
+        && !candidates.is_deprecated(i)
+        && rules.engines_fit(candidates, i)?
+    {
+        return Ok(Some(i));
+    }
+    // The best so far, by what speaks against it: nothing, deprecation, engines, both.
+    let mut best = [None; 4];
+    for i in (0..candidates.len()).rev() {
+        let Ok(version) = Version::parse(candidates.version(i)) else { continue };
+        if !range.satisfies(&version) || !candidates.is_available(i) || !rules.in_time(candidates, i) {
+            continue;
+        }
+        let against =
+            usize::from(candidates.is_deprecated(i)) + if rules.engines_fit(candidates, i)? { 0 } else { 2 };
+        best[against].get_or_insert(i);
+        if against == 0 {
+            break;
+        }
+    }
+    Ok(best.into_iter().flatten().next())
+}
+
+/// A version's place, by precedence.
+pub fn find(candidates: &dyn Candidates, version: &Version) -> Option<usize> {
+    let (mut low, mut high) = (0, candidates.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let here = Version::parse(candidates.version(middle)).ok()?;
+        match here.cmp_precedence(version) {
+            std::cmp::Ordering::Less => low = middle + 1,
+            std::cmp::Ordering::Greater => high = middle,
+            std::cmp::Ordering::Equal => return Some(middle),
+        }
+    }
+    None
+}

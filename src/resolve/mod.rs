@@ -1,0 +1,131 @@
+//! Choosing versions. Pure: the index is asked through a trait, nothing here
+//! reads a file or a socket.
+//!
+//! [`resolve`] chooses what npm 11 would choose for the same manifests and the
+//! same index (arborist's ideal tree), and gives it as a [`graph::Graph`].
+//! npm's answer depends on where in `node_modules` things end up, so a tree is
+//! built here as npm builds it:
+//!
+//! ```text
+//! spec, range, choose    what a dependency's value asks for, and the version it gets
+//! names                  names, values and manifests as small numbers
+//! tree                   folders and edges; an edge always points to what Node would find
+//! build                  the loop: load what a node lacks, place it, look at those it disturbs
+//! peers                  a package and its peers loaded side by side, to agree before they are placed
+//! place                  how high it can go: free, replace, keep, conflict
+//! finish                 failed optional branches and leftovers out; the tree as a graph
+//! failure                why not, and what was let pass
+//! ```
+//!
+//! What is knowingly not as in npm: an `npm-shrinkwrap.json` inside a package
+//! is not looked at; folders, git repositories and addresses are refused until
+//! their sources exist; `workspace:` and links between members, too.
+
+mod build;
+pub mod choose;
+pub mod collate;
+pub mod failure;
+mod finish;
+pub mod graph;
+pub mod index;
+mod names;
+mod peers;
+mod place;
+pub mod range;
+pub mod spec;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use choose::Rules;
+pub use failure::{Failure, Missing, PeerConflict, Reason, Step, Warning};
+
+use graph::{EdgeKind, Graph, Group};
+use index::Index;
+use mirror::name::PackageName;
+use names::Kind;
+
+/// What is to be resolved.
+#[derive(Debug, Clone, Default)]
+pub struct Request<'a> {
+    /// The project (path `""`) and its workspace members, in any order.
+    pub importers: Vec<ImporterRequest>,
+    /// What was chosen last time: kept wherever it still satisfies, with no
+    /// question to the index.
+    pub locked: Option<&'a Graph>,
+    /// Packages to choose anew wherever they are, though the lock has them.
+    pub update: Vec<PackageName>,
+    /// Dependencies of an importer (its path, the alias) that the user just
+    /// named: chosen anew.
+    pub explicit: Vec<(String, PackageName)>,
+    pub rules: Rules,
+    /// Peers are neither installed nor checked (npm's `legacy-peer-deps`).
+    pub legacy_peers: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImporterRequest {
+    /// From the project's root with `/`; `""` is the root.
+    pub path: String,
+    /// In any order.
+    pub dependencies: Vec<Requested>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requested {
+    pub alias: PackageName,
+    /// As the manifest has it.
+    pub range: String,
+    pub group: Group,
+    /// A peer with `peerDependenciesMeta.optional`.
+    pub optional_peer: bool,
+}
+
+impl Requested {
+    fn kind(&self) -> Kind {
+        match self.group {
+            Group::Normal => Kind::Normal,
+            Group::Dev => Kind::Dev,
+            Group::Optional => Kind::Optional,
+            Group::Peer if self.optional_peer => Kind::PeerOptional,
+            Group::Peer => Kind::Peer,
+        }
+    }
+}
+
+impl From<EdgeKind> for Kind {
+    fn from(kind: EdgeKind) -> Self {
+        match kind {
+            EdgeKind::Normal => Self::Normal,
+            EdgeKind::Optional => Self::Optional,
+            EdgeKind::Peer => Self::Peer,
+            EdgeKind::PeerOptional => Self::PeerOptional,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution {
+    pub graph: Graph,
+    /// Each once, in the order in which they came up.
+    pub warnings: Vec<Warning>,
+}
+
+/// Chooses what npm would choose.
+pub fn resolve(request: &Request<'_>, index: &dyn Index) -> Result<Resolution, Failure> {
+    let mut builder = build::Builder::new(request, index)?;
+    builder.run()?;
+    finish::prune(&mut builder)?;
+    Ok(finish::resolution(builder, request))
+}
+
+/// The tree that [`resolve`] builds, before it becomes a graph: each folder's
+/// path from the project and what lies there, sorted by path. For comparing
+/// with npm's.
+pub fn tree(request: &Request<'_>, index: &dyn Index) -> Result<Vec<(String, String)>, Failure> {
+    let mut builder = build::Builder::new(request, index)?;
+    builder.run()?;
+    finish::prune(&mut builder)?;
+    Ok(finish::listing(&builder))
+}

@@ -1,0 +1,144 @@
+//! Names, ranges and manifests as small numbers, so that the tree compares
+//! and looks them up without touching text.
+
+use super::graph::PackageId;
+use super::spec::Spec;
+use mirror::name::PackageName;
+use mirror::record::VersionRecord;
+use mirror::version::Version;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// A folder's or package's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(pub u32);
+
+/// A name without regard to case: two folders that differ only in case are one
+/// on many disks, so npm lets them share a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fold(pub u32);
+
+/// A dependency's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SpecId(pub u32);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ManifestId(pub u32);
+
+/// What npm calls an edge's type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    Normal,
+    Dev,
+    Optional,
+    Peer,
+    PeerOptional,
+}
+
+impl Kind {
+    pub fn is_peer(self) -> bool {
+        matches!(self, Self::Peer | Self::PeerOptional)
+    }
+    pub fn is_optional(self) -> bool {
+        matches!(self, Self::Optional | Self::PeerOptional)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dep {
+    pub name: Name,
+    pub spec: SpecId,
+    pub kind: Kind,
+}
+
+/// A version of a package, or an importer, with what it depends on in the
+/// order in which npm makes the edges.
+#[derive(Debug)]
+pub struct Manifest {
+    pub name: Name,
+    pub version: Version,
+    pub dependencies: Vec<Dep>,
+    /// Lie inside the archive; never placed.
+    pub bundled: Vec<Name>,
+    pub origin: Origin,
+}
+
+/// Where everything else about a package is written.
+#[derive(Debug)]
+pub enum Origin {
+    Importer,
+    Index { source: Rc<str>, record: Rc<VersionRecord> },
+    Locked(PackageId),
+}
+
+/// One of each.
+#[derive(Default)]
+pub struct Names {
+    texts: Vec<(PackageName, Fold)>,
+    by_text: HashMap<PackageName, Name>,
+    by_fold: HashMap<Box<str>, Fold>,
+    specs: Vec<(Box<str>, Spec)>,
+    by_value: HashMap<Box<str>, SpecId>,
+}
+
+impl Names {
+    pub fn name(&mut self, text: &PackageName) -> Name {
+        if let Some(&name) = self.by_text.get(text) {
+            return name;
+        }
+        let next = Fold(self.by_fold.len() as u32);
+        let folded = text.as_str().to_ascii_lowercase().into_boxed_str();
+        let fold = *self.by_fold.entry(folded).or_insert(next);
+        let name = Name(self.texts.len() as u32);
+        self.texts.push((text.clone(), fold));
+        self.by_text.insert(text.clone(), name);
+        name
+    }
+
+    pub fn spec(&mut self, value: &str) -> SpecId {
+        if let Some(&spec) = self.by_value.get(value) {
+            return spec;
+        }
+        let spec = SpecId(self.specs.len() as u32);
+        self.specs.push((value.into(), Spec::parse(value)));
+        self.by_value.insert(value.into(), spec);
+        spec
+    }
+
+    pub fn text(&self, name: Name) -> &PackageName {
+        &self.texts[name.0 as usize].0
+    }
+    pub fn fold(&self, name: Name) -> Fold {
+        self.texts[name.0 as usize].1
+    }
+    pub fn folds(&self) -> usize {
+        self.by_fold.len()
+    }
+    pub fn value(&self, spec: SpecId) -> &str {
+        &self.specs[spec.0 as usize].0
+    }
+    pub fn parsed(&self, spec: SpecId) -> &Spec {
+        &self.specs[spec.0 as usize].1
+    }
+}
+
+/// npm makes a package's edges kind by kind; a later one of the same name
+/// takes the earlier one's place, at the end.
+pub fn in_edge_order(dependencies: &mut Vec<Dep>, names: &Names) {
+    mirror::order::sort_by_key(dependencies, |d| match d.kind {
+        Kind::Peer => 0,
+        Kind::PeerOptional => 1,
+        Kind::Normal => 2,
+        Kind::Optional => 3,
+        Kind::Dev => 4,
+    });
+    let mut i = 0;
+    while i < dependencies.len() {
+        let fold = names.fold(dependencies[i].name);
+        if dependencies[i + 1..].iter().any(|d| names.fold(d.name) == fold) {
+            dependencies.remove(i);
+        } else {
+            i += 1;
+        }
+    }
+}

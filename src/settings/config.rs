@@ -1,0 +1,260 @@
+//! The user's own configuration, `$PANTRY_HOME/config.toml`. Every key may be
+//! left out; an unknown one is an error, so that a slip does not go unnoticed.
+//!
+//! ```toml
+//! mirrors = ["/media/stick/PANTRY", "~/mirrors/work"]   # before the home mirror
+//! offline = false
+//! prefer-offline = false
+//! registry = "https://registry.example.com"             # npm's
+//! linker = "hoisted"                                    # isolated, store
+//! concurrency = 48                                      # as PANTRY_CONCURRENCY
+//! max-concurrent = 16                                   # as PANTRY_MAX_CONCURRENT
+//! cache-ttl = 3600                                      # seconds
+//! download-timeout = 30000                              # milliseconds
+//! dns-resolver = "192.0.2.1"
+//! cafile = "~/certificates.pem"
+//! home-mirror-limit = "10 GiB"                          # kept by `mirror gc`
+//! ```
+
+use super::{MOST_AT_A_TIME, value};
+use crate::cli::suggest::closest;
+use crate::error::{Error, Result, Status};
+use crate::install::unit::Linker;
+use crate::json::Excerpt;
+use mirror::name::escape;
+use std::io::{ErrorKind, Read};
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::de::{DeTable, DeValue};
+
+/// A configuration longer than this is something else.
+const LIMIT: u64 = 1 << 20;
+
+const KEYS: &[&str] = &[
+    "cache-ttl",
+    "cafile",
+    "concurrency",
+    "dns-resolver",
+    "download-timeout",
+    "home-mirror-limit",
+    "linker",
+    "max-concurrent",
+    "mirrors",
+    "offline",
+    "prefer-offline",
+    "registry",
+];
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Config {
+    pub mirrors: Vec<PathBuf>,
+    pub offline: bool,
+    pub prefer_offline: bool,
+    pub registry: Option<String>,
+    pub linker: Option<Linker>,
+    pub concurrency: Option<usize>,
+    pub max_concurrent: Option<usize>,
+    pub cache_ttl: Option<Duration>,
+    pub download_timeout: Option<Duration>,
+    pub name_server: Option<SocketAddr>,
+    pub cafile: Option<PathBuf>,
+    /// Bytes.
+    pub home_mirror_limit: Option<u64>,
+}
+
+impl Config {
+    /// Reads the file; where there is none, everything is left to the defaults.
+    /// `user_home` is what `~` stands for.
+    pub(super) fn read(path: &Path, user_home: Option<&Path>) -> Result<Self> {
+        match std::fs::metadata(path) {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(Self::default());
+            }
+            Err(source) => return Err(Error::Io { action: "read", path: path.into(), source }),
+            // A pipe would be waited for.
+            Ok(found) if !found.is_file() || found.len() > LIMIT => {
+                let rule = format!("a file of at most {} MiB", LIMIT >> 20);
+                let value = "something else".to_string();
+                return Err(Error::Setting { name: path.to_string_lossy().into_owned(), value, rule });
+            }
+            Ok(_) => {}
+        }
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(Error::io("read", path))?;
+        file.take(LIMIT).read_to_string(&mut text).map_err(Error::io("read", path))?;
+        Self::parse(path, &text, user_home)
+    }
+
+    fn parse(path: &Path, text: &str, user_home: Option<&Path>) -> Result<Self> {
+        let wrong = |span: Range<usize>, message: String, hint: Option<String>| Error::Text {
+            status: Status::Usage,
+            excerpt: Some(Box::new(Excerpt::new(path, text, span.start))),
+            message,
+            hints: hint.into_iter().collect(),
+        };
+        let document = DeTable::parse(text).map_err(|error| {
+            wrong(error.span().unwrap_or(0..0), escape(error.message()).into_owned(), None)
+        })?;
+        let mut config = Self::default();
+        for (key, value) in document.get_ref() {
+            let name: &str = key.get_ref();
+            let outcome = config.set(name, value.get_ref(), user_home);
+            outcome.map_err(|refusal| match refusal {
+                Refusal::Unknown => {
+                    let hint =
+                        closest(name, KEYS.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+                    wrong(key.span(), format!("unknown key `{}`", escape(name)), hint)
+                }
+                Refusal::Rule(rule) => wrong(value.span(), format!("`{name}` must be {rule}"), None),
+            })?;
+        }
+        Ok(config)
+    }
+
+    fn set(
+        &mut self,
+        key: &str,
+        value: &DeValue<'_>,
+        user_home: Option<&Path>,
+    ) -> std::result::Result<(), Refusal> {
+        match key {
+            "mirrors" => {
+                let list = value.as_array().ok_or(Refusal::Rule("a list of folders"))?;
+                for entry in list.iter() {
+                    self.mirrors.push(folder(entry.get_ref(), user_home)?);
+                }
+            }
+            "offline" => self.offline = truth(value)?,
+            "prefer-offline" => self.prefer_offline = truth(value)?,
+            "registry" => self.registry = Some(text(value, "a URL")?.to_string()),
+            "linker" => {
+                let rule = "hoisted, isolated or store";
+                self.linker = Some(Linker::parse(text(value, rule)?).ok_or(Refusal::Rule(rule))?);
+            }
+            "concurrency" => self.concurrency = Some(at_a_time(value)?),
+            "max-concurrent" => self.max_concurrent = Some(at_a_time(value)?),
+            "cache-ttl" => {
+                let seconds = number(value).ok_or(Refusal::Rule("a number of seconds"))?;
+                self.cache_ttl = Some(Duration::from_secs(seconds));
+            }
+            "download-timeout" => {
+                let rule = Refusal::Rule("a number of milliseconds, 1 or more");
+                let milliseconds = number(value).filter(|n| *n > 0).ok_or(rule)?;
+                self.download_timeout = Some(Duration::from_millis(milliseconds));
+            }
+            "dns-resolver" => {
+                let rule = "an IP address, with or without a port";
+                self.name_server = Some(value::address(text(value, rule)?).ok_or(Refusal::Rule(rule))?);
+            }
+            "cafile" => self.cafile = Some(folder(value, user_home)?),
+            "home-mirror-limit" => {
+                let rule = "a number of bytes, or a text such as \"10 GiB\"";
+                let bytes = number(value).or_else(|| value.as_str().and_then(value::bytes));
+                self.home_mirror_limit = Some(bytes.ok_or(Refusal::Rule(rule))?);
+            }
+            _ => return Err(Refusal::Unknown),
+        }
+        Ok(())
+    }
+}
+
+enum Refusal {
+    Unknown,
+    /// Completes «must be …».
+    Rule(&'static str),
+}
+
+fn truth(value: &DeValue<'_>) -> std::result::Result<bool, Refusal> {
+    value.as_bool().ok_or(Refusal::Rule("true or false"))
+}
+
+fn text<'a>(value: &'a DeValue<'_>, rule: &'static str) -> std::result::Result<&'a str, Refusal> {
+    value.as_str().filter(|text| !text.is_empty()).ok_or(Refusal::Rule(rule))
+}
+
+fn number(value: &DeValue<'_>) -> Option<u64> {
+    let integer = value.as_integer()?;
+    u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+fn at_a_time(value: &DeValue<'_>) -> std::result::Result<usize, Refusal> {
+    let found = number(value).and_then(|n| usize::try_from(n).ok());
+    found.filter(|n| (1..=MOST_AT_A_TIME).contains(n)).ok_or(Refusal::Rule("a whole number from 1 to 1024"))
+}
+
+/// An absolute path, or one below the user's home.
+fn folder(value: &DeValue<'_>, user_home: Option<&Path>) -> std::result::Result<PathBuf, Refusal> {
+    let rule = "an absolute path, or one that begins with ~/";
+    let text = text(value, rule)?;
+    match (text.strip_prefix("~/"), user_home) {
+        (Some(rest), Some(home)) => Ok(home.join(rest)),
+        _ if Path::new(text).is_absolute() => Ok(text.into()),
+        _ => Err(Refusal::Rule(rule)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config> {
+        Config::parse(Path::new("config.toml"), text, Some(Path::new("/h")))
+    }
+
+    #[test]
+    fn the_documented_example() {
+        let example: String = include_str!("config.rs")
+            .lines()
+            .skip_while(|line| *line != "//! ```toml")
+            .skip(1)
+            .take_while(|line| *line != "//! ```")
+            .map(|line| line.trim_start_matches("//!").to_string() + "\n")
+            .collect();
+        let config = parse(&example).unwrap();
+        assert_eq!(config.mirrors, [PathBuf::from("/media/stick/PANTRY"), "/h/mirrors/work".into()]);
+        assert_eq!(config.home_mirror_limit, Some(10 << 30));
+        assert_eq!(config.cafile, Some("/h/certificates.pem".into()));
+        assert_eq!(config.name_server, Some("192.0.2.1:53".parse().unwrap()));
+        assert_eq!((config.concurrency, config.max_concurrent), (Some(48), Some(16)));
+        for key in KEYS {
+            assert!(example.contains(&format!("{key} = ")), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_shown_where_it_stands() {
+        for (text, expected) in [
+            ("ofline = true", "config.toml:1:1: unknown key `ofline` | did you mean `offline`?"),
+            ("\noffline = 1", "config.toml:2:11: `offline` must be true or false | "),
+            ("linker = 'pnp'", "config.toml:1:10: `linker` must be hoisted, isolated or store | "),
+            (
+                "mirrors = ['x']",
+                "config.toml:1:11: `mirrors` must be an absolute path, or one that begins with ~/ | ",
+            ),
+            ("concurrency = 0", "config.toml:1:15: `concurrency` must be a whole number from 1 to 1024 | "),
+            ("cache-ttl = -1", "config.toml:1:13: `cache-ttl` must be a number of seconds | "),
+            (
+                "home-mirror-limit = 'lots'",
+                "config.toml:1:21: `home-mirror-limit` must be a number of bytes,",
+            ),
+            ("offline = true\noffline = true", "config.toml:2:1: "),
+            ("offline = \u{1b}", "config.toml:1:11: "),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert_eq!(error.status(), Status::Usage);
+            let shown = format!("{error} | {}", error.hints().join(" "));
+            assert!(shown.starts_with(expected), "{shown}");
+            assert!(!shown.contains('\u{1b}') && error.excerpt().is_some());
+        }
+    }
+
+    #[test]
+    fn no_file_is_no_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let absent = Config::read(&folder.path().join("config.toml"), None).unwrap();
+        assert_eq!(absent, Config::default());
+        assert!(Config::read(folder.path(), None).is_err());
+    }
+}

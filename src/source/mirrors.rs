@@ -1,0 +1,203 @@
+//! The mirrors of a run, in their order (DESIGN section 4): those named on the
+//! command line or in `PANTRY_MIRROR`, then the home mirror, then the project's
+//! allowed ones. Read only; nothing here writes to any of them.
+//!
+//! To the resolver several mirrors look like one index: a version may be chosen
+//! when any of them has its archive. Tags come from the first that has the name.
+
+use crate::error::{Error, Result};
+use crate::install::platform::Platform;
+use crate::resolve::index::{Candidates, Index};
+use mirror::Mirror;
+use mirror::digest::Integrity;
+use mirror::name::PackageName;
+use mirror::record::{Ecosystem, Key, RecordView, VersionRecord};
+use mirror::version::Version;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// Opened mirrors, first one first.
+pub struct Mirrors {
+    list: Vec<Mirror>,
+    /// Why the home mirror is not among them, though it is there.
+    skipped: Option<String>,
+}
+
+impl Mirrors {
+    /// Opens each directory; one that is not a mirror is an error. The home
+    /// mirror is only there when it has been made; a damaged one is passed over
+    /// when others were named.
+    pub fn open(named: &[PathBuf], home: Option<&PathBuf>) -> Result<Self> {
+        let (mut list, mut skipped) = (Vec::new(), None);
+        for dir in named {
+            list.push(Mirror::open(dir)?);
+        }
+        if let Some(dir) = home.filter(|d| d.join("ROOT.A").exists()) {
+            match Mirror::open(dir) {
+                Ok(home) if list.iter().any(|m| m.id() == home.id() && m.dir() == home.dir()) => {}
+                Ok(home) => list.push(home),
+                Err(e) if !list.is_empty() => skipped = Some(format!("the home mirror is passed over: {e}")),
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(Self { list, skipped })
+    }
+
+    /// What the user should know about how they were opened.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes: Vec<String> = self.skipped.iter().cloned().collect();
+        for mirror in &self.list {
+            if let Some(why) = mirror.fallback() {
+                let dir = mirror.dir().to_string_lossy();
+                let (dir, why) = (mirror::name::escape(&dir), mirror::name::escape(why));
+                notes.push(format!("{dir}: the state before the last is in use: {why}"));
+            }
+        }
+        notes
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Mirror> {
+        self.list.iter()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// What each mirror knows of a package, in the mirrors' order.
+    pub fn records(&self, key: &Key) -> Result<Vec<RecordView>> {
+        let mut found = Vec::new();
+        for mirror in &self.list {
+            found.extend(mirror.lookup(key)?);
+        }
+        Ok(found)
+    }
+
+    /// The first mirror that holds the archive of this very version and integrity.
+    pub fn archive(
+        &self,
+        key: &Key,
+        version: &Version,
+        integrity: Option<&Integrity>,
+    ) -> Result<Option<(&Mirror, VersionRecord)>> {
+        let text = version.to_string();
+        for mirror in &self.list {
+            let Some(view) = mirror.lookup(key)? else { continue };
+            let Some(i) = view.find(&text).filter(|i| view.is_present(*i)) else { continue };
+            let record = view.load(i)?;
+            // A lock made from a weak upstream hash rests on our own.
+            let ours = record.sha256.map(Integrity::from);
+            if integrity.is_none() || record.integrity.as_ref() == integrity || ours.as_ref() == integrity {
+                return Ok(Some((mirror, record)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The mirrors as the resolver's index.
+pub struct MirrorIndex<'a> {
+    mirrors: &'a Mirrors,
+    /// The authority of a name: `npm`, or a scope's own registry.
+    source: &'a dyn Fn(&PackageName) -> String,
+    here: &'a Platform,
+    known: RefCell<HashMap<PackageName, Option<Rc<dyn Candidates>>>>,
+}
+
+impl<'a> MirrorIndex<'a> {
+    /// `here`: the platform that is installed for.
+    pub fn new(mirrors: &'a Mirrors, source: &'a dyn Fn(&PackageName) -> String, here: &'a Platform) -> Self {
+        Self { mirrors, source, here, known: RefCell::default() }
+    }
+}
+
+impl Index for MirrorIndex<'_> {
+    fn package(&self, name: &PackageName) -> Result<Option<Rc<dyn Candidates>>> {
+        if let Some(known) = self.known.borrow().get(name) {
+            return Ok(known.clone());
+        }
+        let source = (self.source)(name);
+        let key = Key { ecosystem: Ecosystem::Npm, source: source.clone(), name: name.to_string() };
+        let views = self.mirrors.records(&key)?;
+        let found: Option<Rc<dyn Candidates>> = (!views.is_empty())
+            .then(|| Rc::new(Union::new(source, views, self.here.clone())) as Rc<dyn Candidates>);
+        self.known.borrow_mut().insert(name.clone(), found.clone());
+        Ok(found)
+    }
+}
+
+/// One package as several mirrors know it.
+pub struct Union {
+    source: String,
+    views: Vec<RecordView>,
+    /// (view, version) ascending; of equal versions the first view that has the archive.
+    order: Vec<(u16, u32)>,
+    here: Platform,
+}
+
+impl Union {
+    pub fn new(source: String, views: Vec<RecordView>, here: Platform) -> Self {
+        let mut order: Vec<(u16, u32)> = Vec::new();
+        if let [only] = views.as_slice() {
+            order = (0..only.len() as u32).map(|i| (0, i)).collect();
+        } else {
+            let mut parsed: Vec<(Version, bool, u16, u32)> = Vec::new();
+            for (v, view) in views.iter().enumerate() {
+                for i in 0..view.len() {
+                    let Ok(version) = Version::parse(view.version(i)) else { continue };
+                    parsed.push((version, !view.is_present(i), v as u16, i as u32));
+                }
+            }
+            mirror::order::sort(&mut parsed);
+            parsed.dedup_by(|b, a| a.0 == b.0);
+            order.extend(parsed.into_iter().map(|(_, _, v, i)| (v, i)));
+        }
+        Self { source, views, order, here }
+    }
+
+    fn at(&self, i: usize) -> (&RecordView, usize) {
+        let (view, version) = self.order[i];
+        (&self.views[view as usize], version as usize)
+    }
+}
+
+impl Candidates for Union {
+    fn source(&self) -> &str {
+        &self.source
+    }
+    fn tag(&self, tag: &str) -> Option<&str> {
+        self.views.iter().find_map(|v| v.tag(tag))
+    }
+    fn len(&self) -> usize {
+        self.order.len()
+    }
+    fn version(&self, i: usize) -> &str {
+        let (view, version) = self.at(i);
+        view.version(version)
+    }
+    fn is_available(&self, i: usize) -> bool {
+        let (view, version) = self.at(i);
+        // What is not for this platform is never taken from anywhere, only named in the lock,
+        // which is to be the same whether it was made here or where everything is.
+        view.is_present(version)
+            || view
+                .load(version)
+                .is_ok_and(|v| v.integrity.is_some() && !self.here.accepts(&v.os, &v.cpu, &v.libc))
+    }
+    fn is_deprecated(&self, i: usize) -> bool {
+        let (view, version) = self.at(i);
+        view.is_deprecated(version)
+    }
+    fn checked(&self) -> u64 {
+        self.views.iter().map(RecordView::checked).max().unwrap_or(0)
+    }
+    fn published(&self, i: usize) -> u64 {
+        let (view, version) = self.at(i);
+        view.published(version)
+    }
+    fn load(&self, i: usize) -> Result<VersionRecord> {
+        let (view, version) = self.at(i);
+        view.load(version).map_err(Error::Mirror)
+    }
+}

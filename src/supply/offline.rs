@@ -1,0 +1,70 @@
+//! Mirrors only: nothing is asked, nothing is written to a mirror.
+
+use super::{failure, finished, missing};
+use crate::error::Result;
+use crate::install::fill::Watch;
+use crate::install::platform::Platform;
+use crate::install::run::{Downloaded, Resolved, Supply};
+use crate::install::store::Store;
+use crate::resolve::graph::{Graph, PackageId};
+use crate::resolve::{self, ImporterRequest};
+use crate::source::mirrors::{MirrorIndex, Mirrors};
+use mirror::name::PackageName;
+use std::cell::OnceCell;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub struct Offline<'a> {
+    pub named: Vec<PathBuf>,
+    /// The home mirror's folder; it need not exist.
+    pub home: PathBuf,
+    pub importers: Vec<ImporterRequest>,
+    /// The authority of a name.
+    pub source: &'a dyn Fn(&PackageName) -> String,
+    pub mirrors: OnceCell<Mirrors>,
+}
+
+impl Offline<'_> {
+    /// What the user should know about the mirrors that were used.
+    pub fn notes(&self) -> Vec<String> {
+        self.mirrors.get().map(Mirrors::notes).unwrap_or_default()
+    }
+}
+
+impl Supply for Offline<'_> {
+    fn resolve(&self, locked: Option<&Graph>, _: Option<&Arc<Store>>) -> Result<Resolved> {
+        let mirrors = self.mirrors()?;
+        let here = Platform::current();
+        let index = MirrorIndex::new(mirrors, self.source, &here);
+        let request = resolve::Request { importers: self.importers.clone(), locked, ..Default::default() };
+        match resolve::resolve(&request, &index) {
+            Ok(resolution) => Ok(finished(resolution, mirrors)?.0),
+            Err(e) => Err(failure(e, mirrors)),
+        }
+    }
+
+    fn mirrors(&self) -> Result<&Mirrors> {
+        if let Some(mirrors) = self.mirrors.get() {
+            return Ok(mirrors);
+        }
+        let mirrors = Mirrors::open(&self.named, Some(&self.home))?;
+        Ok(self.mirrors.get_or_init(|| mirrors))
+    }
+
+    fn download(
+        &self,
+        _: &Arc<Store>,
+        graph: &Graph,
+        ids: &[PackageId],
+        _: &dyn Watch,
+    ) -> Result<Downloaded> {
+        match ids.first() {
+            Some(id) => Err(missing(self.mirrors()?, graph, *id)?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn finish(&self) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,465 @@
+//! Registries behind the mirrors: what a lock decides comes from the nearest
+//! mirror that has it; what has to be chosen is asked of the registries, with
+//! the mirrors' records as far as they are young enough; what is downloaded is
+//! written through to the home mirror.
+
+use super::{failure, finished, job, version_record};
+use crate::error::{Error, Result, Whereabouts};
+use crate::install::download::{Downloads, Got, Job, Upstream};
+use crate::install::fill::{self, record_key};
+use crate::install::platform::Platform;
+use crate::install::run::{Downloaded, Resolved, Supply};
+use crate::install::store::{Key as StoreKey, Store};
+use crate::network::Network;
+use crate::resolve::graph::{Graph, PackageId};
+use crate::resolve::spec::Spec;
+use crate::resolve::{self, ImporterRequest};
+use crate::source::mirrors::{MirrorIndex, Mirrors};
+use crate::source::npm::crawl::{Arrival, Outage, Plan, Watch, crawl};
+use crate::source::npm::fetch::Question;
+use mirror::http::Request;
+use mirror::name::{BinName, PackageName, RelPath};
+use mirror::record::{Key, Record, RecordView, VersionRecord};
+use mirror::{Batch, Mirror};
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// What does not change during a run.
+pub struct Settings {
+    pub named: Vec<PathBuf>,
+    /// The home mirror's folder; made when something is kept in it.
+    pub home: PathBuf,
+    /// Seconds for which a mirror's record needs no question.
+    pub fresh_for: u64,
+    /// What a mirror knows is taken at any age.
+    pub prefer_known: bool,
+    /// What mirrors know about versions does not count.
+    pub ignore_known: bool,
+    pub metadata_at_a_time: usize,
+    pub archives_at_a_time: usize,
+}
+
+/// As flags, variables and files have it.
+pub fn settings(settings: &crate::settings::Settings) -> Result<Settings> {
+    Ok(Settings {
+        named: settings.mirrors.clone(),
+        home: settings.home_mirror()?,
+        fresh_for: if settings.no_cache { 0 } else { settings.cache_ttl.as_secs() },
+        prefer_known: settings.prefer_offline,
+        ignore_known: settings.no_cache,
+        metadata_at_a_time: settings.metadata_at_a_time,
+        archives_at_a_time: settings.archives_at_a_time,
+    })
+}
+
+pub struct Online {
+    settings: Settings,
+    network: Network,
+    importers: Vec<ImporterRequest>,
+    progress: Arc<dyn fill::Watch + Send>,
+    mirrors: OnceCell<Mirrors>,
+    /// Made at the first download.
+    running: RefCell<Option<Running>>,
+    /// The commit that goes on beside the building of the tree.
+    committing: RefCell<Option<Committing>>,
+    /// What could not be done and does not matter enough to fail.
+    notes: Mutex<Vec<String>>,
+}
+
+type Committing = (Arc<Mutex<Option<Running>>>, Option<std::thread::JoinHandle<Result<()>>>);
+
+struct Running {
+    downloads: Downloads,
+    batch: Option<Arc<Batch>>,
+    /// What is known about versions whose archives were asked for.
+    versions: Arc<Mutex<HashMap<(Key, String), VersionRecord>>>,
+}
+
+impl Online {
+    pub fn new(
+        settings: Settings,
+        network: Network,
+        importers: Vec<ImporterRequest>,
+        progress: Arc<dyn fill::Watch + Send>,
+    ) -> Self {
+        Self {
+            settings,
+            network,
+            importers,
+            progress,
+            mirrors: OnceCell::new(),
+            running: RefCell::default(),
+            committing: RefCell::default(),
+            notes: Mutex::default(),
+        }
+    }
+
+    /// Downloads into the store, and a batch of the home mirror where it can be written.
+    fn start(&self, store: &Arc<Store>) {
+        if self.running.borrow().is_some() {
+            return;
+        }
+        let batch = match home_batch(&self.settings.home) {
+            Ok(batch) => Some(Arc::new(batch)),
+            Err(e) => {
+                self.note(format!("what is downloaded is not kept in the home mirror: {e}"));
+                None
+            }
+        };
+        let upstream = Arc::new(Archives(self.network.clone()));
+        let downloads =
+            Downloads::new(upstream, Some(store.clone()), batch.clone(), self.settings.archives_at_a_time);
+        *self.running.borrow_mut() = Some(Running { downloads, batch, versions: Arc::default() });
+    }
+
+    /// What could not be done, and does not matter enough to fail.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.mirrors.get().map(Mirrors::notes).unwrap_or_default();
+        notes.append(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+        notes
+    }
+
+    fn note(&self, text: String) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+}
+
+fn home_batch(home: &Path) -> Result<Batch> {
+    let mirror = if home.join("ROOT.A").exists() {
+        Mirror::open(home)?
+    } else {
+        let options = mirror::mirror::InitOptions { label: "home".into(), ..Default::default() };
+        match Mirror::init(home, &options) {
+            // Another process made it meanwhile.
+            Err(mirror::Error::AlreadyThere { .. }) => Mirror::open(home)?,
+            made => made?,
+        }
+    };
+    Ok(Batch::begin(&mirror, 0)?)
+}
+
+impl Supply for Online {
+    fn resolve(&self, locked: Option<&Graph>, store: Option<&Arc<Store>>) -> Result<Resolved> {
+        if let Some(store) = store {
+            self.start(store);
+        }
+        let mirrors = self.mirrors()?;
+        let running = self.running.borrow();
+        let plan = Plan {
+            question: Question {
+                client: &self.network.client,
+                registries: &self.network.registries,
+                now: mirror::time::now(),
+            },
+            most: self.settings.metadata_at_a_time,
+            fresh_for: self.settings.fresh_for,
+            prefer_known: self.settings.prefer_known,
+        };
+        let watch = Ahead {
+            mirrors,
+            store,
+            running: running.as_ref(),
+            ignore_known: self.settings.ignore_known,
+            progress: &*self.progress,
+            failure: Mutex::default(),
+            stale: Mutex::default(),
+        };
+        let request = resolve::Request { importers: self.importers.clone(), locked, ..Default::default() };
+        let source = |name: &PackageName| self.network.registries.source_of(name);
+        let here = Platform::current();
+        let known = MirrorIndex::new(mirrors, &source, &here);
+        let fallback = (!mirrors.is_empty()).then_some(&known as &dyn resolve::index::Index);
+        let (outcome, outage) = crawl(&plan, &watch, fallback, |crawler| {
+            // With a lock only what changed is asked for; the resolver says which.
+            if locked.is_none() {
+                let edges = seeds(&self.importers);
+                crawler.expect(edges.iter().map(|(name, range)| (name, range.as_str())));
+            }
+            (resolve::resolve(&request, crawler), crawler.outage())
+        });
+        if let Some((count, oldest)) = *watch.stale.lock().unwrap_or_else(PoisonError::into_inner) {
+            let packages = if count == 1 { "1 package" } else { &format!("{count} packages") };
+            let date = mirror::time::date(oldest);
+            self.note(format!(
+                "the registry does not answer: {packages} chosen as mirrors knew it on {}",
+                &date[..10]
+            ));
+        }
+        if let Some(e) = watch.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(e.into());
+        }
+        let (mut resolved, weak) = match outcome {
+            Ok(resolution) => finished(resolution, mirrors)?,
+            Err(e) => {
+                let unreached = unreached(&e, &outage);
+                return Err(unreached.unwrap_or_else(|| at_registry(&self.network, failure(e, mirrors))));
+            }
+        };
+        // Without a strong hash nothing can be locked: those archives are fetched now.
+        if let (Some(running), false) = (running.as_ref(), weak.is_empty()) {
+            for id in weak {
+                let job = job(resolved.graph.package(id));
+                let mut integrity = None;
+                running.downloads.wait(&[job], |_, got| integrity = Some(got.integrity.clone()))?;
+                resolved.graph.packages[id.index()].integrity = integrity;
+            }
+        }
+        Ok(resolved)
+    }
+
+    fn mirrors(&self) -> Result<&Mirrors> {
+        if let Some(mirrors) = self.mirrors.get() {
+            return Ok(mirrors);
+        }
+        let mirrors = Mirrors::open(&self.settings.named, Some(&self.settings.home))?;
+        Ok(self.mirrors.get_or_init(|| mirrors))
+    }
+
+    fn download(
+        &self,
+        store: &Arc<Store>,
+        graph: &Graph,
+        ids: &[PackageId],
+        watch: &dyn fill::Watch,
+    ) -> Result<Downloaded> {
+        self.start(store);
+        let running = self.running.borrow();
+        let Some(running) = running.as_ref() else { return Ok(Vec::new()) };
+        let jobs: Vec<Job> = ids.iter().map(|id| job(graph.package(*id))).collect();
+        {
+            let mut versions = running.versions.lock().unwrap_or_else(PoisonError::into_inner);
+            for id in ids {
+                let package = graph.package(*id);
+                let at = (record_key(package), package.version.to_string());
+                versions.entry(at).or_insert_with(|| version_record(package));
+            }
+        }
+        running.downloads.wait(&jobs, |_, got| watch.package_done(got.bytes))?;
+        Ok(running.downloads.listings())
+    }
+
+    fn settle(&self) {
+        let Some(running) = self.running.take() else { return };
+        // Without a thread the commit is done when it is waited for.
+        let slot = Arc::new(Mutex::new(Some(running)));
+        let own = slot.clone();
+        let thread = std::thread::Builder::new().spawn(move || match taken(&own) {
+            Some(running) => commit(running),
+            None => Ok(()),
+        });
+        *self.committing.borrow_mut() = Some((slot, thread.ok()));
+    }
+
+    fn finish(&self) -> Result<()> {
+        self.settle();
+        let Some((slot, thread)) = self.committing.take() else { return Ok(()) };
+        let outcome = match thread.map(std::thread::JoinHandle::join) {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(_)) | None => taken(&slot).map_or(Ok(()), commit),
+        };
+        match outcome {
+            // The alarm is the user's to see; everything else costs only the copy.
+            Err(e @ Error::Mirror(mirror::Error::Conflict(_))) => Err(e),
+            Err(e) => {
+                self.note(format!("what was downloaded is not kept in the home mirror: {e}"));
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn abandon(&self) {
+        if let Some((slot, thread)) = self.committing.take() {
+            if let Some(thread) = thread {
+                let _ = thread.join();
+            }
+            drop(taken(&slot));
+        }
+        let Some(running) = self.running.take() else { return };
+        drop(running.downloads.finish());
+        if let Some(batch) = running.batch.and_then(Arc::into_inner) {
+            batch.abandon();
+        }
+    }
+}
+
+fn taken(slot: &Mutex<Option<Running>>) -> Option<Running> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Writes what was downloaded, and the records that came by, through to the home mirror.
+fn commit(running: Running) -> Result<()> {
+    let got = running.downloads.finish();
+    let Some(batch) = running.batch.and_then(Arc::into_inner) else { return Ok(()) };
+    let mut versions = running.versions.lock().unwrap_or_else(PoisonError::into_inner);
+    for (job, got) in got {
+        if let Some(record) = versions.remove(&(job.record_key(), job.version.to_string())) {
+            keep(&batch, job.record_key(), record, &got)?;
+        }
+    }
+    batch.commit_relaxed(&mut |_| {})?;
+    Ok(())
+}
+
+/// A name that a registry was asked for is unknown to that registry, not to «every index here».
+pub fn at_registry(network: &Network, mut error: Error) -> Error {
+    if let Error::Missing(missing) = &mut error
+        && missing.whereabouts == Whereabouts::Unknown
+        && let Ok(name) = PackageName::parse(&missing.package)
+        && let Ok(registry) = network.registries.of(&name)
+    {
+        missing.whereabouts = Whereabouts::NotAt { registry: registry.url.to_string() };
+    }
+    error
+}
+
+/// Puts a version with its archive into the batch's index.
+pub fn keep(batch: &Batch, key: Key, mut version: VersionRecord, got: &Got) -> Result<()> {
+    let Some(kept) = &got.kept else { return Ok(()) };
+    version.sha256 = Some(kept.sha256);
+    version.size = kept.size;
+    version.location = kept.location.clone();
+    let record = Record {
+        key,
+        complete: false,
+        checked: 0,
+        etag: String::new(),
+        modified: 0,
+        tags: Vec::new(),
+        versions: vec![version],
+    };
+    Ok(batch.put(&record)?)
+}
+
+/// The reason for a missing package when its registry could not be reached.
+fn unreached(failure: &resolve::Failure, outage: &Outage) -> Option<Error> {
+    let resolve::Failure::Missing(all) = failure else { return None };
+    let wanted = |(name, _): &&(PackageName, _)| all.iter().any(|m| m.package == name.as_str());
+    outage.iter().find(wanted).map(|(name, e)| e.clone().into_error(name))
+}
+
+/// The manifests' own edges, as names and ranges of packages.
+pub fn seeds(importers: &[ImporterRequest]) -> Vec<(PackageName, String)> {
+    let all = importers.iter().flat_map(|i| &i.dependencies);
+    all.map(|d| target(&d.alias, &d.range)).collect()
+}
+
+/// `npm:x@1` under the name `y` asks for `x`.
+fn target(alias: &PackageName, range: &str) -> (PackageName, String) {
+    match Spec::parse(range).package {
+        Some(name) => {
+            let rest = range.get(4..).and_then(|r| r.get(1..)?.split_once('@')).map_or("*", |(_, r)| r);
+            (name, rest.to_string())
+        }
+        None => (alias.clone(), range.to_string()),
+    }
+}
+
+/// What the crawl finds goes to the mirror and to the downloads at once.
+struct Ahead<'a> {
+    mirrors: &'a Mirrors,
+    store: Option<&'a Arc<Store>>,
+    running: Option<&'a Running>,
+    ignore_known: bool,
+    progress: &'a dyn fill::Watch,
+    failure: Mutex<Option<mirror::Error>>,
+    /// Records that a mirror had to answer for, and when the oldest was heard.
+    stale: Mutex<Option<(usize, u64)>>,
+}
+
+impl Watch for Ahead<'_> {
+    fn known(&self, key: &Key) -> Result<Option<RecordView>> {
+        if self.ignore_known {
+            return Ok(None);
+        }
+        let views = self.mirrors.records(key)?;
+        // A complete record can be revalidated; the youngest of them is nearest to the truth.
+        Ok(views.into_iter().max_by_key(|v| (v.complete(), v.checked())))
+    }
+
+    fn arrived(&self, record: &mut Arc<RecordView>, how: Arrival) {
+        if how == Arrival::Stale {
+            let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
+            let (count, oldest) = stale.unwrap_or((0, u64::MAX));
+            *stale = Some((count + 1, oldest.min(record.checked())));
+        }
+        self.progress.name_known();
+        if let (Arrival::Fetched | Arrival::Confirmed, Some(batch), Some(record)) =
+            (how, self.running.and_then(|r| r.batch.as_ref()), Arc::get_mut(record))
+            && let Err(e) = batch.keep_view(record)
+        {
+            self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
+        }
+    }
+
+    fn guessed(&self, name: &PackageName, source: &str, version: &VersionRecord) {
+        let (Some(running), Some(store)) = (self.running, self.store) else { return };
+        let Some(integrity) = version.integrity.as_ref().filter(|i| i.algorithm().is_strong()) else {
+            return;
+        };
+        let platform = Platform::current();
+        if !platform.accepts(&version.os, &version.cpu, &version.libc) || store.has(&StoreKey::of(integrity))
+        {
+            return;
+        }
+        let job = Job {
+            name: name.clone(),
+            version: version.version.clone(),
+            source: source.to_string(),
+            integrity: version.integrity.clone(),
+            tarball: version.tarball.clone(),
+            bins: bins(version),
+        };
+        let key = job.record_key();
+        // The nearest mirror that has the bytes will do.
+        if matches!(self.mirrors.archive(&key, &version.version, Some(integrity)), Ok(Some(_))) {
+            return;
+        }
+        let mut versions = running.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        versions.insert((key, version.version.to_string()), version.clone());
+        drop(versions);
+        running.downloads.ahead(job);
+    }
+}
+
+/// The files behind a version's commands, as far as they can be used.
+fn bins(version: &VersionRecord) -> Vec<RelPath> {
+    let usable = version.bins.iter().filter(|(name, _)| BinName::parse(name).is_ok());
+    usable.filter_map(|(_, path)| RelPath::normalise(path).ok()).collect()
+}
+
+/// Archives of npm registries.
+pub struct Archives(pub Network);
+
+/// The largest archive that is fetched.
+const LARGEST: u64 = 4 << 30;
+
+impl Upstream for Archives {
+    fn open(&self, job: &Job) -> Result<Box<dyn Read>> {
+        let Network { client, registries } = &self.0;
+        let tarball = registries.tarball(&job.name, &job.version, job.tarball.as_deref())?;
+        let registry = registries.of(&job.name)?;
+        let mut request = Request {
+            credential: tarball.credential.as_deref(),
+            cap: LARGEST,
+            deadline: Duration::from_secs(3600),
+            ..Request::new(&tarball.url)
+        };
+        if tarball.foreign {
+            request.reach = client.reach_from(&registry.url);
+        }
+        let response = client.get(&request)?;
+        match response.status {
+            200 => Ok(Box::new(response.body)),
+            status => Err(Error::Answer {
+                url: response.url,
+                status,
+                concerning: format!("{}@{}", job.name, job.version),
+            }),
+        }
+    }
+}

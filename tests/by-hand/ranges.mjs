@@ -1,0 +1,51 @@
+// Compares src/resolve/range.rs with the `semver` package inside the installed npm, on generated
+// ranges (and on every range of a corpus of packuments, when a folder of *.json is given).
+//
+//   node tests/by-hand/ranges.mjs [FOLDER] [COUNT]
+import { createRequire } from 'node:module'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+const root = execFileSync('npm', ['root', '-g'], { encoding: 'utf8' }).trim()
+const semver = createRequire(`${root}/npm/index.js`)('semver')
+let seed = 42
+const random = n => { // mulberry32
+  let t = (seed += 0x6d2b79f5)
+  t = Math.imul(t ^ (t >>> 15), t | 1)
+  t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+  return ((t ^ (t >>> 14)) >>> 0) % n
+}
+const one = list => list[random(list.length)]
+const xr = () => one(['0', '1', '2', '3', '10', 'x', 'X', '*', '01', '1', '2', '0'])
+const pre = () => one(['', '', '', '', '-alpha', '-beta.2', '-0', '-rc.01', 'beta', '-', '--', '-1a', '+b.1', '-a+b'])
+const partial = () => one(['', '', '', '', 'v', '=', 'v ']) +
+  one([() => xr(), () => `${xr()}.${xr()}`, () => `${xr()}.${xr()}.${xr()}${pre()}`, () => `${1 + random(3)}.${random(3)}.${random(4)}${pre()}`])()
+const word = () => one(['^', '~', '~>', '>=', '<', '<=', '>', '=', '', '', '', '^', '~', '>= ', '< ', '^ ', '~ ', '> ']) +
+  one([partial, partial, partial, partial, () => one(['foo', 'latest', '-', '1.2.3.4', '1.x.3', '^', '>', ',', '1.2.3*', '**'])])()
+const set = () => random(12) === 0 ? `${partial().trim().replace(/^(v |=)/, '')} - ${partial().replace(/^(v |=)/, '')}` : Array.from({ length: 1 + random(3) }, word).join(one([' ', ' ', '  ', '']))
+const range = () => Array.from({ length: 1 + random(2) }, set).join(one(['||', ' || ']))
+const versions = ['0.0.0', '0.0.1', '0.1.0', '0.1.2', '0.2.0-alpha', '1.0.0', '1.0.0-0', '1.0.0-alpha', '1.2.3', '1.2.3-beta', '1.2.3-beta.2', '1.2.3-rc.1', '1.2.4', '1.10.0', '2.0.0', '2.0.0-0', '2.0.0-rc.1', '2.1.0', '2.3.1', '3.0.0', '3.0.0-alpha', '3.2.1', '10.0.0', '10.10.10', '1.0.0--', '2.1.0-1a']
+const ranges = new Set(Array.from({ length: +(process.argv[3] || 20000) }, range))
+if (process.argv[2] && process.argv[2] !== '-') {
+  for (const f of readdirSync(process.argv[2]).filter(f => f.endsWith('.corgi.json'))) {
+    const p = JSON.parse(readFileSync(`${process.argv[2]}/${f}`))
+    for (const v of Object.values(p.versions || {})) {
+      for (const k of ['dependencies', 'peerDependencies', 'optionalDependencies']) for (const r of Object.values(v[k] || {})) ranges.add(String(r))
+      if (v.engines?.node) ranges.add(String(v.engines.node))
+    }
+  }
+}
+const list = [...ranges].filter(r => !/[\t\n]/.test(r))
+const input = list.flatMap(r => versions.map(v => `${r}\t${v}\n`)).join('')
+const bin = spawnSync('cargo', ['build', '-q', '--example', 'resolve-by-hand'], { stdio: 'inherit' })
+if (bin.status) process.exit(1)
+const answers = spawnSync('target/debug/examples/resolve-by-hand', ['ranges'], { input, encoding: 'utf8', maxBuffer: 1 << 30 }).stdout.split('\n')
+let i = 0, wrong = 0
+for (const r of list) {
+  const valid = semver.validRange(r, true) !== null
+  for (const v of versions) {
+    const theirs = !valid ? 'x' : semver.satisfies(v, r, { loose: true }) ? '1' : '0'
+    if (answers[i++] !== theirs && wrong++ < 40) console.log(JSON.stringify(r), v, 'npm', theirs, 'ours', answers[i - 1], semver.validRange(r, true))
+  }
+}
+console.log(`${list.length} ranges, ${list.length * versions.length} comparisons, ${wrong} different`)
+process.exit(wrong ? 1 : 0)
