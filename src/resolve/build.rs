@@ -22,6 +22,12 @@ use std::rc::Rc;
 const MOST_NODES: usize = 2_000_000;
 /// Half a gigabyte of them; a project of 4,000 direct dependencies needs as many.
 const MOST_EDGES: usize = 16 << 20;
+/// How often folders may be looked at: so many times at all, and for each
+/// folder that stands. Real trees need one to three; where peers exclude each
+/// other in a ring, npm's way of placing them goes round without end.
+const STEPS: usize = 2_000;
+const STEPS_PER_NODE: usize = 20;
+
 /// A dependency that could not be loaded.
 pub struct Unloaded {
     pub package: Name,
@@ -193,10 +199,18 @@ impl<'a> Builder<'a> {
         }
         self.enqueue(self.tree.root);
         let mut members = self.members.clone();
+        let (mut steps, mut most) = (0, STEPS);
         loop {
             while let Some((_, _, node)) = self.queue.pop_first() {
                 if self.tree.in_project(node) && !self.tree.node(node).seen {
                     self.tree.node_mut(node).seen = true;
+                    steps += 1;
+                    if steps > most {
+                        most = STEPS + STEPS_PER_NODE * self.standing();
+                        if steps > most {
+                            return Err(Failure::Unsettled { chain: self.chain(node) });
+                        }
+                    }
                     self.step(node)?;
                 }
             }
@@ -206,6 +220,12 @@ impl<'a> Builder<'a> {
             }
             members.drain(..).for_each(|m| self.enqueue(m));
         }
+    }
+
+    /// How many folders there are now.
+    fn standing(&self) -> usize {
+        let tops = std::iter::once(self.tree.root).chain(self.members.iter().copied());
+        tops.map(|top| self.tree.subtree(top).len()).sum()
     }
 
     fn enqueue(&mut self, node: NodeId) {

@@ -70,6 +70,11 @@ pub enum Failure {
     TooLarge {
         places: usize,
     },
+    /// Placing one package takes away what another needs, and so on without
+    /// end: the way to a package where that goes on.
+    Unsettled {
+        chain: Vec<Step>,
+    },
     /// The index could not answer.
     Index(Box<Error>),
 }
@@ -98,6 +103,13 @@ impl From<Failure> for Error {
             }
             Failure::PeerConflict(conflict) => Self::VersionConflict(Box::new((*conflict).into())),
             Failure::TooLarge { .. } => Self::Other { status: Status::Failed, message, hints: Vec::new() },
+            Failure::Unsettled { chain } => {
+                let last = chain.last().map(|step| escape(&step.name).into_owned());
+                let hints = last.map(|name| {
+                    format!("ask for versions of `{name}` and its peers in the manifest that go together")
+                });
+                Self::Other { status: Status::Failed, message, hints: hints.into_iter().collect() }
+            }
             Failure::Missing(all) => {
                 let mut worded: Vec<Self> = all.iter().filter_map(Missing::worded).collect();
                 if all.len() == 1 && worded.len() == 1 {
@@ -243,6 +255,13 @@ impl fmt::Display for Failure {
                     f,
                     "the dependency tree has no end, or is too large: {places} possibilities were looked at"
                 )
+            }
+            Self::Unsettled { chain } => {
+                write!(f, "these dependencies never settle: each that is placed takes away what another needs")?;
+                for (i, step) in chain.iter().enumerate() {
+                    write!(f, "{}{step}", if i == 0 { "\n  at " } else { " > " })?;
+                }
+                Ok(())
             }
             Self::Index(error) => write!(f, "{error}"),
         }

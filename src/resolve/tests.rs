@@ -480,6 +480,47 @@ fn peers_that_ask_for_each_other_in_turn_end() {
     let _ = resolve(&project("m@1"), &world);
 }
 
+/// Found at random: npm 11 ends here with an error of its own code.
+#[test]
+fn peers_that_push_each_other_out_end_in_an_error() {
+    let world = world(&[
+        "a@1.0.0: d@^2.0.0 opt:g@1.1.0 peeropt:f@^1.0.0",
+        "a@1.1.0: h@^1.0.0 peeropt:a@1||2 e@<3",
+        "a@2.0.0: opt:e@1||2 f@^1||^3 peer:g@^2.0.0",
+        "a@3.0.0: b@^1||^3 h@1.1.0",
+        "b@1.0.0: g@1||2 a@1||2 g@1||2",
+        "b@1.1.0: f@1.1.0 peer:a@>=2 peer:c@1.1.0",
+        "b@2.0.0: peeropt:d@1.1.0",
+        "b@3.0.0: peer:c@^2.0.0",
+        "c@1.0.0: ",
+        "c@1.1.0: f@^1.0.0 opt:b@1||2 f@^1||^3",
+        "c@2.0.0: peer:e@>=2 h@^1||^3",
+        "c@3.0.0: opt:e@1||2 peeropt:f@* peeropt:e@^1||^3",
+        "d@1.0.0: peer:a@>=2 opt:f@^2.0.0 peer:g@^1.0.0",
+        "d@1.1.0: ",
+        "d@2.0.0: d@* c@>=2",
+        "d@3.0.0: ",
+        "e@1.0.0: ",
+        "e@1.1.0: g@^1.0.0 opt:c@* c@1.1.0",
+        "e@2.0.0: ",
+        "e@3.0.0: peer:a@^1||^3 b@^1.0.0",
+        "f@1.0.0: ",
+        "f@1.1.0: opt:b@^1.0.0 opt:c@^1||^3",
+        "f@2.0.0: opt:b@^1.0.0 h@>=2 b@*",
+        "f@3.0.0: peeropt:f@1.1.0 peer:c@*",
+        "g@1.0.0: peer:h@* a@<3",
+        "g@1.1.0: ",
+        "g@2.0.0: ",
+        "g@3.0.0: peer:d@^1||^3 b@^2.0.0",
+        "h@1.0.0: b@>=2 opt:h@*",
+        "h@1.1.0: f@* peer:d@1.1.0 opt:g@*",
+        "h@2.0.0: b@* peeropt:b@<3",
+        "h@3.0.0: peeropt:h@<3",
+    ]);
+    let failure = resolve(&project("c@1||2"), &world).unwrap_err();
+    assert!(matches!(&failure, Failure::Unsettled { chain } if chain.len() > 1), "{failure:?}");
+}
+
 #[test]
 fn a_version_with_other_dependencies_elsewhere_is_another_variant() {
     let lines = ["a@1.0.0: m@1 x@1", "m@1.0.0: peer:x@*", "b@1.0.0: m@1 x@2", "x@1.0.0", "x@2.0.0"];
