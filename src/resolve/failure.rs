@@ -257,7 +257,10 @@ impl fmt::Display for Failure {
                 )
             }
             Self::Unsettled { chain } => {
-                write!(f, "these dependencies never settle: each that is placed takes away what another needs")?;
+                write!(
+                    f,
+                    "these dependencies never settle: each that is placed takes away what another needs"
+                )?;
                 for (i, step) in chain.iter().enumerate() {
                     write!(f, "{}{step}", if i == 0 { "\n  at " } else { " > " })?;
                 }
