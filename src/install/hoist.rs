@@ -226,9 +226,7 @@ impl<'g> Hoister<'g> {
         let mut found = None;
         let mut at = start;
         loop {
-            let asks = self.need(at, need.alias);
-            let passes = !self.is_top(at) && asks.is_some_and(|n| is_peer(n.kind));
-            if !passes {
+            if self.is_top(at) || !self.has_peer(at, need.alias) {
                 match self.child(at, need.alias) {
                     // Seen from here, so something nearer to `folder` hides it.
                     Some(_) => break,
@@ -414,12 +412,17 @@ impl<'g> Hoister<'g> {
     /// Where what `folder` needs may lie at the deepest: peers not inside it.
     fn deepest(&self, folder: u32, alias: u32) -> u32 {
         let mut at = folder;
-        while self.folders[at as usize].parent != NONE
-            && self.need(at, alias).is_some_and(|n| is_peer(n.kind))
-        {
+        while self.folders[at as usize].parent != NONE && self.has_peer(at, alias) {
             at = self.folders[at as usize].parent;
         }
         at
+    }
+
+    /// Whether that name is a peer of `folder`'s package, there or not: it must not lie inside.
+    fn has_peer(&self, folder: u32, alias: u32) -> bool {
+        let fold = self.fold[alias as usize];
+        self.need(folder, alias).is_some_and(|n| is_peer(n.kind))
+            || self.absent[self.folders[folder as usize].package as usize].iter().any(|(f, _)| *f == fold)
     }
 
     fn is_inside(&self, mut folder: u32, of: u32) -> bool {

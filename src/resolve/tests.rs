@@ -585,6 +585,25 @@ fn a_lock_is_kept_and_the_index_not_asked() {
     assert_eq!(resolved(&new, &request).1, ["a@1.9.0", "b@1.0.0", "c@1.0.0", "d@1.0.0"]);
 }
 
+/// What a lock makes keeps an optional peer out of its dependant's own folder, as the resolver does.
+#[test]
+fn an_absent_optional_peer_of_the_right_version_stays_outside() {
+    let world = world(&[
+        "a@1.0.0: c@2",
+        "c@1.1.0: e@*",
+        "c@2.0.0",
+        "d@2.0.0: peer:f@*",
+        "e@3.0.0: peer:g@1.1.0",
+        "f@3.0.0: c@1.1.0 peeropt:e@*",
+        "g@1.1.0",
+        "g@2.0.0",
+    ]);
+    let wanted = "g@^2.0.0 a@1 d@^2.0.0";
+    let (resolution, tree) = resolved(&world, &project(wanted));
+    let relocked = Request { locked: Some(&resolution.graph), ..project(wanted) };
+    assert_eq!(resolved(&world, &relocked), (resolution.clone(), tree));
+}
+
 #[test]
 fn named_packages_are_updated_wherever_they_are() {
     let old = world(&["a@1.0.0: b@^1", "b@1.0.0", "c@1.0.0: b@1.0.0"]);
