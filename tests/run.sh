@@ -1,11 +1,17 @@
 #!/bin/sh
 # `make test` and `make test-full`: all tests of the workspace, then what was left out, then one line that counts.
 log=$(mktemp) || exit 1
-trap 'rm -f "$log" "$log.status"' EXIT
+trap 'rm -f "$log" "$log.status" "$log.pid"' EXIT
+trap 'kill "$(cat "$log.pid")" 2>/dev/null; exit 130' INT TERM
 # CI's property tests take the same cases every time; others (PANTRY_TEST_FULL, or a seed of your own) take new ones.
 [ -n "$PANTRY_TEST_FULL" ] && most=90m || { most=45m; export PROPTEST_RNG_SEED="${PROPTEST_RNG_SEED:-20261121}"; }
 # Nothing may hang unseen: what takes three times its budget is a failure. A pipe would lose cargo's status.
-{ timeout --foreground -k 10 "$most" cargo test --workspace --no-fail-fast 2>&1; echo $? >"$log.status"; } | tee "$log"
+{
+  timeout -k 10 "$most" cargo test --workspace --no-fail-fast 2>&1 &
+  echo $! >"$log.pid"
+  wait $!
+  echo $? >"$log.status"
+} | tee "$log"
 status=$(cat "$log.status")
 echo
 if grep -qE '(SKIPPED:|KNOWN BUG:|NOT SHOWN: )' "$log"; then
