@@ -222,22 +222,22 @@ impl<'g> Hoister<'g> {
 
     /// Finds the place for what `folder` needs, and its peers beside it.
     fn put(&mut self, folder: u32, need: Need) -> Result<(), Failure> {
-        let start = self.deepest(folder, need.alias);
-        let mut found = None;
-        let mut at = start;
+        let (mut found, mut at) = (None, folder);
         loop {
+            // What lies here would hide all that is further up.
+            if self.child(at, need.alias).is_some() {
+                break;
+            }
             if self.is_top(at) || !self.has_peer(at, need.alias) {
-                match self.child(at, need.alias) {
-                    // Seen from here, so something nearer to `folder` hides it.
-                    Some(_) => break,
-                    None => {
-                        let mut path = Vec::new();
-                        if !self.is_free(at, need.alias, need.target, &mut path) {
-                            break;
-                        }
-                        found = Some(at);
-                    }
+                if !self.is_free(at, need.alias, need.target) {
+                    break;
                 }
+                if self.peers_fit(at, need.target, &mut Vec::new()) {
+                    found = Some(at);
+                } else if found.is_some() {
+                    break;
+                }
+                // Else a peer of its own is another one here, and may be the right one further up.
             }
             at = self.folders[at as usize].parent;
             if at == NONE {
@@ -269,9 +269,9 @@ impl<'g> Hoister<'g> {
         Ok(())
     }
 
-    /// Whether `target` may lie in `at` under that name, with its peers there
-    /// or above. Nothing of that name is in there.
-    fn is_free(&self, at: u32, alias: u32, target: u32, path: &mut Vec<u32>) -> bool {
+    /// Whether `target` may lie in `at` under that name, but for its peers.
+    /// Nothing of that name is in there.
+    fn is_free(&self, at: u32, alias: u32, target: u32) -> bool {
         if self.need(at, alias).is_some_and(|n| n.target != target) {
             return false;
         }
@@ -302,12 +302,15 @@ impl<'g> Hoister<'g> {
                 && absent.iter().any(|(f, spec)| *f == fold && !spec.is_satisfied_by(version))
                 && self.find(n, alias).is_none()
         };
-        if self.averse[fold as usize].iter().any(averse) {
-            return false;
-        }
+        !self.averse[fold as usize].iter().any(averse)
+    }
+
+    /// Whether the peers of `target`, lying in `at`, are there or above, or may come there.
+    /// What was found to fit stays in `path` and is not looked at again.
+    fn peers_fit(&self, at: u32, target: u32, path: &mut Vec<u32>) -> bool {
         path.push(target);
         let (start, end) = self.spans[target as usize];
-        let fits = (start..end).all(|i| {
+        (start..end).all(|i| {
             let peer = self.needs[i as usize];
             if !is_peer(peer.kind) || path.contains(&peer.target) {
                 return true;
@@ -318,12 +321,11 @@ impl<'g> Hoister<'g> {
                 None => {
                     self.find(place, peer.alias)
                         .is_some_and(|f| self.folders[f as usize].package == peer.target)
-                        || self.is_free(place, peer.alias, peer.target, path)
+                        || self.is_free(place, peer.alias, peer.target)
+                            && self.peers_fit(place, peer.target, path)
                 }
             }
-        });
-        // What was found free once stays in the path: it need not be looked at again.
-        fits
+        })
     }
 
     fn add(&mut self, parent: u32, alias: u32, target: u32) -> Result<u32, Failure> {

@@ -79,9 +79,18 @@ pub enum Failure {
     Index(Box<Error>),
 }
 
+impl Failure {
+    /// It came from where things lie in the tree, not from what there is.
+    pub fn is_of_the_tree(&self) -> bool {
+        matches!(self, Self::PeerConflict(_) | Self::TooLarge { .. } | Self::Unsettled { .. })
+    }
+}
+
 /// Something that did not stop the resolution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
+    /// Why the lock's choices could not be kept; all was chosen anew.
+    LockLeft(String),
     PeerConflict(Box<PeerConflict>),
     /// An optional dependency that was left out.
     LeftOut(Missing),
@@ -275,6 +284,9 @@ impl std::error::Error for Failure {}
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::LockLeft(failure) => {
+                write!(f, "the lock's versions do not go together any more, all were chosen anew: {failure}")
+            }
             Self::PeerConflict(conflict) => write!(f, "{conflict}"),
             Self::LeftOut(missing) => write!(f, "left out an optional dependency: {missing}"),
             Self::Bin { package, command, path } => {

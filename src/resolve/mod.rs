@@ -112,8 +112,23 @@ pub struct Resolution {
     pub warnings: Vec<Warning>,
 }
 
-/// Chooses what npm would choose.
+/// Chooses what npm would choose. A lock never makes fail what would succeed
+/// without one: its graph may be such that peers cannot all be kept beside
+/// their dependants once something has changed. What is chosen without it
+/// comes with [`Warning::LockLeft`].
 pub fn resolve(request: &Request<'_>, index: &dyn Index) -> Result<Resolution, Failure> {
+    let failure = match attempt(request, index) {
+        Err(failure) if request.locked.is_some() && failure.is_of_the_tree() => failure,
+        answer => return answer,
+    };
+    let Ok(mut anew) = attempt(&Request { locked: None, ..request.clone() }, index) else {
+        return Err(failure);
+    };
+    anew.warnings.insert(0, Warning::LockLeft(failure.to_string()));
+    Ok(anew)
+}
+
+fn attempt(request: &Request<'_>, index: &dyn Index) -> Result<Resolution, Failure> {
     let mut builder = build::Builder::new(request, index)?;
     builder.run()?;
     finish::prune(&mut builder)?;

@@ -58,10 +58,14 @@ struct Job {
     explicit: bool,
     /// The edge that was asked for.
     top: EdgeId,
+    /// Peers of peers so far.
+    depth: usize,
 }
 
 /// Peers whose peers are looked at in turn; npm has no limit, hostile metadata would have no end.
 const DEEPEST_PEERS: usize = 500;
+/// The same while they are placed, where each stands on the stack.
+const DEEPEST_PLACED: usize = 200;
 /// Looks at peers of one placement that are allowed to repeat themselves.
 const REPEATED_CHECKS: u32 = 20_000;
 
@@ -75,7 +79,7 @@ struct Walk {
 impl Builder<'_> {
     /// Finds the place for `dep`, which is to satisfy `edge`, and puts it there.
     pub fn place(&mut self, edge: EdgeId, dep: NodeId, explicit: bool) -> Result<Placed, Failure> {
-        self.place_one(edge, dep, None, Job { explicit, top: edge })
+        self.place_one(edge, dep, None, Job { explicit, top: edge, depth: 0 })
     }
 
     fn place_one(
@@ -195,7 +199,13 @@ impl Builder<'_> {
             // None in the set: an optional peer. Not content with it: what is there is accepted.
             let Some(peer) = self.tree.child(virtual_root, peer_edge.fold) else { continue };
             if self.tree.satisfies(peer, e) {
-                placed.children.push(self.place_one(e, peer, Some(here), job)?);
+                // Two that push each other out would go on without end.
+                if job.depth == DEEPEST_PLACED {
+                    self.let_pass(e);
+                    continue;
+                }
+                let deeper = Job { depth: job.depth + 1, ..job };
+                placed.children.push(self.place_one(e, peer, Some(here), deeper)?);
             }
         }
         Ok(placed)

@@ -521,6 +521,47 @@ fn peers_that_push_each_other_out_end_in_an_error() {
     assert!(matches!(&failure, Failure::Unsettled { chain } if chain.len() > 1), "{failure:?}");
 }
 
+/// Found at random: f's own optional peer is another f. The stack must not end before the answer.
+#[test]
+fn peers_that_replace_each_other_while_being_placed_end() {
+    let world = world(&[
+        "a@1.0.0: peeropt:f@^1.0.0 c@1.1.0 opt:e@*",
+        "a@1.1.0: b@1.1.0",
+        "a@2.0.0: ",
+        "a@3.0.0: e@* d@>=2 peeropt:f@^2.0.0",
+        "b@1.0.0: b@^2.0.0",
+        "b@1.1.0: peer:d@*",
+        "b@2.0.0: peeropt:e@*",
+        "b@3.0.0: d@1.1.0 opt:a@^1.0.0",
+        "c@1.0.0: c@>=2",
+        "c@1.1.0: ",
+        "c@2.0.0: f@^1||^3",
+        "c@3.0.0: opt:a@^1||^3 opt:b@<3",
+        "d@1.0.0: peer:a@<3 peeropt:c@1||2",
+        "d@1.1.0: peeropt:b@<3 d@^2.0.0 peeropt:g@^2.0.0",
+        "d@2.0.0: g@^2.0.0",
+        "d@3.0.0: g@^1.0.0 opt:a@<3 e@^1||^3",
+        "e@1.0.0: ",
+        "e@1.1.0: c@<3",
+        "e@2.0.0: ",
+        "e@3.0.0: peeropt:e@^2.0.0 peeropt:c@<3",
+        "f@1.0.0: peer:f@<3 peeropt:e@1.1.0",
+        "f@1.1.0: f@>=2",
+        "f@2.0.0: peer:f@1||2 peer:g@>=2",
+        "f@3.0.0: peeropt:f@^2.0.0 peeropt:h@>=2",
+        "g@1.0.0: ",
+        "g@1.1.0: f@^1||^3 peer:c@<3",
+        "g@2.0.0: f@1.1.0 peeropt:c@^1||^3 c@^2.0.0",
+        "g@3.0.0: peer:d@*",
+        "h@1.0.0: h@^2.0.0 peeropt:f@^1||^3",
+        "h@1.1.0: e@* peeropt:d@^1.0.0 d@>=2",
+        "h@2.0.0: peer:g@1.1.0",
+        "h@3.0.0: f@>=2 d@1.1.0",
+    ]);
+    let failure = resolve(&project("b@<3 f@<3"), &world).unwrap_err();
+    assert!(matches!(failure, Failure::PeerConflict(_)), "{failure:?}");
+}
+
 #[test]
 fn a_version_with_other_dependencies_elsewhere_is_another_variant() {
     let lines = ["a@1.0.0: m@1 x@1", "m@1.0.0: peer:x@*", "b@1.0.0: m@1 x@2", "x@1.0.0", "x@2.0.0"];
@@ -602,6 +643,53 @@ fn an_absent_optional_peer_of_the_right_version_stays_outside() {
     let (resolution, tree) = resolved(&world, &project(wanted));
     let relocked = Request { locked: Some(&resolution.graph), ..project(wanted) };
     assert_eq!(resolved(&world, &relocked), (resolution.clone(), tree));
+}
+
+/// h's peer is another a in d's folder: it goes further up, where its own one is.
+#[test]
+fn a_lock_finds_the_place_where_the_right_peer_is() {
+    let world =
+        world(&["a@1.1.0: b@1.1.0", "a@2.0.0", "b@1.1.0", "d@3.0.0: h@^2.0.0 a@^1.0.0", "h@2.0.0: peer:a@*"]);
+    let tree = ["a@2.0.0", "d@3.0.0", "d > a@1.1.0", "d > b@1.1.0", "h@2.0.0"];
+    let shown = resolved(&world, &project("d@* a@^2.0.0")).1;
+    assert!(shown.contains(&"h@2.0.0".to_string()), "{shown:?}");
+    assert_eq!(shown.len(), tree.len());
+}
+
+/// The graph alone does not say that c@3 lay at the top; without the lock there is an answer.
+#[test]
+fn a_lock_that_does_not_fit_together_any_more_is_left() {
+    let world = world(&[
+        "a@1.0.0",
+        "a@1.1.0",
+        "a@2.0.0",
+        "a@3.0.0",
+        "c@1.0.0",
+        "c@1.1.0: a@^1.0.0",
+        "c@2.0.0: h@*",
+        "c@3.0.0",
+        "e@1.0.0",
+        "e@1.1.0",
+        "e@2.0.0: peer:g@^2.0.0 c@^2.0.0",
+        "e@3.0.0",
+        "f@1.0.0",
+        "f@1.1.0",
+        "f@2.0.0",
+        "f@3.0.0",
+        "g@1.0.0",
+        "g@1.1.0",
+        "g@2.0.0: peeropt:h@1||2",
+        "g@3.0.0",
+        "h@1.0.0",
+        "h@1.1.0",
+        "h@2.0.0: peer:c@^1||^3 e@^1.0.0",
+        "h@3.0.0",
+    ]);
+    let locked = resolve(&project("e@1||2"), &world).unwrap();
+    let request = Request { locked: Some(&locked.graph), ..project("e@1||2") };
+    let mut again = resolve(&request, &world).unwrap();
+    assert!(matches!(again.warnings.remove(0), Warning::LockLeft(_)));
+    assert_eq!(again, locked);
 }
 
 #[test]
