@@ -7,6 +7,9 @@ use pantry::ui::{Terminal, Ui};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+#[cfg(all(not(debug_assertions), target_os = "linux"))]
+mod unwinding;
+
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let program = Program::from_argv0(words.next().as_deref());

@@ -21,6 +21,10 @@ fn main() {
     let script = root.join("src/build/no-unwinding.ld");
     argument(&format!("-Wl,-T,{}", script.display()));
     argument("-Wl,--build-id=none");
+    // The unwinder of a static C library gives way to ours (src/unwinding.rs).
+    if var("CARGO_CFG_TARGET_FEATURE").is_ok_and(|list| list.split(',').any(|f| f == "crt-static")) {
+        argument("-Wl,-z,muldefs");
+    }
     // Relative relocations in a bitmap, where the C library that the program starts with reads it.
     if native && glibc().is_some_and(|version| version >= (2, 36)) {
         argument("-Wl,-z,pack-relative-relocs");
