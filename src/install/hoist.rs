@@ -17,8 +17,10 @@ use crate::resolve::collate;
 use crate::resolve::graph::{EdgeKind, Graph, PackageId};
 use crate::resolve::spec::Spec;
 use mirror::name::PackageName;
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::ops::Range;
 
 /// A folder of `node_modules`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +39,15 @@ pub struct Placement {
     pub link: Option<u32>,
 }
 
-/// A hostile graph can make a tree that is exponential in its size.
-const MOST_PLACES: usize = 20_000;
+/// A hostile graph can make a tree that is exponential in its size,
+pub const MOST_PLACES: usize = 20_000;
+/// or one that takes cubic time: so many folders are looked at on the ways up
+/// (a workspace of 920 packages: 22,000).
+const MOST_LOOKS: u64 = 100_000_000;
+/// No system opens a longer path; a hostile graph nests without end.
+pub const LONGEST_PATH: usize = 4096;
+/// Peers whose peers are looked at in turn before something is placed.
+const DEEPEST_PEERS: usize = 500;
 const NONE: u32 = u32::MAX;
 
 /// The tree of `graph`, parents before what is nested in them, in the order in
@@ -56,6 +65,8 @@ struct Folder {
     parent: u32,
     importer: u32,
     depth: u32,
+    /// Of its path, in bytes.
+    length: u32,
     link: u32,
     /// (alias, folder), sorted.
     children: Vec<(u32, u32)>,
@@ -92,6 +103,7 @@ struct Hoister<'g> {
     absent: Vec<Vec<(u32, Spec)>>,
     /// Folders whose package has such an optional peer, by `fold`.
     averse: Vec<Vec<u32>>,
+    looks: Cell<u64>,
 }
 
 impl<'g> Hoister<'g> {
@@ -166,6 +178,7 @@ impl<'g> Hoister<'g> {
             later: Vec::new(),
             absent,
             averse,
+            looks: Cell::new(0),
         }
     }
 
@@ -180,6 +193,7 @@ impl<'g> Hoister<'g> {
                 parent: outer,
                 importer: i,
                 depth: 0,
+                length: self.graph.importers[i as usize].path.len() as u32,
                 link: NONE,
                 children: Vec::new(),
             });
@@ -220,8 +234,26 @@ impl<'g> Hoister<'g> {
         Ok(())
     }
 
-    /// Finds the place for what `folder` needs, and its peers beside it.
+    /// Finds the place for what `folder` needs, and then for its peers, and theirs.
     fn put(&mut self, folder: u32, need: Need) -> Result<(), Failure> {
+        // Folders with what of their package's needs has not been looked at; a stack, since the chain may be long.
+        let mut open = Vec::new();
+        open.extend(self.put_alone(folder, need)?);
+        while let Some((new, rest)) = open.last_mut() {
+            let (new, Some(i)) = (*new, rest.next()) else {
+                open.pop();
+                continue;
+            };
+            let peer = self.needs[i as usize];
+            if peer.kind == EdgeKind::Peer && self.target_seen(new, peer.alias) != Some(peer.target) {
+                open.extend(self.put_alone(new, peer)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Places what `folder` needs; the new folder, unless it is a link, and the span of its package's needs.
+    fn put_alone(&mut self, folder: u32, need: Need) -> Result<Option<(u32, Range<u32>)>, Failure> {
         let (mut found, mut at) = (None, folder);
         loop {
             // What lies here would hide all that is further up.
@@ -257,22 +289,16 @@ impl<'g> Hoister<'g> {
             disturbed.into_iter().for_each(|n| self.enqueue(n));
         }
         if self.folders[new as usize].link != NONE {
-            return Ok(());
+            return Ok(None);
         }
         let (start, end) = self.spans[need.target as usize];
-        for i in start..end {
-            let peer = self.needs[i as usize];
-            if peer.kind == EdgeKind::Peer && self.target_seen(new, peer.alias) != Some(peer.target) {
-                self.put(new, peer)?;
-            }
-        }
-        Ok(())
+        Ok(Some((new, start..end)))
     }
 
     /// Whether `target` may lie in `at` under that name, but for its peers.
     /// Nothing of that name is in there.
     fn is_free(&self, at: u32, alias: u32, target: u32) -> bool {
-        if self.need(at, alias).is_some_and(|n| n.target != target) {
+        if self.looks.get() > MOST_LOOKS || self.need(at, alias).is_some_and(|n| n.target != target) {
             return false;
         }
         let above = self.folders[at as usize].parent;
@@ -312,7 +338,8 @@ impl<'g> Hoister<'g> {
         let (start, end) = self.spans[target as usize];
         (start..end).all(|i| {
             let peer = self.needs[i as usize];
-            if !is_peer(peer.kind) || path.contains(&peer.target) {
+            self.look(path.len());
+            if !is_peer(peer.kind) || path.contains(&peer.target) || path.len() > DEEPEST_PEERS {
                 return true;
             }
             let place = self.deepest(at, peer.alias);
@@ -332,6 +359,15 @@ impl<'g> Hoister<'g> {
         if self.folders.len() >= MOST_PLACES {
             return Err(Failure::TooLarge { places: MOST_PLACES });
         }
+        if self.looks.get() > MOST_LOOKS {
+            return Err(Failure::TooLarge { places: MOST_LOOKS as usize });
+        }
+        let length = self.folders[parent as usize].length as usize
+            + "/node_modules/".len()
+            + self.aliases[alias as usize].as_str().len();
+        if length > LONGEST_PATH {
+            return Err(Failure::TooDeep);
+        }
         let id = self.folders.len() as u32;
         let mut twin = parent;
         while !self.is_top(twin) && self.folders[twin as usize].package != target {
@@ -345,6 +381,7 @@ impl<'g> Hoister<'g> {
             parent,
             importer,
             depth: depth + 1,
+            length: length as u32,
             link,
             children: Vec::new(),
         });
@@ -377,6 +414,10 @@ impl<'g> Hoister<'g> {
         self.queue.push(Reverse((self.folders[folder as usize].depth, key.into(), folder)));
     }
 
+    fn look(&self, folders: usize) {
+        self.looks.set(self.looks.get() + folders as u64);
+    }
+
     fn is_top(&self, folder: u32) -> bool {
         self.folders[folder as usize].alias == NONE
     }
@@ -389,6 +430,7 @@ impl<'g> Hoister<'g> {
     /// What Node finds under that name from `folder`.
     fn find(&self, mut folder: u32, alias: u32) -> Option<u32> {
         while folder != NONE {
+            self.look(1);
             if let Some(child) = self.child(folder, alias) {
                 return Some(child);
             }
@@ -429,6 +471,7 @@ impl<'g> Hoister<'g> {
 
     fn is_inside(&self, mut folder: u32, of: u32) -> bool {
         while folder != NONE {
+            self.look(1);
             if folder == of {
                 return true;
             }

@@ -189,6 +189,30 @@ fn a_graph_without_end_is_refused() {
     }
 }
 
+/// `p0@0 → p1@1 → p0@2 → p1@3 → …`: each hides what the next needs.
+#[test]
+fn a_graph_that_nests_without_end_is_refused() {
+    let n = 10_000;
+    let packages: Vec<Row> = (0..n)
+        .map(|i| (i % 2, if i + 1 < n { vec![((i + 1) % 2, i + 1, Normal)] } else { vec![] }))
+        .collect();
+    let failure = place(&graph(&packages, &[(0, 0)]), &vec![true; n]).unwrap_err();
+    assert!(matches!(failure, Failure::TooDeep), "{failure}");
+}
+
+/// Neither the stack nor the time of a chain of peers grows without bounds.
+#[test]
+fn a_long_chain_of_peers_ends() {
+    for (n, too_large) in [(500, false), (15_000, true)] {
+        let row = |i| (i, if i + 1 < n { vec![(i + 1, i + 1, Peer)] } else { vec![] });
+        let packages: Vec<Row> = (0..n).map(row).collect();
+        match place(&graph(&packages, &[(0, 0)]), &vec![true; n]) {
+            Ok(places) => assert_eq!(places.len(), n),
+            Err(e) => assert!(too_large && matches!(e, Failure::TooLarge { .. }), "{e}"),
+        }
+    }
+}
+
 type Packages = Vec<Row>;
 
 /// Up to 14 packages of 6 names, edges by the target's own name or under another one; cycles welcome.

@@ -3,10 +3,11 @@
 
 use super::bins::{Bin, preferred};
 use super::hoist::Placement;
+use super::isolated::direct;
 use super::store::Key;
 use super::unit::{Op, Unit, bin_ops};
 use crate::resolve::graph::{Graph, Importer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// `placements` come parents first, with paths relative to the project
 /// (`node_modules/a/node_modules/b`). `symlinks`: whether the volume has them.
@@ -17,6 +18,7 @@ pub fn units(
     keys: &[Option<Key>],
     symlinks: bool,
 ) -> Vec<Unit> {
+    let named: HashSet<&str> = direct(importer).map(|(alias, _)| alias).collect();
     let mut tops: BTreeMap<&str, Vec<Op>> = BTreeMap::new();
     // Folder that holds a `.bin` → command → its owner.
     let mut owners: BTreeMap<&str, BTreeMap<&str, (&str, bool, Bin)>> = BTreeMap::new();
@@ -37,7 +39,7 @@ pub fn units(
         let alias = placement.alias.as_str();
         // `…/node_modules` that this folder lies in, relative to the top `node_modules`.
         let home = path[..path.len() - alias.len()].trim_end_matches('/');
-        let is_direct = home.is_empty() && importer.dependencies.iter().any(|w| w.alias == placement.alias);
+        let is_direct = home.is_empty() && named.contains(alias);
         for (name, target) in &graph.package(placement.package).bins {
             let commands = owners.entry(home).or_default();
             let bin = Bin::new(name, alias, target);

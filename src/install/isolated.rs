@@ -93,11 +93,14 @@ pub fn bin_unit(graph: &Graph, importer: &Importer, keys: &[Option<Key>]) -> Opt
     (!bins.is_empty()).then(|| Unit::new(".bin".into(), bin_ops("", &bins, true)))
 }
 
-/// `@scope` must exist before what lies in it.
+/// `@scope` must exist before what lies in it. What lies in one scope comes one after the other, but for
+/// the package itself, which is first (a package may have a hundred thousand dependencies: no search).
 pub fn scope_directory(ops: &mut Vec<Op>, under: &str, name: &str) {
     if let Some((scope, _)) = name.split_once('/') {
         let at = format!("{under}/{scope}");
-        if !ops.iter().any(|op| matches!(op, Op::Directory { at: a } if *a == at)) {
+        let is_in =
+            |op: &Op| op.at().strip_prefix(at.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('/'));
+        if ![ops.get(1), ops.last()].into_iter().flatten().any(is_in) {
             ops.push(Op::Directory { at });
         }
     }

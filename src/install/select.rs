@@ -66,22 +66,21 @@ pub fn select(graph: &Graph, groups: Groups, platform: &Platform) -> Selection {
 /// Packages that cannot work on this platform: they do not fit it, or something they require does not.
 fn broken(graph: &Graph, fits: &[bool]) -> Vec<bool> {
     let mut broken: Vec<bool> = fits.iter().map(|f| !f).collect();
-    loop {
-        let mut changed = false;
-        for (i, package) in graph.packages.iter().enumerate() {
-            if broken[i] {
-                continue;
+    if fits.iter().all(|f| *f) {
+        return broken;
+    }
+    let mut requirers: Vec<Vec<PackageId>> = vec![Vec::new(); graph.packages.len()];
+    for id in graph.ids() {
+        let required = graph.package(id).dependencies.iter().filter(|e| e.kind == EdgeKind::Normal);
+        required.filter_map(|e| e.target).for_each(|target| requirers[target.index()].push(id));
+    }
+    let mut stack: Vec<PackageId> = graph.ids().filter(|id| broken[id.index()]).collect();
+    while let Some(id) = stack.pop() {
+        for &requirer in &requirers[id.index()] {
+            if !std::mem::replace(&mut broken[requirer.index()], true) {
+                stack.push(requirer);
             }
-            let breaks = |e: &crate::resolve::graph::Edge| {
-                e.kind == EdgeKind::Normal && e.target.is_some_and(|t| broken[t.index()])
-            };
-            if package.dependencies.iter().any(breaks) {
-                broken[i] = true;
-                changed = true;
-            }
-        }
-        if !changed {
-            return broken;
         }
     }
+    broken
 }

@@ -270,3 +270,19 @@ fn a_refused_archive_leaves_nothing() {
     let private = std::fs::read_dir(world.store.dir().join("tmp")).unwrap().next().unwrap().unwrap().path();
     assert_eq!(std::fs::read_dir(private).unwrap().count(), 0);
 }
+
+/// Time and memory are those of the graph, whichever way round a chain stands in it.
+#[test]
+fn what_cannot_run_here_takes_its_dependants_along_however_many() {
+    use crate::install::platform::Platform;
+    use crate::install::select::{Groups, select};
+    use crate::resolve::graph::EdgeKind::Normal;
+    const N: usize = 100_000;
+    let chain = |i: usize| (i, if i + 1 < N { vec![(i + 1, i + 1, Normal)] } else { Vec::new() });
+    let mut graph = super::hoist::tests::graph(&(0..N).map(chain).collect::<Vec<_>>(), &[(0, 0)]);
+    graph.packages[N - 1].os.push("plan9".into());
+    graph.importers[0].dependencies[0].group = crate::resolve::graph::Group::Optional;
+    let selection = select(&graph, Groups { dev: true, optional: true }, &Platform::current());
+    assert!(selection.included.iter().all(|on| !on) && selection.unfit.is_empty());
+    assert_eq!(selection.skipped.len(), 1);
+}

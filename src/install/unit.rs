@@ -61,6 +61,17 @@ pub enum Op {
     },
 }
 
+impl Op {
+    pub fn at(&self) -> &str {
+        match self {
+            Self::Package { at, .. }
+            | Self::Directory { at }
+            | Self::Link { at, .. }
+            | Self::Script { at, .. } => at,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {
     /// Relative to `node_modules`.

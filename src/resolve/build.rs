@@ -19,9 +19,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 /// No real tree has as many places; hostile metadata has more.
-const MOST_NODES: usize = 2_000_000;
-/// Half a gigabyte of them; a project of 4,000 direct dependencies needs as many.
-const MOST_EDGES: usize = 16 << 20;
+const MOST_NODES: usize = 1_000_000;
+/// 300 MB of them; a project of 3,200 direct dependencies needs as many.
+const MOST_EDGES: usize = 10 << 20;
+/// Versions times parts of ranges, compared in all. A large project comes to two
+/// million; hostile metadata has 100,000 versions and as many parts.
+const MOST_COMPARED: usize = 300_000_000;
 /// How often folders may be looked at: so many times at all, and for each
 /// folder that stands. Real trees need one to three; where peers exclude each
 /// other in a ring, npm's way of placing them goes round without end.
@@ -57,6 +60,7 @@ pub struct Builder<'a> {
     sources: HashMap<Name, Rc<str>>,
     chosen: HashMap<(Name, SpecId), Result<ManifestId, Reason>>,
     loaded: HashMap<(Name, usize), ManifestId>,
+    compared: usize,
     queue: BTreeSet<(u32, Box<[u8]>, NodeId)>,
 }
 
@@ -81,6 +85,7 @@ impl<'a> Builder<'a> {
             sources: HashMap::new(),
             chosen: HashMap::new(),
             loaded: HashMap::new(),
+            compared: 0,
             queue: BTreeSet::new(),
         };
         let mut importers: Vec<&ImporterRequest> = request.importers.iter().collect();
@@ -209,6 +214,10 @@ impl<'a> Builder<'a> {
                         most = STEPS + STEPS_PER_NODE * self.standing();
                         if steps > most {
                             return Err(Failure::Unsettled { chain: self.chain(node) });
+                        }
+                        // More than can be laid out (`install::hoist`).
+                        if self.standing() > hoist::MOST_PLACES {
+                            return Err(Failure::TooLarge { places: hoist::MOST_PLACES });
                         }
                     }
                     self.step(node)?;
@@ -365,10 +374,17 @@ impl<'a> Builder<'a> {
             Wanted::Unsupported(kind) => Err(Reason::Unsupported(*kind)),
             wanted => match self.candidates(package)? {
                 None => Err(Reason::UnknownName),
-                Some(candidates) => match choose(&*candidates, wanted, &self.rules).map_err(index)? {
-                    Some(i) => Ok(self.manifest(package, &*candidates, i)?),
-                    None => Err(why_none(&*candidates, wanted)?),
-                },
+                Some(candidates) => {
+                    let parts = if let Wanted::Range(range) = wanted { range.length() } else { 1 };
+                    self.compared = self.compared.saturating_add(candidates.len().saturating_mul(parts));
+                    if self.compared > MOST_COMPARED {
+                        return Err(Failure::TooLarge { places: MOST_COMPARED });
+                    }
+                    match choose(&*candidates, wanted, &self.rules).map_err(index)? {
+                        Some(i) => Ok(self.manifest(package, &*candidates, i)?),
+                        None => Err(why_none(&*candidates, wanted)?),
+                    }
+                }
             },
         };
         self.chosen.insert((name, spec), answer.clone());

@@ -70,6 +70,8 @@ pub enum Failure {
     TooLarge {
         places: usize,
     },
+    /// Folders nested deeper than any system can open them.
+    TooDeep,
     /// Placing one package takes away what another needs, and so on without
     /// end: the way to a package where that goes on.
     Unsettled {
@@ -82,7 +84,7 @@ pub enum Failure {
 impl Failure {
     /// It came from where things lie in the tree, not from what there is.
     pub fn is_of_the_tree(&self) -> bool {
-        matches!(self, Self::PeerConflict(_) | Self::TooLarge { .. } | Self::Unsettled { .. })
+        matches!(self, Self::PeerConflict(_) | Self::TooLarge { .. } | Self::TooDeep | Self::Unsettled { .. })
     }
 }
 
@@ -111,7 +113,9 @@ impl From<Failure> for Error {
                 Self::Name { source, place: format!("a dependency of {dependant}") }
             }
             Failure::PeerConflict(conflict) => Self::VersionConflict(Box::new((*conflict).into())),
-            Failure::TooLarge { .. } => Self::Other { status: Status::Failed, message, hints: Vec::new() },
+            Failure::TooLarge { .. } | Failure::TooDeep => {
+                Self::Other { status: Status::Failed, message, hints: Vec::new() }
+            }
             Failure::Unsettled { chain } => {
                 let last = chain.last().map(|step| escape(&step.name).into_owned());
                 let hints = last.map(|name| {
@@ -265,6 +269,10 @@ impl fmt::Display for Failure {
                     "the dependency tree has no end, or is too large: {places} possibilities were looked at"
                 )
             }
+            Self::TooDeep => f.write_str(
+                "the dependency tree is nested so deeply that no system could open its folders: each version of a \
+                 package needs another version of one that is above it",
+            ),
             Self::Unsettled { chain } => {
                 write!(
                     f,

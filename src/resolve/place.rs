@@ -10,6 +10,7 @@ use super::collate;
 use super::failure::{Failure, PeerConflict};
 use super::names::Fold;
 use super::tree::{EdgeId, NodeId, NodeSet};
+use crate::install::hoist;
 use std::cmp::Ordering;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +163,9 @@ impl Builder<'_> {
             return Ok(placed);
         }
 
+        if self.tree.path_length(target) > hoist::LONGEST_PATH {
+            return Err(Failure::TooDeep);
+        }
         let virtual_root = self.tree.node(dep).parent;
         let (manifest, failure) = (self.tree.node(dep).manifest, self.tree.node(dep).failure);
         let node = self.tree.add(self.tree.node(dep).name, manifest, failure);

@@ -80,6 +80,11 @@ impl Range {
         Self::read(text, false)
     }
 
+    /// How much there is to compare a version with.
+    pub fn length(&self) -> usize {
+        self.comparators.len() + self.ends.len()
+    }
+
     /// Exactly this version.
     pub fn exact(version: Version) -> Self {
         Self { comparators: vec![Comparator { op: Op::Equal, version }], ends: vec![1], star: false }

@@ -562,6 +562,36 @@ fn peers_that_replace_each_other_while_being_placed_end() {
     assert!(matches!(failure, Failure::PeerConflict(_)), "{failure:?}");
 }
 
+/// `a@1 → b@1 → a@2 → b@2 → …`: each version hides the one that the next needs.
+#[test]
+fn versions_that_nest_without_end_are_refused() {
+    let lines: Vec<String> =
+        (1..2_000).flat_map(|i| [format!("a@{i}.0.0: b@{i}"), format!("b@{i}.0.0: a@{}", i + 1)]).collect();
+    let world = world(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let failure = resolve(&project("a@1"), &world).unwrap_err();
+    assert!(matches!(failure, Failure::TooDeep), "{failure}");
+}
+
+#[test]
+fn a_range_with_as_many_parts_as_there_are_versions_is_refused() {
+    let lines: Vec<String> = (0..20_000).map(|i| format!("a@1.{i}.0")).collect();
+    let mut world = world(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let parts = |n: usize| (0..n).map(|i| format!("9.{i}.0||")).collect::<String>() + "1.0.0";
+    let failure = resolve(&project(&format!("a@{}", parts(20_000))), &world).unwrap_err();
+    assert!(matches!(failure, Failure::TooLarge { .. }), "{failure}");
+    // Either alone is only large.
+    let (resolution, _) = resolved(&world, &project(&format!("a@{}", parts(10))));
+    assert_eq!(resolution.graph.packages[0].version, Version::new(1, 0, 0));
+    world.packages.retain(|_, shelf| {
+        let mut few = Shelf::clone(shelf);
+        few.versions.truncate(10);
+        *shelf = Rc::new(few);
+        true
+    });
+    let (resolution, _) = resolved(&world, &project(&format!("a@{}", parts(20_000))));
+    assert_eq!(resolution.graph.packages[0].version, Version::new(1, 0, 0));
+}
+
 #[test]
 fn a_version_with_other_dependencies_elsewhere_is_another_variant() {
     let lines = ["a@1.0.0: m@1 x@1", "m@1.0.0: peer:x@*", "b@1.0.0: m@1 x@2", "x@1.0.0", "x@2.0.0"];

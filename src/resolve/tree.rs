@@ -504,6 +504,12 @@ impl Tree {
         sets
     }
 
+    /// About how long [`Tree::path`] is.
+    pub fn path_length(&self, id: NodeId) -> usize {
+        let nested = self.ancestry(id).filter(|&n| !self.is_top(n));
+        nested.map(|n| "/node_modules/".len() + self.names.text(self.node(n).name).as_str().len()).sum()
+    }
+
     /// The folder's path from the project: `node_modules/a/node_modules/b`, `packages/x`.
     /// `importer` gives an importer's own path.
     pub fn path(&self, id: NodeId, importer: &dyn Fn(NodeId) -> String) -> String {

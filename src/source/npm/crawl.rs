@@ -66,6 +66,8 @@ const FIRST: usize = 4;
 /// All threads waiting for that long, twice in a row: more of them would help.
 const TICK: Duration = Duration::from_millis(2);
 const STACK: usize = 512 * 1024;
+/// Versions times the length of a range, summed over all guesses: they are not worth more.
+const MOST_COMPARED: usize = 32 << 20;
 
 /// Runs `work` with an index that fetches; ends the threads behind it.
 /// `fallback` answers for names whose registry cannot be reached.
@@ -82,6 +84,7 @@ pub fn crawl<T>(
         work: Condvar::new(),
         done: Condvar::new(),
         waiting: AtomicUsize::new(0),
+        compared: AtomicUsize::new(0),
         closing: AtomicBool::new(false),
     };
     std::thread::scope(|scope| {
@@ -133,6 +136,7 @@ struct Shared<'e> {
     done: Condvar,
     /// Threads that do nothing but wait for the network.
     waiting: AtomicUsize,
+    compared: AtomicUsize,
     closing: AtomicBool,
 }
 
@@ -405,6 +409,10 @@ impl Shared<'_> {
 
     /// The version that `range` will probably take; its own edges, if it is new.
     fn guess(&self, name: &PackageName, record: &RecordView, range: &str) -> Vec<(PackageName, String)> {
+        let effort = record.len().saturating_mul(1 + range.len() / 8);
+        if self.compared.fetch_add(effort, Relaxed) > MOST_COMPARED {
+            return Vec::new();
+        }
         let Some(i) = pick(record, range) else { return Vec::new() };
         if !self.lock().guessed.insert((name.clone(), record.version(i).to_string())) {
             return Vec::new();
