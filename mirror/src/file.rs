@@ -13,10 +13,12 @@
 //! or FIFO on a stick from somewhere neither leads out of it nor hangs.
 
 use crate::error::{Error, Result};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
+use crate::lock::{Mode, attempt};
+use rustix::fs::{AtFlags, CWD, Mode as Permissions, OFlags, RenameFlags};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Opens a regular file for reading; anything else is [`Error::NotRegular`].
 pub fn open_regular(path: &Path) -> Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|e| open_error(path, e))?;
+    let fd = rustix::fs::openat(CWD, path, flags, Permissions::empty()).map_err(|e| open_error(path, e))?;
     regular(File::from(fd), path)
 }
 
@@ -32,15 +34,17 @@ pub fn open_regular(path: &Path) -> Result<File> {
 pub(crate) fn open_below(dir: &Path, folders: &[&str], name: &str) -> Result<File> {
     let mut path = dir.to_path_buf();
     let folder = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let mut fd = rustix::fs::openat(CWD, dir, folder, Mode::empty()).map_err(|e| open_error(dir, e))?;
+    let mut fd =
+        rustix::fs::openat(CWD, dir, folder, Permissions::empty()).map_err(|e| open_error(dir, e))?;
     for f in folders {
         path.push(f);
-        fd = rustix::fs::openat(&fd, *f, folder | OFlags::NOFOLLOW, Mode::empty())
+        fd = rustix::fs::openat(&fd, *f, folder | OFlags::NOFOLLOW, Permissions::empty())
             .map_err(|e| open_error(&path, e))?;
     }
     path.push(name);
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&fd, name, flags, Mode::empty()).map_err(|e| open_error(&path, e))?;
+    let file =
+        rustix::fs::openat(&fd, name, flags, Permissions::empty()).map_err(|e| open_error(&path, e))?;
     regular(File::from(file), &path)
 }
 
@@ -99,9 +103,8 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(e) => return Err(Error::from_io("write", path, e)),
     };
-    let temp = beside(path);
+    let (mut file, temp) = temporary(path)?;
     let result = (|| {
-        let mut file = create_new(&temp)?;
         file.write_all(bytes).map_err(Error::io("write", path))?;
         if let Some(mode) = mode {
             file.set_permissions(mode).map_err(Error::io("write", path))?;
@@ -119,10 +122,9 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// As [`replace`], without any sync: for what can be made again.
 pub fn replace_scratch(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temp = beside(path);
-    let result = create_new(&temp)
-        .and_then(|mut f| f.write_all(bytes).map_err(Error::io("write", path)))
-        .and_then(|()| std::fs::rename(&temp, path).map_err(Error::io("write", path)));
+    let (mut file, temp) = temporary(path)?;
+    let written = file.write_all(bytes).and_then(|()| std::fs::rename(&temp, path));
+    let result = written.map_err(Error::io("write", path));
     if result.is_err() {
         let _ = std::fs::remove_file(&temp);
     }
@@ -223,11 +225,45 @@ pub(crate) fn make_dir(path: &Path) -> Result<bool> {
     }
 }
 
-fn beside(path: &Path) -> PathBuf {
+/// A new file `.NAME.<16 hex digits>` beside the one it will replace. Locked while it is written:
+/// one whose lock is free was left by a process that was killed, and goes first.
+fn temporary(path: &Path) -> Result<(File, PathBuf)> {
+    clean_temporaries(path);
+    loop {
+        let mut name = stem(path);
+        name.push(format!("{:016x}", unique()));
+        let temp = path.with_file_name(name);
+        let file = create_new(&temp)?;
+        // Somebody who cleans may be faster than the lock. Without locks nobody cleans.
+        match attempt(&file, Mode::Exclusive, &temp) {
+            Ok(false) => {}
+            Ok(true) if std::fs::symlink_metadata(&temp).is_err() => {}
+            _ => return Ok((file, temp)),
+        }
+    }
+}
+
+fn stem(path: &Path) -> OsString {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{:016x}", unique()));
-    path.with_file_name(name)
+    name.push(".");
+    name
+}
+
+/// Removes what killed processes left of [`replace`] and [`replace_scratch`] at `path`, as far as
+/// that is possible.
+pub fn clean_temporaries(path: &Path) {
+    let stem = stem(path);
+    for entry in std::fs::read_dir(parent(path)).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let rest = name.as_bytes().strip_prefix(stem.as_bytes());
+        if rest.is_some_and(|r| r.len() == 16 && r.iter().all(u8::is_ascii_hexdigit))
+            && let Ok(file) = open_regular(&entry.path())
+            && attempt(&file, Mode::Exclusive, path).unwrap_or(false)
+        {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn parent(path: &Path) -> &Path {
@@ -262,13 +298,38 @@ mod tests {
     }
 
     #[test]
+    fn what_a_killed_writer_left_goes_with_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |n: &str| dir.path().join(n);
+        let there = || std::fs::read_dir(dir.path()).unwrap().count();
+        for name in [".x.0123456789abcdef", ".x.0123456789abcdefg", ".y.0123456789abcdef", ".x.note"] {
+            write_scratch(&at(name), b"half").unwrap();
+        }
+        // Somebody else is writing just now.
+        let (_held, live) = temporary(&at("x")).unwrap();
+        assert_eq!(there(), 4);
+        replace(&at("x"), b"one").unwrap();
+        assert!(live.exists() && !at(".x.0123456789abcdef").exists());
+        assert_eq!(there(), 5);
+        replace_scratch(&at("y"), b"two").unwrap();
+        assert_eq!(there(), 5);
+        assert_eq!(std::fs::read(at("x")).unwrap(), b"one");
+    }
+
+    #[test]
     fn links_and_pipes_are_not_files() {
         let dir = tempfile::tempdir().unwrap();
         let at = |n: &str| dir.path().join(n);
         replace(&at("real"), b"x").unwrap();
         std::os::unix::fs::symlink(at("real"), at("link")).unwrap();
-        rustix::fs::mknodat(CWD, at("pipe"), rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o600), 0)
-            .unwrap();
+        rustix::fs::mknodat(
+            CWD,
+            at("pipe"),
+            rustix::fs::FileType::Fifo,
+            Permissions::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
         std::fs::create_dir(at("dir")).unwrap();
         std::os::unix::fs::symlink(at("dir"), at("dirlink")).unwrap();
         replace(&at("dir").join("f"), b"x").unwrap();

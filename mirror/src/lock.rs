@@ -94,7 +94,7 @@ impl Lock {
     }
 }
 
-fn attempt(file: &File, mode: Mode, path: &Path) -> Result<bool> {
+pub(crate) fn attempt(file: &File, mode: Mode, path: &Path) -> Result<bool> {
     let result = match mode {
         Mode::Shared => fs2::FileExt::try_lock_shared(file),
         Mode::Exclusive => fs2::FileExt::try_lock_exclusive(file),

@@ -163,9 +163,14 @@ pub fn build(options: &Options) -> Result<Report> {
             let staged = stage(&program, Layout::Flat)?;
             let dir = match &options.output {
                 Some(dir) => {
-                    // Somebody's folder: filled only when there is nothing in it.
-                    std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-                    if std::fs::read_dir(dir).map_err(Error::io("read", dir))?.next().is_some() {
+                    // Somebody's folder: filled only when there is nothing in it, or the mark of a
+                    // build that was killed.
+                    make_dir(dir)?;
+                    let mark = dir.join(UNFINISHED);
+                    let empty = std::fs::read_dir(dir).map_err(Error::io("read", dir))?.next().is_none();
+                    if empty {
+                        mirror::file::write_scratch(&mark, b"")?;
+                    } else if std::fs::symlink_metadata(&mark).is_err() {
                         let source = std::io::ErrorKind::DirectoryNotEmpty.into();
                         return Err(Error::Io { action: "stage into", path: dir.clone(), source });
                     }
@@ -175,6 +180,13 @@ pub fn build(options: &Options) -> Result<Report> {
             };
             report.bytes = staged.files.iter().map(|(_, t)| t.len() as u64).sum();
             write_tree(&dir, &staged)?;
+            let mark = dir.join(UNFINISHED);
+            match std::fs::remove_file(&mark) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &mark)(e));
+                }
+                _ => {}
+            }
             (report.output, report.way, report.traps) = (dir, Way::Staged, staged.traps);
         }
         Emit::Assembly => {
@@ -239,6 +251,9 @@ fn assemble(
     report.duplicates = outcome.duplicates;
     Ok(outcome.text)
 }
+
+/// In the folder that `--output` names while it is being filled.
+const UNFINISHED: &str = ".mzp-unfinished";
 
 /// `build/TARGET/NAME` of the project, empty. None of the three may be a link:
 /// a project must not lead its build elsewhere.

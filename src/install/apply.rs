@@ -3,7 +3,9 @@
 //!
 //! *As a whole*, when there is no tree of ours: everything is made in
 //! `.node_modules-new` beside it, with its state file, and renamed (exchanged,
-//! where something stands there). *By units*, when a tree of ours changes:
+//! where something stands there). What stood there is emptied afterwards, its state
+//! first: a tree that is half gone must not be taken for a finished one.
+//! *By units*, when a tree of ours changes:
 //!
 //! ```text
 //! node_modules/.pantry/stage/<n>   new units, made first; may be thrown away at any time
@@ -22,6 +24,9 @@
 //! believed to be ours because of its name alone. A link in the place of a folder
 //! is never followed, always replaced.
 //!
+//! The lockfile is written once everything that needs room is made, and before
+//! anything in the tree changes: a full disk leaves both as they were.
+//!
 //! The project's directory itself is locked (`flock`) while this runs.
 
 use super::build::Builder;
@@ -38,7 +43,7 @@ use std::path::{Path, PathBuf};
 
 const MODULES: &str = "node_modules";
 const NEW: &str = ".node_modules-new";
-const OLD: &str = ".node_modules-old";
+pub const OLD: &str = ".node_modules-old";
 const STAGE: &str = "node_modules/.pantry/stage";
 const TRASH: &str = "node_modules/.pantry/trash";
 const JOURNAL: &str = "node_modules/.pantry/journal";
@@ -61,6 +66,14 @@ fn open_dir(path: &Path) -> Result<OwnedFd> {
 
 fn failed<'a>(action: &'static str, project: &'a Path, name: &'a str) -> impl Fn(io::Error) -> Error + 'a {
     move |source| Error::Io { action, path: project.join(name), source }
+}
+
+/// Writes the lockfile where it has changed, and makes the state that goes with it.
+pub type Settle<'a> = &'a mut dyn FnMut() -> Result<Draft>;
+
+/// Whether a run that was killed left something that [`recover`] would take away.
+pub fn is_clean(project: &Path) -> bool {
+    [JOURNAL, NEW, OLD].iter().all(|name| !exists(project, name))
 }
 
 /// Completes or undoes what a killed run left. Call with the project locked.
@@ -88,8 +101,22 @@ pub fn recover(project: &Path) -> Result<()> {
         remove_tree(project, TRASH)?;
         remove_tree(project, JOURNAL)?;
     }
-    remove_tree(project, NEW)?;
-    remove_tree(project, OLD)
+    discard(project, NEW)?;
+    discard(project, OLD)
+}
+
+/// Removes a tree that stands aside; what `node_modules` keeps whoever makes it goes there first.
+fn discard(project: &Path, name: &str) -> Result<()> {
+    if is_folder(project, name) {
+        if is_folder(project, MODULES) {
+            keep_foreign(&project.join(name), &project.join(MODULES))
+                .map_err(failed("replace", project, MODULES))?;
+        }
+        if is_folder(project, &format!("{name}/.pantry")) {
+            remove_tree(project, &format!("{name}/.pantry/state"))?;
+        }
+    }
+    remove_tree(project, name)
 }
 
 /// A folder itself, not a link to one.
@@ -114,54 +141,50 @@ fn remove_tree(project: &Path, name: &str) -> Result<()> {
 
 /// Makes the tree anew and puts it in place in one step. What was there goes,
 /// except hidden folders that are not a package manager's (`.cache`, `.vite`).
-pub fn whole(project: &Path, builder: &Builder<'_>, units: &[Unit], draft: &Draft) -> Result<Changes> {
+pub fn whole(project: &Path, builder: &Builder<'_>, units: &[Unit], settle: Settle<'_>) -> Result<Changes> {
     let path = project.join(NEW);
     std::fs::create_dir(&path).map_err(failed("create", project, NEW))?;
-    let outcome = fill(project, &path, builder, units, draft);
-    if outcome.is_err() {
-        let _ = std::fs::remove_dir_all(&path);
-        return outcome;
-    }
-    let swapped = swap_whole(project);
+    let swapped = fill(project, &path, builder, units, settle).and_then(|()| swap_whole(project));
     if swapped.is_err() {
         let _ = std::fs::remove_dir_all(&path);
     }
-    swapped.and(outcome)
+    // What stood there may hold what is kept: from here on it is only emptied.
+    swapped?;
+    discard(project, OLD)?;
+    Ok(Changes { put: units.len(), ..Changes::default() })
 }
 
-fn fill(project: &Path, new: &Path, builder: &Builder<'_>, units: &[Unit], draft: &Draft) -> Result<Changes> {
+fn fill(project: &Path, new: &Path, builder: &Builder<'_>, units: &[Unit], settle: Settle<'_>) -> Result<()> {
     let base = open_dir(new)?;
     std::fs::create_dir(new.join(".pantry")).map_err(failed("create", project, NEW))?;
     let all: Vec<&Unit> = units.iter().collect();
     builder.build(&base, new, &all, &|_, unit| unit.path.clone())?;
-    mirror::file::write_scratch(&new.join(".pantry/state"), draft.finish(new).as_bytes())?;
-    Ok(Changes { put: units.len(), ..Changes::default() })
+    mirror::file::write_scratch(&new.join(".pantry/state"), settle()?.finish(new).as_bytes())?;
+    Ok(())
 }
 
+/// Puts the new tree in place; what stood there is aside then.
 fn swap_whole(project: &Path) -> Result<()> {
     let io = failed("replace", project, MODULES);
     let (new, modules, old) = (project.join(NEW), project.join(MODULES), project.join(OLD));
-    match std::fs::symlink_metadata(&modules) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return std::fs::rename(&new, &modules).map_err(io),
-        Err(e) => return Err(io(e)),
-        Ok(meta) if meta.is_dir() => keep_foreign(&modules, &new).map_err(&io)?,
-        // A link or a file: what it points to is not ours to touch.
-        Ok(_) => {}
+    if !exists(project, MODULES) {
+        return std::fs::rename(&new, &modules).map_err(io);
     }
     let dir = open_dir(project)?;
     match rustix::fs::renameat_with(&dir, NEW, &dir, MODULES, RenameFlags::EXCHANGE) {
-        Ok(()) => std::fs::rename(&new, &old).map_err(&io)?,
+        // Back again if that fails: whoever called removes what is called new.
+        Ok(()) => std::fs::rename(&new, &old).inspect_err(|_| {
+            let _ = rustix::fs::renameat_with(&dir, NEW, &dir, MODULES, RenameFlags::EXCHANGE);
+        }),
+        // Between the two renames a kill leaves both trees whole; `recover` goes forward.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            // Between the two renames a kill leaves both trees whole; `recover` goes forward.
-            std::fs::rename(&modules, &old).and_then(|()| std::fs::rename(&new, &modules)).map_err(&io)?;
+            std::fs::rename(&modules, &old).and_then(|()| {
+                std::fs::rename(&new, &modules).inspect_err(|_| _ = std::fs::rename(&old, &modules))
+            })
         }
-        Err(e) => return Err(io(e.into())),
+        Err(e) => Err(e.into()),
     }
-    match std::fs::symlink_metadata(&old) {
-        Ok(meta) if meta.is_dir() => remove_tree(project, OLD),
-        Ok(_) => std::fs::remove_file(&old).map_err(failed("remove", project, OLD)),
-        Err(_) => Ok(()),
-    }
+    .map_err(io)
 }
 
 /// Caches that tools keep in `node_modules` stay; other package managers' books do not.
@@ -236,7 +259,7 @@ pub fn by_units(
     builder: &Builder<'_>,
     units: &[Unit],
     before: &State,
-    draft: &Draft,
+    settle: Settle<'_>,
 ) -> Result<Changes> {
     let old: HashMap<&str, Digest> = before.units.iter().map(|(p, d)| (p.as_str(), *d)).collect();
     let modules = project.join(MODULES);
@@ -252,12 +275,13 @@ pub fn by_units(
         .collect();
     let changes = Changes { put: changed.len(), dropped: dropped.len(), kept: units.len() - changed.len() };
     if changed.is_empty() && dropped.is_empty() {
-        finish(project, draft)?;
+        finish(project, &settle()?)?;
         return Ok(changes);
     }
-    let stage = project.join(STAGE);
-    std::fs::create_dir_all(&stage).map_err(failed("create", project, STAGE))?;
+    let (stage, trash) = (project.join(STAGE), project.join(TRASH));
     let prepared = (|| {
+        std::fs::create_dir_all(&stage).map_err(failed("create", project, STAGE))?;
+        std::fs::create_dir_all(&trash).map_err(failed("create", project, TRASH))?;
         let base = open_dir(&stage)?;
         builder.build(&base, &stage, &changed, &|i, _| i.to_string())?;
         let mut journal = String::new();
@@ -270,18 +294,20 @@ pub fn by_units(
         journal.push_str("end\n");
         let temporary = project.join(STAGE).join("journal");
         mirror::file::write_scratch(&temporary, journal.as_bytes())?;
+        let draft = settle()?;
         std::fs::rename(&temporary, project.join(JOURNAL)).map_err(failed("write", project, JOURNAL))?;
-        Ok(journal)
+        Ok((journal, draft))
     })();
-    let journal = match prepared {
-        Ok(journal) => journal,
+    let (journal, draft) = match prepared {
+        Ok(prepared) => prepared,
         Err(e) => {
             let _ = std::fs::remove_dir_all(&stage);
+            let _ = std::fs::remove_dir_all(&trash);
             return Err(e);
         }
     };
     carry_out(project, &journal)?;
-    finish(project, draft)?;
+    finish(project, &draft)?;
     remove_tree(project, STAGE)?;
     remove_tree(project, TRASH)?;
     remove_tree(project, JOURNAL)?;

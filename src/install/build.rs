@@ -47,13 +47,12 @@ impl Ladder {
     }
 }
 
-/// Whether symbolic links can be made in `dir`: one probe per volume and run.
-pub fn has_symlinks(dir: BorrowedFd<'_>) -> std::io::Result<bool> {
-    let name = format!(".pantry-probe-{}", std::process::id());
-    match rustix::fs::symlinkat("x", dir, name.as_str()) {
-        // A killed process of the same number left its probe.
-        Ok(()) | Err(Errno::EXIST) => {
-            rustix::fs::unlinkat(dir, name.as_str(), AtFlags::empty())?;
+/// Whether symbolic links can be made in `dir`: one probe per volume and run. `name`: what is not
+/// there, and would be cleaned up if this process were killed.
+pub fn has_symlinks(dir: BorrowedFd<'_>, name: &str) -> std::io::Result<bool> {
+    match rustix::fs::symlinkat("x", dir, name) {
+        Ok(()) => {
+            rustix::fs::unlinkat(dir, name, AtFlags::empty())?;
             Ok(true)
         }
         Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(false),

@@ -11,7 +11,7 @@
 //! it grows to the limit.
 
 use super::listing::Stored;
-use super::store::{Key, Store, Wanted};
+use super::store::{Key, Listed, Store, Wanted};
 use crate::error::{Error, Result};
 use crate::tee::Tee;
 use mirror::Batch;
@@ -183,6 +183,10 @@ impl Downloads {
         Ok(())
     }
 
+    pub fn store(&self) -> Option<Arc<Store>> {
+        self.shared.store.clone()
+    }
+
     /// Listings of what has come into the store so far; each is given once.
     pub fn listings(&self) -> Vec<(Key, Stored)> {
         std::mem::take(&mut self.shared.state().listings)
@@ -300,7 +304,9 @@ impl Shared {
         let wanted = Wanted { integrity: job.integrity.as_ref(), name, version: &version, bins: &job.bins };
         let taken = match &self.store {
             Some(store) => {
-                store.add(body, &wanted, workspace).map(|(key, listing, s)| (key, Some(listing), s))
+                // What a mirror will have is here when the mirror has it.
+                let listed = if self.batch.is_some() { Listed::Later } else { Listed::Now };
+                store.add(body, &wanted, workspace, listed).map(|(key, listing, s)| (key, Some(listing), s))
             }
             None => super::store::check(body, &wanted, workspace).map(|(key, s)| (key, None, s)),
         };

@@ -3,7 +3,7 @@
 //! returned, for the upstream or for the error.
 
 use super::listing::Stored;
-use super::store::{Key, Store, Wanted};
+use super::store::{Key, Listed, Store, Wanted};
 use crate::error::{Error, Result};
 use crate::resolve::graph::{Graph, Package, PackageId};
 use crate::source::mirrors::Mirrors;
@@ -152,7 +152,7 @@ pub fn add(
     let version = package.version.to_string();
     let wanted =
         Wanted { integrity: Some(integrity), name: package.name.as_str(), version: &version, bins: &bins };
-    store.add(source, &wanted, workspace).map(|(key, stored, _)| (key, stored))
+    store.add(source, &wanted, workspace, Listed::Now).map(|(key, stored, _)| (key, stored))
 }
 
 fn take(spaces: &Mutex<Vec<Workspace>>) -> Workspace {

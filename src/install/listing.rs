@@ -104,6 +104,10 @@ impl Stored {
         Some(Self { bytes, directories, files, total })
     }
 
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Whether the entry may be used as it is by the system that runs now.
     pub fn is_trusted(&self, boot: BootId) -> bool {
         self.bytes[4] == b'D' || self.bytes[5..21] == boot.0

@@ -10,10 +10,10 @@
 //! ```
 //!
 //! The project is locked from the first look at the tree to the last write. The
-//! lockfile is written (durably) before the tree changes: a kill between the two
-//! leaves a lock that the next run carries out.
+//! lockfile is written (durably) when the new tree is made and before it is put in
+//! place: a kill between the two leaves a lock that the next run carries out.
 
-use super::apply::Changes;
+use super::apply::{self, Changes};
 use super::difference::{self, Difference};
 use super::fill::{self, Watch};
 use super::listing::BootId;
@@ -145,11 +145,10 @@ pub fn current(options: &Options<'_>) -> Option<usize> {
     }
     let state = State::read_head(options.root)?;
     let known = options.manifests.iter().all(|m| m.to_str().is_some_and(|m| state.has_input(m)));
-    let journal = options.root.join("node_modules/.pantry/journal");
     let lock = state.has_input(LOCKFILE) || !options.root.join(LOCKFILE).exists();
     (known
         && lock
-        && !journal.exists()
+        && apply::is_clean(options.root)
         && state.is_current(options.root, fingerprint(options), BootId::current()))
     .then_some(state.packages)
 }
@@ -274,13 +273,19 @@ fn with_store(
         }
     }
     supply.settle();
-    if let (LockChange::Created | LockChange::Updated, Some(text)) = (lock, &text) {
-        mirror::file::replace(&lock_path, text.as_bytes())?;
-    }
-    let done = tree::build(&wanted(&inputs), store, &needs)?;
+    let done = tree::build(&wanted(&inputs), store, &needs, &mut || {
+        step("tree made");
+        supply.finish()?;
+        step("mirror committed");
+        match (lock, &text) {
+            (LockChange::Created | LockChange::Updated, Some(text)) => {
+                mirror::file::replace(&lock_path, text.as_bytes())?;
+            }
+            _ => mirror::file::clean_temporaries(&lock_path),
+        }
+        Ok(())
+    })?;
     step("tree in place");
-    supply.finish()?;
-    step("mirror committed");
     report.changes = done.changes;
     report.way = done.way;
     Ok(report)

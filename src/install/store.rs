@@ -10,8 +10,11 @@
 //!
 //! The key is the first 20 bytes of the archive's integrity in base32. An entry
 //! appears whole: its files are made in a private folder, hashed as they are
-//! inflated, and renamed into place once the digest matched; the listing is
-//! renamed first, so that an entry without one cannot exist.
+//! inflated, and renamed into place once the digest matched. Only what has a
+//! listing is here: it gets its name just before the entry, or, for what comes
+//! from upstream, when a mirror has the archive too ([`Store::list`]): who is
+//! killed before that fetches it again. An entry without one is compared with
+//! the archive before it is taken.
 //!
 //! Nothing here is synced. What an earlier start of the system left unsynced is
 //! compared with the listing's checksums once, then marked durable, or dropped
@@ -72,6 +75,14 @@ struct Scratch {
     next: AtomicU32,
 }
 
+/// When an entry counts as being here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    Now,
+    /// With [`Store::list`].
+    Later,
+}
+
 /// What the archive of an entry must be.
 pub struct Wanted<'a> {
     /// `None`, or a weak one: the entry is named by our own SHA-256 instead.
@@ -129,7 +140,7 @@ impl Store {
             return Ok(Some(stored));
         }
         if self.verify(key, &stored)? {
-            self.put_listing(key, &stored.durable())?;
+            self.put_listing(key, &stored.durable(), &self.listing_path(key))?;
             return Ok(Some(stored));
         }
         self.evict(key)?;
@@ -202,12 +213,22 @@ impl Store {
         source: &mut dyn Read,
         wanted: &Wanted<'_>,
         workspace: &mut Workspace,
+        listed: Listed,
     ) -> Result<(Key, Stored, Summary)> {
         let (scratch, number) = self.scratch_name()?;
         let private = scratch.join(format!("{number:x}"));
         let outcome = self.extract(source, wanted, workspace, &private).and_then(|(bytes, summary)| {
             let key = Key::of(&strong(&summary));
-            self.put_listing(&key, &bytes)?;
+            let unreadable = || self.error("list", &key, io::Error::other("its own listing cannot be read"));
+            let stored = Stored::parse(bytes).ok_or_else(unreadable)?;
+            if self.has(&key) && !self.listing_path(&key).exists() && !self.verify(&key, &stored)? {
+                self.evict(&key)?;
+            }
+            let list = match listed {
+                Listed::Now => self.listing_path(&key),
+                Listed::Later => later(&scratch, &key),
+            };
+            self.put_listing(&key, stored.bytes(), &list)?;
             match std::fs::rename(&private, self.dir.join(key.as_str())) {
                 Ok(()) => {}
                 // Another process was faster; the content is the same by its key.
@@ -221,9 +242,6 @@ impl Store {
                 }
                 Err(e) => return Err(self.error("rename into", &key, e)),
             }
-            let stored = Stored::parse(bytes).ok_or_else(|| {
-                self.error("list", &key, io::Error::other("its own listing cannot be read"))
-            })?;
             Ok((key, stored, summary))
         });
         if outcome.is_err() {
@@ -252,12 +270,23 @@ impl Store {
         Ok((listing::encode(&listing, self.boot), summary))
     }
 
-    fn put_listing(&self, key: &Key, bytes: &[u8]) -> Result<()> {
+    fn put_listing(&self, key: &Key, bytes: &[u8], at: &Path) -> Result<()> {
         let (scratch, number) = self.scratch_name()?;
         let temporary = scratch.join(format!("{number:x}.l"));
         mirror::file::write_scratch(&temporary, bytes)?;
-        std::fs::rename(&temporary, self.dir.join(format!("{}.l", key.as_str())))
-            .map_err(|e| self.error("list", key, e))
+        std::fs::rename(&temporary, at).map_err(|e| self.error("list", key, e))
+    }
+
+    /// Lists an entry that was [added](Self::add) to be listed later. Where that cannot be done it
+    /// is not here, and comes again when it is wanted.
+    pub fn list(&self, key: &Key) {
+        if let Ok((scratch, _)) = self.scratch_name() {
+            let _ = std::fs::rename(later(&scratch, key), self.listing_path(key));
+        }
+    }
+
+    fn listing_path(&self, key: &Key) -> PathBuf {
+        self.dir.join(format!("{}.l", key.as_str()))
     }
 
     /// This run's folder, and a number that it has not used yet.
@@ -291,6 +320,11 @@ impl Store {
     fn error(&self, action: &'static str, key: &Key, source: io::Error) -> Error {
         Error::Io { action, path: self.dir.join(key.as_str()), source }
     }
+}
+
+/// Where the listing of an entry waits in a run's own folder.
+fn later(scratch: &Path, key: &Key) -> PathBuf {
+    scratch.join(format!("{}.l", key.as_str()))
 }
 
 /// The hash an entry (and a lock) rests on: the upstream's where it is strong, else our SHA-256.

@@ -4,7 +4,7 @@ use super::apply::{self, Changes};
 use super::build::{Builder, Ladder};
 use super::listing::Stored;
 use super::state::{Draft, Fingerprint, State};
-use super::store::{Key, Store, Wanted};
+use super::store::{Key, Listed, Store, Wanted};
 use super::unit::{Op, Unit};
 use mirror::archive::Workspace;
 use mirror::digest::{Algorithm, Hasher, Integrity};
@@ -49,7 +49,8 @@ impl World {
         let (bytes, integrity) = archive(name, version, files);
         let bins: Vec<RelPath> = bins.iter().map(|b| RelPath::parse(b).unwrap()).collect();
         let wanted = Wanted { integrity: Some(&integrity), name, version, bins: &bins };
-        let (key, stored, _) = self.store.add(&mut bytes.as_slice(), &wanted, &mut Workspace::new()).unwrap();
+        let (key, stored, _) =
+            self.store.add(&mut bytes.as_slice(), &wanted, &mut Workspace::new(), Listed::Now).unwrap();
         self.listings.insert(key, stored);
         key
     }
@@ -70,10 +71,10 @@ impl World {
         let ladder = Ladder::for_volume(rustix::fd::AsFd::as_fd(self.store.fd()));
         let builder = Builder { store: &self.store, listings: &self.listings, ladder: &ladder, threads: 2 };
         apply::recover(&self.project).unwrap();
-        let draft = self.draft(units);
+        let settle = &mut || Ok(self.draft(units));
         match State::read(&self.project) {
-            Some(before) => apply::by_units(&self.project, &builder, units, &before, &draft).unwrap(),
-            None => apply::whole(&self.project, &builder, units, &draft).unwrap(),
+            Some(before) => apply::by_units(&self.project, &builder, units, &before, settle).unwrap(),
+            None => apply::whole(&self.project, &builder, units, settle).unwrap(),
         }
     }
 
@@ -184,6 +185,32 @@ fn a_journal_left_by_a_kill_is_carried_out() {
     }
 }
 
+/// Killed while the old tree was being emptied, or before its caches were brought over.
+#[test]
+fn what_stands_aside_gives_back_what_is_kept_and_is_no_finished_tree() {
+    let mut world = World::new();
+    let a = world.add("a", "1.0.0", &[], &[]);
+    for aside in [apply::OLD, ".node_modules-new"] {
+        let aside = world.project.join(aside);
+        world.apply(&[package("a", a)]);
+        let half = world.project.join("node_modules");
+        std::fs::create_dir_all(half.join(".cache")).unwrap();
+        std::fs::rename(&half, &aside).unwrap();
+        std::fs::remove_dir_all(aside.join("a")).unwrap();
+        let state = std::fs::read(aside.join(".pantry/state")).unwrap();
+        world.apply(&[package("a", a)]);
+        assert_eq!(world.tree(), ["a/package.json"], "{}", aside.display());
+        // With the new tree in place.
+        std::fs::create_dir_all(aside.join(".vite")).unwrap();
+        std::fs::create_dir_all(aside.join(".pantry")).unwrap();
+        mirror::file::write_scratch(&aside.join(".pantry/state"), &state).unwrap();
+        assert!(!apply::is_clean(&world.project));
+        apply::recover(&world.project).unwrap();
+        assert!(apply::is_clean(&world.project) && world.project.join("node_modules/.vite").is_dir());
+        std::fs::remove_dir_all(world.project.join("node_modules")).unwrap();
+    }
+}
+
 #[test]
 fn a_journal_never_reaches_outside() {
     let mut world = World::new();
@@ -216,8 +243,11 @@ fn the_state_knows_when_nothing_changed() {
     let builder = Builder { store: &world.store, listings: &world.listings, ladder: &ladder, threads: 1 };
     let options = Fingerprint::of("x");
     let inputs = [PathBuf::from("package.json")];
-    let draft = Draft::new(world.store.boot(), options, 2, &world.project, &inputs, &units, "a@1.0.0".into());
-    apply::whole(&world.project, &builder, &units, &draft).unwrap();
+    let settle = &mut || {
+        let (project, names) = (&world.project, "a@1.0.0".into());
+        Ok(Draft::new(world.store.boot(), options, 2, project, &inputs, &units, names))
+    };
+    apply::whole(&world.project, &builder, &units, settle).unwrap();
     let boot = world.store.boot();
     let current =
         |options| State::read(&world.project).is_some_and(|s| s.is_current(&world.project, options, boot));
@@ -252,6 +282,29 @@ fn a_changed_store_file_is_found_and_an_unsynced_entry_of_an_earlier_start_is_ch
     assert!(world.store.listing(&a).unwrap().is_none());
 }
 
+/// What a killed run left unlisted: taken when it is what the archive says, made anew when it is not.
+#[test]
+fn an_entry_is_here_once_it_is_listed() {
+    let world = World::new();
+    let (bytes, integrity) = archive("a", "1.0.0", &[("x.js", "good")]);
+    let wanted = Wanted { integrity: Some(&integrity), name: "a", version: "1.0.0", bins: &[] };
+    let add =
+        |listed| world.store.add(&mut bytes.as_slice(), &wanted, &mut Workspace::new(), listed).unwrap().0;
+    let key = add(Listed::Later);
+    let file = world.store.dir().join(key.as_str()).join("x.js");
+    assert!(file.exists() && world.store.trusted(&key).unwrap().is_none());
+    mirror::file::replace(&file, b"torn").unwrap();
+    add(Listed::Later);
+    assert_eq!(std::fs::read(&file).unwrap(), b"good");
+    world.store.list(&key);
+    assert!(world.store.trusted(&key).unwrap().is_some());
+    std::fs::remove_file(world.store.dir().join(format!("{}.l", key.as_str()))).unwrap();
+    let before = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&file).unwrap());
+    add(Listed::Now);
+    assert_eq!(std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&file).unwrap()), before);
+    assert!(world.store.trusted(&key).unwrap().is_some());
+}
+
 #[test]
 fn a_refused_archive_leaves_nothing() {
     let world = World::new();
@@ -261,7 +314,7 @@ fn a_refused_archive_leaves_nothing() {
     wrong[last] ^= 1;
     for (bytes, name) in [(&wrong, "a"), (&bytes, "other")] {
         let wanted = Wanted { integrity: Some(&integrity), name, version: "1.0.0", bins: &[] };
-        world.store.add(&mut bytes.as_slice(), &wanted, &mut Workspace::new()).err().unwrap();
+        world.store.add(&mut bytes.as_slice(), &wanted, &mut Workspace::new(), Listed::Now).err().unwrap();
         assert!(world.store.listing(&Key::of(&integrity)).unwrap().is_none());
     }
     let left: Vec<_> =

@@ -76,14 +76,20 @@ pub fn needs(wanted: &Wanted<'_>, store: &Store) -> Result<Needs> {
     Ok(Needs { keys, listings, missing, shared })
 }
 
-/// Puts the tree in place. The project must be locked, the store complete.
-pub fn build(wanted: &Wanted<'_>, store: &Store, needs: &Needs) -> Result<Done> {
+/// Puts the tree in place. The project must be locked, the store complete. `save` writes the
+/// lockfile; it is called when nothing but renames is left to do.
+pub fn build(
+    wanted: &Wanted<'_>,
+    store: &Store,
+    needs: &Needs,
+    save: &mut dyn FnMut() -> Result<()>,
+) -> Result<Done> {
     let Wanted { project, linker, .. } = *wanted;
     apply::recover(project)?;
     let before = if wanted.force { None } else { State::read(project) };
     let before = before.filter(|s| s.is_trusted(store.boot()));
     let volume = open_dir(project)?;
-    let symlinks = has_symlinks(volume_fd(&volume)).map_err(Error::io("write to", project))?;
+    let symlinks = has_symlinks(volume_fd(&volume), apply::OLD).map_err(Error::io("write to", project))?;
     if !symlinks && linker != Linker::Hoisted {
         return Err(Error::NoSymlinks { project: project.to_path_buf(), linker: linker.name() });
     }
@@ -97,13 +103,17 @@ pub fn build(wanted: &Wanted<'_>, store: &Store, needs: &Needs) -> Result<Done> 
     let units = units(wanted, needs, &builder, symlinks)?;
     let packages = wanted.selection.included.iter().filter(|i| **i).count();
     let names = difference::names(wanted.graph, wanted.selection);
-    let draft = Draft::new(store.boot(), wanted.options, packages, project, wanted.inputs, &units, names);
+    let settle = &mut || {
+        save()?;
+        let (names, inputs) = (names.clone(), wanted.inputs);
+        Ok(Draft::new(store.boot(), wanted.options, packages, project, inputs, &units, names))
+    };
     let changes = match before {
-        Some(before) => apply::by_units(project, &builder, &units, &before, &draft)?,
+        Some(before) => apply::by_units(project, &builder, &units, &before, settle)?,
         None if apply::is_pinned(project) => {
-            apply::by_units(project, &builder, &units, &State::foreign(project), &draft)?
+            apply::by_units(project, &builder, &units, &State::foreign(project), settle)?
         }
-        None => apply::whole(project, &builder, &units, &draft)?,
+        None => apply::whole(project, &builder, &units, settle)?,
     };
     Ok(Done { changes, packages, way: ladder.name(), without_symlinks: !symlinks })
 }

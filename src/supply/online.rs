@@ -76,8 +76,10 @@ struct Running {
     downloads: Downloads,
     batch: Option<Arc<Batch>>,
     /// What is known about versions whose archives were asked for.
-    versions: Arc<Mutex<HashMap<(Key, String), VersionRecord>>>,
+    versions: Arc<Versions>,
 }
+
+type Versions = Mutex<HashMap<(Key, String), VersionRecord>>;
 
 impl Online {
     pub fn new(
@@ -291,11 +293,22 @@ fn taken(slot: &Mutex<Option<Running>>) -> Option<Running> {
     slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// Writes what was downloaded, and the records that came by, through to the home mirror.
+/// Writes what was downloaded, and the records that came by, through to the home mirror. From then
+/// on the store has it as well.
 fn commit(running: Running) -> Result<()> {
+    let store = running.downloads.store();
     let got = running.downloads.finish();
-    let Some(batch) = running.batch.and_then(Arc::into_inner) else { return Ok(()) };
-    let mut versions = running.versions.lock().unwrap_or_else(PoisonError::into_inner);
+    let keys: Vec<StoreKey> = got.iter().map(|(_, got)| got.key).collect();
+    keep_all(running.batch, &running.versions, got)?;
+    if let Some(store) = store {
+        keys.iter().for_each(|key| store.list(key));
+    }
+    Ok(())
+}
+
+fn keep_all(batch: Option<Arc<Batch>>, versions: &Versions, got: Vec<(Job, Got)>) -> Result<()> {
+    let Some(batch) = batch.and_then(Arc::into_inner) else { return Ok(()) };
+    let mut versions = versions.lock().unwrap_or_else(PoisonError::into_inner);
     for (job, got) in got {
         if let Some(record) = versions.remove(&(job.record_key(), job.version.to_string())) {
             keep(&batch, job.record_key(), record, &got)?;

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::file;
 use crate::layout::{self, FOLDERS, Folder, Layout, SLOTS};
 use crate::lock::{Lock, Mode};
-use crate::root::{self, Root};
+use crate::root::{self, Root, Slot};
 use crate::snapshot::{FORMAT, MirrorId, Snapshot};
 use std::io::Write;
 use std::path::Path;
@@ -30,8 +30,13 @@ impl Mirror {
         std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
         let layout = Layout { dir: dir.into(), lower: false };
         let there = |name: &str| std::fs::symlink_metadata(dir.join(name)).is_ok();
-        let refuse_another = || match SLOTS.iter().any(|s| there(&s.to_ascii_lowercase())) || there(SLOTS[0])
-        {
+        // The second slot alone is what an `init` that was killed left, unless it refers to something.
+        let refers = || {
+            let bytes = file::read(&layout.path(SLOTS[1]), root::SLOT as u64);
+            bytes.is_ok_and(|b| Slot::parse(&b).root().is_some())
+        };
+        let taken = || there(SLOTS[0]) || SLOTS.iter().any(|s| there(&s.to_ascii_lowercase())) || refers();
+        let refuse_another = || match taken() {
             true => Err(Error::AlreadyThere { path: dir.into() }),
             false => Ok(()),
         };
@@ -83,12 +88,11 @@ impl Mirror {
             (layout::PIN, Vec::new()),
             (SLOTS[1], root::empty().to_vec()),
         ] {
-            let t = temp("I");
+            let (t, path) = (temp("I"), layout.path(name));
             scratch(&t, &content)?;
-            if !file::rename_new(&t, &layout.path(name))? {
-                std::fs::remove_file(&t).map_err(Error::io("remove", &t))?;
-            }
-            made.push(layout.path(name));
+            // Over what an `init` that was killed left: it was for another id.
+            std::fs::rename(&t, &path).map_err(Error::io("write", &path))?;
+            made.push(path);
         }
         file::sync_files(dir, &made)?;
         // With this name the directory becomes a mirror.
@@ -135,6 +139,21 @@ mod tests {
         let m = Mirror::init(dir.path(), &InitOptions::default()).unwrap();
         assert_eq!(std::fs::read_dir(&tmp).unwrap().count(), 0);
         assert_eq!(m.sequence(), 1);
+    }
+
+    #[test]
+    fn the_note_for_people_of_a_killed_init_is_not_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let another = readme(MirrorId([7; 16]));
+        file::replace_scratch(&dir.path().join(layout::README), another.as_bytes()).unwrap();
+        file::replace_scratch(&dir.path().join(SLOTS[1]), b"torn").unwrap();
+        let m = Mirror::init(dir.path(), &InitOptions::default()).unwrap();
+        let text = std::fs::read_to_string(dir.path().join(layout::README)).unwrap();
+        assert_eq!(text, readme(m.id()));
+        // A slot that refers to something is no remains of an `init`.
+        std::fs::rename(dir.path().join(SLOTS[0]), dir.path().join(SLOTS[1])).unwrap();
+        let again = Mirror::init(dir.path(), &InitOptions::default());
+        assert!(matches!(again, Err(Error::AlreadyThere { .. })));
     }
 
     #[test]

@@ -177,10 +177,11 @@ pub fn run(
     waiting: &mut dyn FnMut(&str),
     progress: &mut dyn FnMut(&MinzName),
 ) -> Result<()> {
+    let packages = plan.root.join("packages");
+    let staging = packages.join(".staging");
     let touched = plan.steps.iter().any(|(_, s)| !matches!(s, Step::Keep(_)));
-    if touched {
-        let packages = plan.root.join("packages");
-        let staging = packages.join(".staging");
+    // A run that was killed at its end left its folder.
+    if touched || std::fs::symlink_metadata(&staging).is_ok() {
         make(&packages)?;
         make(&staging)?;
         let held = FileLock::acquire(&staging.join("lock"), Mode::Exclusive, waiting)?;
