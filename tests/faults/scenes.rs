@@ -1,0 +1,148 @@
+//! The commands that are disturbed, each with what was done before it.
+
+pub enum Step {
+    /// A command of the binary, in `work` (`mzp …`: in `game`); it must succeed.
+    Run(&'static str),
+    /// A file below the live directory.
+    Write(&'static str, &'static str),
+}
+use Step::{Run, Write};
+
+pub struct Scene {
+    pub name: &'static str,
+    pub before: Vec<Step>,
+    pub command: &'static str,
+    /// Brings back what was there before: works after a kill as well.
+    pub back: Option<&'static str>,
+    /// With a loopback registry; without one nothing answers there.
+    pub online: bool,
+}
+
+const MANIFEST: &str = r#"{"dependencies": {"left": "^1.0.0", "@scope/tool": "1", "big": "1"}}"#;
+const OLDER: &str = r#"{"dependencies": {"left": "1.0.0", "@scope/tool": "1"}}"#;
+const NEWER: &str = r#"{"dependencies": {"left": "^2.0.0", "other": "1"}}"#;
+const INIT: &str = "mirror init ../mirror";
+const ADD: &str = "mirror add --mirror ../mirror ../tgz/left-1.0.0.tgz ../tgz/left-1.1.0.tgz ../tgz/left-2.0.0.tgz \
+../tgz/right-1.0.0.tgz ../tgz/right-2.0.0.tgz ../tgz/scope-tool-1.0.0.tgz ../tgz/other-1.0.0.tgz ../tgz/big-1.0.0.tgz";
+const ADD_LATE: &str = "mirror add --mirror ../mirror ../tgz/late-1.0.0.tgz";
+const REMOVE: &str = "mirror remove --mirror ../mirror other@1.0.0";
+const REMOVE_BIG: &str = "mirror remove --mirror ../mirror big@1.0.0";
+const GC: &str = "mirror gc ../mirror";
+const HOISTED: &str = "install --offline --mirror ../mirror";
+const ISOLATED: &str = "install --offline --mirror ../mirror --linker isolated";
+const STORE: &str = "install --offline --mirror ../mirror --linker store";
+const PROJECT: Step = Write("work/package.json", MANIFEST);
+
+fn offline(name: &'static str, before: Vec<Step>, command: &'static str) -> Scene {
+    Scene { name, before, command, back: None, online: false }
+}
+
+pub fn mirror() -> Vec<Scene> {
+    vec![
+        offline("mirror init", vec![], INIT),
+        offline("mirror add, the first", vec![Run(INIT)], ADD),
+        offline("mirror add, one more", vec![Run(INIT), Run(ADD)], ADD_LATE),
+        offline("mirror remove", vec![Run(INIT), Run(ADD)], REMOVE),
+        offline("mirror gc", vec![Run(INIT), Run(ADD), Run(ADD_LATE), Run(REMOVE), Run(REMOVE_BIG)], GC),
+        offline(
+            "mirror export",
+            vec![Run(INIT), Run(ADD)],
+            "mirror export --mirror ../mirror ../out --as tgz-dir",
+        ),
+    ]
+}
+
+pub fn online() -> Vec<Scene> {
+    let pull = "mirror pull --mirror ../mirror left@1 big";
+    vec![
+        Scene { online: true, ..offline("mirror pull", vec![Run(INIT), Run(ADD_LATE)], pull) },
+        Scene { online: true, ..offline("install, online", vec![PROJECT], "install") },
+    ]
+}
+
+pub fn first_installs() -> Vec<Scene> {
+    let mirror = || vec![PROJECT, Run(INIT), Run(ADD)];
+    let mut taken_over = mirror();
+    // Another package manager's tree, with a cache that stays.
+    for (path, text) in [
+        ("work/node_modules/left/index.js", "npm's"),
+        ("work/node_modules/.package-lock.json", "{}"),
+        ("work/node_modules/.cache/kept", "kept"),
+    ] {
+        taken_over.push(Write(path, text));
+    }
+    vec![
+        offline("install, hoisted", mirror(), HOISTED),
+        offline("install, isolated", mirror(), ISOLATED),
+        offline("install, store", mirror(), STORE),
+        offline("install over another's tree", taken_over, HOISTED),
+    ]
+}
+
+pub fn changing_installs() -> Vec<Scene> {
+    let installed = |with| vec![PROJECT, Run(INIT), Run(ADD), Run(with)];
+    let after = |mut steps: Vec<Step>, manifest| {
+        steps.push(Write("work/package.json", manifest));
+        steps
+    };
+    let back = |back, scene| Scene { back: Some(back), ..scene };
+    vec![
+        offline("install, unchanged", installed(HOISTED), HOISTED),
+        back(
+            HOISTED,
+            offline("install --force", installed(HOISTED), "install --offline --mirror ../mirror --force"),
+        ),
+        offline("upgrade", after(installed(HOISTED), NEWER), HOISTED),
+        offline("downgrade", after(installed(HOISTED), OLDER), HOISTED),
+        offline("upgrade, isolated", after(installed(ISOLATED), NEWER), ISOLATED),
+        offline("upgrade, store", after(installed(STORE), NEWER), STORE),
+        back(HOISTED, offline("hoisted to isolated", installed(HOISTED), ISOLATED)),
+        back(ISOLATED, offline("isolated to store", installed(ISOLATED), STORE)),
+        back(STORE, offline("store to hoisted", installed(STORE), HOISTED)),
+    ]
+}
+
+pub fn caches() -> Vec<Scene> {
+    vec![offline("cache:clear", vec![PROJECT, Run(INIT), Run(ADD), Run(STORE), Run(HOISTED)], "cache:clear")]
+}
+
+const GAME: &str = "[package]\nname = \"game\"\nversion = \"0.1.0\"\n\n[dependencies]\nzx-graphics = \"1.0\"\n\n\
+[targets]\ndefault = \"spectrum\"\nsupported = [\"spectrum\"]\n";
+const LARGER: &str = "[package]\nname = \"game\"\nversion = \"0.1.0\"\n\n[dependencies]\nzx-graphics = \"1.1\"\n\
+zx-sound = \"0.5\"\n\n[targets]\ndefault = \"spectrum\"\nsupported = [\"spectrum\"]\n";
+const MAIN: &str = "import zx_graphics;\n\nfun main() -> void {\n}\n";
+const FIXTURES: &str = concat!(
+    "mirror add --mirror ../mirror ",
+    env!("CARGO_MANIFEST_DIR"),
+    "/z80-fixtures/packages/zx-core-1.0.0 ",
+    env!("CARGO_MANIFEST_DIR"),
+    "/z80-fixtures/packages/zx-core-1.1.0 ",
+    env!("CARGO_MANIFEST_DIR"),
+    "/z80-fixtures/packages/zx-graphics-1.0.0 ",
+    env!("CARGO_MANIFEST_DIR"),
+    "/z80-fixtures/packages/zx-graphics-1.1.0 ",
+    env!("CARGO_MANIFEST_DIR"),
+    "/z80-fixtures/packages/zx-sound-0.5.0",
+);
+const MZP: &str = "mzp install --offline --mirror ../mirror";
+
+pub fn minz() -> Vec<Scene> {
+    let game =
+        || vec![Run(INIT), Run(FIXTURES), Write("game/mzp.toml", GAME), Write("game/src/main.minz", MAIN)];
+    let installed = || {
+        let mut steps = game();
+        steps.push(Run(MZP));
+        steps
+    };
+    let mut larger = installed();
+    larger.push(Write("game/mzp.toml", LARGER));
+    vec![
+        offline("mzp init", vec![], "mzp init"),
+        offline("mzp install", game(), MZP),
+        offline("mzp install NAME", game(), "mzp install zx-sound --offline --mirror ../mirror"),
+        offline("mzp install, changed", larger, MZP),
+        offline("mzp build --emit bundle", installed(), "mzp build --emit bundle -o out.minz"),
+        offline("mzp build --emit staged", installed(), "mzp build --emit staged -o staged"),
+        offline("mzp build", installed(), "mzp build"),
+    ]
+}
