@@ -7,10 +7,14 @@ use pantry::ui::{Terminal, Ui};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod allocator;
 #[cfg(all(not(debug_assertions), target_os = "linux"))]
 mod unwinding;
 
 fn main() -> ExitCode {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    allocator::settle();
     let mut words = std::env::args_os();
     let program = Program::from_argv0(words.next().as_deref());
     let words: Vec<OsString> = words.collect();
