@@ -10,15 +10,15 @@ use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=src/build/main.rs");
-    println!("cargo::rerun-if-changed=src/build/no-unwinding.ld");
+    println!("cargo::rerun-if-changed=src/build/layout.ld");
     let linux = var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux");
     let native = var("HOST").is_ok_and(|host| var("TARGET").is_ok_and(|target| host == target));
     if !linux || !var("PROFILE").is_ok_and(|profile| profile == "release") {
         return;
     }
     let root = PathBuf::from(var("CARGO_MANIFEST_DIR").unwrap_or_default());
-    // A panic aborts: nobody ever reads the tables for unwinding, an eighth of the file.
-    let script = root.join("src/build/no-unwinding.ld");
+    // A panic aborts: nobody ever reads the tables for unwinding, an eighth of the file. And what is seldom run lies apart.
+    let script = root.join("src/build/layout.ld");
     argument(&format!("-Wl,-T,{}", script.display()));
     argument("-Wl,--build-id=none");
     // The unwinder of a static C library gives way to ours (src/unwinding.rs).
