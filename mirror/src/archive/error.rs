@@ -10,7 +10,7 @@ use std::io;
 pub enum Rule {
     Link,
     Device,
-    /// A tar entry type that is neither a file nor a directory.
+    /// An entry that is neither a file nor a directory, or is kept in a way that is not read.
     UnknownType,
     Traversal,
     Absolute,
@@ -32,8 +32,12 @@ pub enum Rule {
     Ratio,
     TrailingGarbage,
     Truncated,
-    /// The gzip layer is damaged, or it is no gzip at all.
+    /// The gzip layer is damaged, or it is no archive at all.
     BadGzip,
+    BadXz,
+    /// The zip archive's two descriptions of its entries do not agree, or are damaged.
+    BadZip,
+    Encrypted,
     BadHeader,
     NoManifest,
     BadManifest,
@@ -46,7 +50,10 @@ impl Rule {
     /// purpose, or by whoever made the archive.
     pub fn is_damage(self) -> bool {
         use Rule::*;
-        matches!(self, TooLarge | TrailingGarbage | Truncated | BadGzip | BadHeader | BadManifest)
+        matches!(
+            self,
+            TooLarge | TrailingGarbage | Truncated | BadGzip | BadXz | BadZip | BadHeader | BadManifest
+        )
     }
 
     pub fn name(self) -> &'static str {
@@ -70,6 +77,9 @@ impl Rule {
             Self::TrailingGarbage => "trailing-garbage",
             Self::Truncated => "truncated",
             Self::BadGzip => "bad-gzip",
+            Self::BadXz => "bad-xz",
+            Self::BadZip => "bad-zip",
+            Self::Encrypted => "encrypted",
             Self::BadHeader => "bad-header",
             Self::NoManifest => "no-manifest",
             Self::BadManifest => "bad-manifest",
@@ -95,6 +105,15 @@ pub enum ArchiveError {
 impl ArchiveError {
     pub(super) fn refused(rule: Rule, entry: &[u8], detail: impl Into<String>) -> Self {
         Self::Refused { rule, entry: shown(entry), detail: detail.into() }
+    }
+    /// Says which entry's data it is that breaks a rule.
+    pub(super) fn of_entry(self, name: &[u8]) -> Self {
+        match self {
+            Self::Refused { rule, entry, detail } if entry.is_empty() => {
+                Self::refused(rule, name, format!("cannot be unpacked: {detail}"))
+            }
+            other => other,
+        }
     }
     /// Refused for what the bytes are, as opposed to an I/O failure.
     pub fn is_refusal(&self) -> bool {

@@ -98,7 +98,8 @@ impl Headers {
                     }
                     finish_extension(stream, size)?;
                 }
-                EntryType::XHeader => {
+                // `X` is what Solaris writes for `x`.
+                kind if kind == EntryType::XHeader || kind.as_byte() == b'X' => {
                     if self.pax_path || self.pax_size.is_some() {
                         return Err(bad(&self.name, "has two extended headers"));
                     }
@@ -127,14 +128,15 @@ impl Headers {
                     let number =
                         std::str::from_utf8(value).ok().filter(|v| v.bytes().all(|b| b.is_ascii_digit()));
                     let Some(number) = number.and_then(|v| v.parse().ok()) else {
-                        return Err(bad(&self.name, "has an extended size that is no number"));
+                        return Err(bad(b"", "an extended header gives a size that is no number"));
                     };
                     if self.pax_size.replace(number).is_some() {
-                        return Err(bad(&self.name, "has two sizes"));
+                        return Err(bad(b"", "an extended header gives two sizes"));
                     }
                 }
                 k if k.starts_with(b"GNU.sparse") => {
-                    return Err(ArchiveError::refused(Rule::UnknownType, &self.name, "is a sparse file"));
+                    let detail = "an extended header describes a sparse file";
+                    return Err(ArchiveError::refused(Rule::UnknownType, b"", detail));
                 }
                 _ => {}
             }
@@ -174,7 +176,7 @@ impl Headers {
             return refuse(Rule::BadHeader, "has two different sizes".into());
         }
         if name.is_empty() {
-            return refuse(Rule::BadHeader, "has no name".into());
+            return refuse(Rule::BadHeader, "an entry has no name".into());
         }
         // Archives older than ustar mark a directory by a slash alone.
         let is_directory = kind == EntryType::Directory || (name.ends_with(b"/") && size == 0);
@@ -232,11 +234,17 @@ fn finish_extension(stream: &mut Stream<'_>, size: u64) -> Result<(), ArchiveErr
     stream.skip(BLOCK as u64 + size + padding(size))
 }
 
-fn check_sum(header: &Header) -> Result<(), ArchiveError> {
+/// Whether `block` (of 512 bytes) begins a tar stream.
+pub(super) fn is_header(block: &[u8]) -> bool {
+    let header = Header::from_byte_slice(block);
     let bytes = header.as_bytes();
     let sum = |b: &[u8]| b.iter().map(|b| u32::from(*b)).sum::<u32>();
     let computed = sum(&bytes[..148]) + sum(&bytes[156..]) + 8 * 32;
-    if header.cksum().is_ok_and(|c| c == computed) {
+    header.cksum().is_ok_and(|c| c == computed)
+}
+
+fn check_sum(header: &Header) -> Result<(), ArchiveError> {
+    if is_header(header.as_bytes()) {
         return Ok(());
     }
     Err(bad(b"", "a tar header's checksum is wrong (not a tar archive, or damaged)"))
@@ -248,6 +256,10 @@ fn header_size(header: &Header) -> Result<u64, ArchiveError> {
     // Binary sizes have a first byte of 0x80; `tar` reads the last eight bytes only.
     if field[0] & 0x80 != 0 && (field[0] != 0x80 || field[1..4] != [0; 3]) {
         return Err(bad(name, "has a negative or impossible size"));
+    }
+    // Nothing there is nothing, as every reader has it.
+    if field.iter().all(|b| matches!(b, 0 | b' ')) {
+        return Ok(0);
     }
     header.entry_size().map_err(|_| bad(name, "has a size that is no number"))
 }

@@ -7,6 +7,10 @@ use crate::name::RelPath;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
+/// The most bytes that all paths of an archive may have together, the folders on the way (each a path of its own)
+/// included: they are kept to find collisions. The largest real packages have a tenth of it.
+const TOGETHER: usize = 32 << 20;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Node {
     File,
@@ -26,6 +30,8 @@ pub(super) struct Admitted {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Root {
     Unknown,
+    /// The manifest stands at the top (zip archives only).
+    Bare,
     /// One component, whatever it is called (`.` too).
     One,
     /// `./package/`.
@@ -76,6 +82,11 @@ impl Names {
         self.last_parent = None;
     }
 
+    /// Nothing is dropped from the paths of this archive.
+    pub(super) fn without_root(&mut self) {
+        self.root = Root::Bare;
+    }
+
     /// The directories to make before the file that was just admitted.
     pub(super) fn fresh(&self) -> impl Iterator<Item = Result<RelPath, ArchiveError>> {
         self.fresh.iter().map(|i| relative(&self.text[range(&self.nodes[*i as usize].0)]))
@@ -89,8 +100,8 @@ impl Names {
             return Ok(None);
         }
         let path = relative(&self.normal)?;
-        self.parents(raw)?;
-        let (index, known) = self.register(self.normal.len(), Node::File, raw)?;
+        self.parents(raw, limits)?;
+        let (index, known) = self.register(self.normal.len(), Node::File, raw, limits)?;
         if known.is_some_and(|k| k != Node::File) {
             return Err(clash(raw));
         }
@@ -102,14 +113,14 @@ impl Names {
         self.normalise(raw, limits)?;
         let ends: Vec<usize> = self.normal.match_indices('/').map(|(i, _)| i).collect();
         for end in ends.into_iter().chain((!self.normal.is_empty()).then_some(self.normal.len())) {
-            if self.register(end, Node::Mentioned, raw)?.1 == Some(Node::File) {
+            if self.register(end, Node::Mentioned, raw, limits)?.1 == Some(Node::File) {
                 return Err(clash(raw));
             }
         }
         Ok(())
     }
 
-    fn parents(&mut self, raw: &[u8]) -> Result<(), ArchiveError> {
+    fn parents(&mut self, raw: &[u8], limits: &Limits) -> Result<(), ArchiveError> {
         let Some(parent) = self.normal.rfind('/') else { return Ok(()) };
         if let Some(last) = self.last_parent
             && self.text[range(&self.nodes[last as usize].0)] == self.normal[..parent]
@@ -118,7 +129,7 @@ impl Names {
         }
         let mut at = 0;
         while let Some(end) = self.normal[at..=parent].find('/').map(|i| i + at) {
-            let (index, known) = self.register(end, Node::Directory, raw)?;
+            let (index, known) = self.register(end, Node::Directory, raw, limits)?;
             match known {
                 Some(Node::File) => return Err(clash(raw)),
                 Some(Node::Directory) => {}
@@ -135,7 +146,13 @@ impl Names {
 
     /// Looks `normal[..end]` up by its folded form, adding it when it is new;
     /// the index, and what it was before.
-    fn register(&mut self, end: usize, node: Node, raw: &[u8]) -> Result<(u32, Option<Node>), ArchiveError> {
+    fn register(
+        &mut self,
+        end: usize,
+        node: Node,
+        raw: &[u8],
+        limits: &Limits,
+    ) -> Result<(u32, Option<Node>), ArchiveError> {
         let path = &self.normal[..end];
         fold(path, &mut self.parts, &mut self.folded);
         let hash = self.hasher.hash_one(self.folded.as_bytes());
@@ -148,6 +165,15 @@ impl Names {
                 return Err(ArchiveError::refused(Rule::CaseCollision, raw, detail));
             }
             return Ok((index, Some(*known)));
+        }
+        if self.nodes.len() as u64 >= limits.entries {
+            let detail =
+                format!("and what stands before it need more than {} files and directories", limits.entries);
+            return Err(ArchiveError::refused(Rule::TooManyEntries, raw, detail));
+        }
+        if self.text.len() + path.len() > TOGETHER {
+            let detail = format!("and the names before it have more than {TOGETHER} bytes together");
+            return Err(ArchiveError::refused(Rule::TooLarge, raw, detail));
         }
         let start = self.text.len() as u32;
         self.text.push_str(path);
@@ -182,7 +208,11 @@ impl Names {
         if self.root == Root::Unknown {
             self.root = if text.starts_with("./package/") { Root::DotPackage } else { Root::One };
         }
-        let leading = if self.root == Root::DotPackage && text.starts_with("./package/") { 2 } else { 1 };
+        let leading = match self.root {
+            Root::Bare => 0,
+            Root::DotPackage if text.starts_with("./package/") => 2,
+            _ => 1,
+        };
         let mut depth = 0;
         for (i, part) in text.split('/').enumerate() {
             if part == ".." {

@@ -4,7 +4,8 @@ use super::error::{ArchiveError, Rule, shown};
 use super::header::{Headers, Kind, padding};
 use super::manifest;
 use super::names::{Admitted, Names};
-use super::stream::{Buffers, CONTIGUOUS, Stream, truncated};
+use super::stream::{Buffers, CONTIGUOUS, Format, Stream, truncated};
+use super::zip;
 use crate::digest::{Hash, Integrity};
 use crate::name::RelPath;
 use std::io::{self, BufRead, Read};
@@ -17,7 +18,7 @@ pub const MANIFEST_CAP: u64 = 1 << 20;
 pub struct Limits {
     /// Of one archive, compressed or unpacked (and so of any file in it).
     pub bytes: u64,
-    /// Headers of every kind.
+    /// Headers of every kind; also files and the directories that they need.
     pub entries: u64,
     /// Unpacked to compressed, looked at beyond 64 MiB.
     pub ratio: u64,
@@ -29,7 +30,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 4 << 30, entries: 200_000, ratio: 1000, depth: 64, name: 4096 }
+        Self { bytes: 4 << 30, entries: 200_000, ratio: 1000, depth: 256, name: 4096 }
     }
 }
 
@@ -195,52 +196,106 @@ impl Walk {
         limits: &Limits,
         sink: &mut dyn Sink,
     ) -> Result<(), ArchiveError> {
+        match stream.format()? {
+            Format::Tar => self.tar(stream, headers, names, limits, sink),
+            Format::Zip => self.zip(stream, names, limits, sink),
+        }
+    }
+
+    fn tar(
+        &mut self,
+        stream: &mut Stream<'_>,
+        headers: &mut Headers,
+        names: &mut Names,
+        limits: &Limits,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ArchiveError> {
         while let Some(kind) = headers.next(stream, limits)? {
-            let (executable, size) = match kind {
-                Kind::Directory => {
-                    names.directory(&headers.name, limits)?;
-                    continue;
+            match kind {
+                Kind::Directory => names.directory(&headers.name, limits)?,
+                Kind::File { executable, size } => {
+                    self.file(stream, &headers.name, executable, size, names, limits, sink)?;
+                    stream.skip(padding(size))?;
                 }
-                Kind::File { executable, size } => (executable, size),
-            };
-            if size > limits.bytes {
-                let detail = format!("is larger than {} bytes", limits.bytes);
-                return Err(ArchiveError::refused(Rule::TooLarge, &headers.name, detail));
             }
-            let whole = size + padding(size);
-            let Some(Admitted { path, replaces }) = names.file(&headers.name, limits)? else {
-                stream.skip(whole)?;
-                continue;
-            };
-            for directory in names.fresh() {
-                let directory = directory?;
-                sink.directory(&directory).map_err(|e| write_error(&headers.name, e))?;
-            }
-            self.files += u32::from(!replaces);
-            self.unpacked += size;
-            let entry = Entry { path, executable, size, replaces };
-            let slot = match entry.path.as_str() {
-                "package.json" if self.keep => Some(&mut self.package_json),
-                "mzp.toml" if self.keep => Some(&mut self.mzp_toml),
-                _ => None,
-            };
-            if let Some(slot) = slot {
-                let bytes = small_file(stream, &entry)?;
-                sink.file(entry, &mut &bytes[..]).map_err(|e| write_error(&headers.name, e))?;
-                *slot = Some(bytes);
-                stream.skip(padding(size))?;
-                continue;
-            }
-            let mut content = Content { stream, left: size, failed: None };
-            let done = sink.file(entry, &mut content);
-            let left = content.left;
-            if let Some(e) = content.failed {
-                return Err(e);
-            }
-            done.map_err(|e| write_error(&headers.name, e))?;
-            stream.skip(left + padding(size))?;
         }
         Ok(())
+    }
+
+    fn zip(
+        &mut self,
+        stream: &mut Stream<'_>,
+        names: &mut Names,
+        limits: &Limits,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ArchiveError> {
+        let bytes = stream.whole(zip::MOST)?;
+        let members = zip::members(&bytes, limits)?;
+        if members.iter().any(|m| matches!(m.name, b"package.json" | b"mzp.toml")) {
+            names.without_root();
+        }
+        for member in members {
+            if member.directory {
+                names.directory(member.name, limits)?;
+                continue;
+            }
+            let mut data = member.data;
+            let mut content = stream.entry(&mut data, member.method);
+            self.file(&mut content, member.name, member.executable, member.size, names, limits, sink)?;
+            let done = content.close().map_err(|e| e.of_entry(member.name))?;
+            if done != Some((member.crc, member.size)) {
+                let detail = "does not have the size or the checksum that the archive says";
+                return Err(ArchiveError::refused(Rule::BadZip, member.name, detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands one file over, and takes all of its content from the stream.
+    #[allow(clippy::too_many_arguments)] // each of them is another part's state
+    fn file(
+        &mut self,
+        stream: &mut Stream<'_>,
+        name: &[u8],
+        executable: bool,
+        size: u64,
+        names: &mut Names,
+        limits: &Limits,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ArchiveError> {
+        if size > limits.bytes {
+            let detail = format!("is larger than {} bytes", limits.bytes);
+            return Err(ArchiveError::refused(Rule::TooLarge, name, detail));
+        }
+        let Some(Admitted { path, replaces }) = names.file(name, limits)? else {
+            return stream.skip(size).map_err(|e| e.of_entry(name));
+        };
+        for directory in names.fresh() {
+            let directory = directory?;
+            sink.directory(&directory).map_err(|e| write_error(name, e))?;
+        }
+        self.files += u32::from(!replaces);
+        self.unpacked += size;
+        let entry = Entry { path, executable, size, replaces };
+        let slot = match entry.path.as_str() {
+            "package.json" if self.keep => Some(&mut self.package_json),
+            "mzp.toml" if self.keep => Some(&mut self.mzp_toml),
+            _ => None,
+        };
+        if let Some(slot) = slot {
+            let bytes = small_file(stream, &entry).map_err(|e| e.of_entry(name))?;
+            sink.file(entry, &mut &bytes[..]).map_err(|e| write_error(name, e))?;
+            *slot = Some(bytes);
+            return Ok(());
+        }
+        let mut content = Content { stream, left: size, failed: None };
+        let done = sink.file(entry, &mut content);
+        let left = content.left;
+        if let Some(e) = content.failed {
+            return Err(e.of_entry(name));
+        }
+        done.map_err(|e| write_error(name, e))?;
+        stream.skip(left).map_err(|e| e.of_entry(name))
     }
 
     fn check(&self, expect: &Expect<'_>) -> Result<(), ArchiveError> {
@@ -288,7 +343,7 @@ impl BufRead for Content<'_, '_> {
         let got = match self.stream.ensure(wanted) {
             Ok(got) if got >= wanted => got,
             Ok(_) => {
-                self.failed = Some(truncated("the tar stream ends inside a file"));
+                self.failed = Some(truncated("the data ends inside a file"));
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             Err(e) => {

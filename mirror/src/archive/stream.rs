@@ -1,17 +1,21 @@
 //! The compressed side: reads the source, hashes the very bytes it inflates,
-//! and offers the tar stream through a sliding window.
+//! and offers the tar stream (or one entry of a zip archive) through a sliding
+//! window.
 //!
 //! ```text
-//! source ──64 KiB──▶ input ──hash──▶ inflate ──▶ window (256 KiB) ──▶ slices, never copied
+//! source ──64 KiB──▶ input ──hash──▶ gzip, xz, as it is ──▶ window (256 KiB) ──▶ slices, never copied
 //! ```
 //!
-//! gzip framing (RFC 1952) is done here and not by a decoder on top of `Read`:
-//! what may follow a member is policy, and the window is filled without a copy.
+//! What it is, the first bytes say, never a name. gzip framing (RFC 1952) is
+//! done in `gzip.rs` and not by a decoder on top of `Read`: what may follow a
+//! member is policy, and the window is filled without a copy.
 
 use super::error::{ArchiveError, Rule};
+use super::header::is_header;
 use super::read::Limits;
 use crate::digest::{Algorithm, Hash, Hasher, Integrity};
 use flate2::{Decompress, FlushDecompress, Status};
+use lzma_rust2::XzStream;
 use std::io::{self, Read};
 
 /// Bytes that are still read after a refusal.
@@ -26,9 +30,9 @@ const RATIO_FROM: u64 = 64 << 20;
 
 /// Buffers that survive from one archive to the next.
 pub(super) struct Buffers {
-    input: Box<[u8]>,
+    pub(super) input: Box<[u8]>,
     window: Box<[u8]>,
-    inflate: Decompress,
+    pub(super) inflate: Decompress,
 }
 
 impl Buffers {
@@ -37,13 +41,33 @@ impl Buffers {
     }
 }
 
-enum State {
+/// What stands at the beginning.
+pub(super) enum Format {
+    /// However it is compressed.
+    Tar,
+    Zip,
+}
+
+/// How one entry of a zip archive is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    Stored,
+    Deflated,
+}
+
+pub(super) enum State {
     Header,
     Body,
     Trailer,
     /// A member has ended: another one, zeros to the end, or the end.
     Between,
     Padding,
+    /// One xz stream; several may follow each other.
+    Xz(Box<XzStream>),
+    /// Bytes as they are: a tar stream that nobody compressed (npm takes it too), a stored entry of a zip archive.
+    Plain,
+    /// Deflate data without a frame: an entry of a zip archive.
+    Raw,
     End,
 }
 
@@ -65,16 +89,18 @@ pub(super) struct Digests {
 
 pub(super) struct Stream<'a> {
     source: &'a mut dyn Read,
-    buffers: &'a mut Buffers,
+    pub(super) buffers: &'a mut Buffers,
     limits: &'a Limits,
     hashes: Hashes,
-    state: State,
-    input: std::ops::Range<usize>,
+    pub(super) state: State,
+    /// What damage is called here.
+    damage: Rule,
+    pub(super) input: std::ops::Range<usize>,
     window: std::ops::Range<usize>,
-    crc: crc32fast::Hasher,
+    pub(super) crc: crc32fast::Hasher,
     /// Bytes out of this member, modulo 2^32 (as its trailer counts them).
-    member: u32,
-    compressed: u64,
+    pub(super) member: u32,
+    pub(super) compressed: u64,
     unpacked: u64,
 }
 
@@ -98,6 +124,7 @@ impl<'a> Stream<'a> {
             limits,
             hashes,
             state: State::Header,
+            damage: Rule::BadGzip,
             input: 0..0,
             window: 0..0,
             crc: crc32fast::Hasher::new(),
@@ -105,6 +132,74 @@ impl<'a> Stream<'a> {
             compressed: 0,
             unpacked: 0,
         }
+    }
+
+    /// The bytes of one entry of a zip archive. Nothing is hashed: the archive was.
+    pub(super) fn entry<'s>(&'s mut self, data: &'s mut dyn Read, method: Method) -> Stream<'s> {
+        let state = match method {
+            Method::Stored => State::Plain,
+            Method::Deflated => {
+                self.buffers.inflate.reset(false);
+                State::Raw
+            }
+        };
+        Stream {
+            source: data,
+            buffers: self.buffers,
+            limits: self.limits,
+            hashes: Hashes { expected: None, sha512: None, sha256: None },
+            state,
+            damage: Rule::BadZip,
+            input: 0..0,
+            window: 0..0,
+            crc: crc32fast::Hasher::new(),
+            member: 0,
+            compressed: 0,
+            unpacked: 0,
+        }
+    }
+
+    /// Looks at the first bytes. Nothing has been taken yet.
+    pub(super) fn format(&mut self) -> Result<Format, ArchiveError> {
+        const BLOCK: usize = 512;
+        while self.input.len() < BLOCK && self.read_more()? {}
+        let head = &self.buffers.input[self.input.clone()];
+        if head.starts_with(super::zip::LOCAL) || head.starts_with(super::zip::END) {
+            self.damage = Rule::BadZip;
+            return Ok(Format::Zip);
+        }
+        if head.starts_with(super::xz::MAGIC) {
+            self.damage = Rule::BadXz;
+            self.state = super::xz::begin();
+        } else if head.len() >= BLOCK && head[..2] != super::gzip::MAGIC && is_header(&head[..BLOCK]) {
+            self.damage = Rule::BadHeader;
+            self.state = State::Plain;
+        }
+        Ok(Format::Tar)
+    }
+
+    /// All of the source, for a format whose index stands at its end.
+    pub(super) fn whole(&mut self, most: usize) -> Result<Vec<u8>, ArchiveError> {
+        let mut all = Vec::new();
+        loop {
+            let fresh = &self.buffers.input[self.input.clone()];
+            if all.len() + fresh.len() > most {
+                let detail = format!("a zip archive may have {most} bytes at most");
+                return Err(ArchiveError::refused(Rule::TooLarge, b"", detail));
+            }
+            all.extend_from_slice(fresh);
+            if !self.refill()? {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Checksum and length of an entry that has been taken to its end; `None` when data is left over.
+    pub(super) fn close(mut self) -> Result<Option<(u32, u64)>, ArchiveError> {
+        if self.ensure(1)? > 0 || !self.input.is_empty() || self.refill()? {
+            return Ok(None);
+        }
+        Ok(Some((self.crc.finalize(), self.unpacked)))
     }
 
     /// Compressed bytes read so far.
@@ -135,11 +230,15 @@ impl<'a> Stream<'a> {
         Ok(self.window.len())
     }
 
+    pub(super) fn damaged(&self, detail: &str) -> ArchiveError {
+        damaged(self.damage, detail)
+    }
+
     /// Drops `n` bytes of the tar stream.
     pub(super) fn skip(&mut self, mut n: u64) -> Result<(), ArchiveError> {
         while n > 0 {
             if self.ensure(1)? == 0 {
-                return Err(truncated("the tar stream ends inside an entry"));
+                return Err(truncated("the data ends inside an entry"));
             }
             let step = usize::try_from(n).unwrap_or(usize::MAX).min(self.window.len());
             self.consume(step);
@@ -160,23 +259,25 @@ impl<'a> Stream<'a> {
             self.window = 0..self.window.len();
         }
         loop {
-            match self.state {
+            match &self.state {
                 State::Header => self.header()?,
-                State::Body => {
+                State::Body | State::Raw => {
                     if self.inflate()? {
                         return Ok(true);
                     }
                 }
-                State::Trailer => self.trailer()?,
-                State::Between => match self.byte()? {
-                    None => self.state = State::End,
-                    Some(0) => self.state = State::Padding,
-                    Some(0x1f) => {
-                        self.input.start -= 1;
-                        self.state = State::Header;
+                State::Plain => {
+                    if self.plain()? {
+                        return Ok(true);
                     }
-                    Some(_) => return Err(garbage()),
-                },
+                }
+                State::Xz(_) => {
+                    if self.xz()? {
+                        return Ok(true);
+                    }
+                }
+                State::Trailer => self.trailer()?,
+                State::Between => self.between()?,
                 State::Padding => match self.byte()? {
                     None => self.state = State::End,
                     Some(0) => {}
@@ -191,90 +292,63 @@ impl<'a> Stream<'a> {
         if self.input.is_empty() && !self.refill()? {
             return Err(truncated("the compressed data ends before its end marker"));
         }
+        let damage = self.damage;
         let Buffers { input, window, inflate } = &mut *self.buffers;
         let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
         let target = &mut window[self.window.end..];
         let status = inflate
             .decompress(&input[self.input.clone()], target, FlushDecompress::None)
-            .map_err(|e| bad_gzip(e.message().unwrap_or("damaged deflate data").to_string()))?;
+            .map_err(|e| damaged(damage, e.message().unwrap_or("damaged deflate data")))?;
         let read = (inflate.total_in() - before_in) as usize;
         let made = (inflate.total_out() - before_out) as usize;
-        self.crc.update(&target[..made]);
         self.input.start += read;
-        self.window.end += made;
-        self.member = self.member.wrapping_add(made as u32);
-        self.unpacked += made as u64;
-        if self.unpacked > self.limits.bytes {
-            let detail = format!("it unpacks to more than {} bytes", self.limits.bytes);
-            return Err(ArchiveError::refused(Rule::TooLarge, b"", detail));
-        }
-        if self.unpacked > RATIO_FROM && self.unpacked / self.limits.ratio.max(1) > self.compressed {
-            let detail = format!("it unpacks to more than {} times its size", self.limits.ratio);
-            return Err(ArchiveError::refused(Rule::Ratio, b"", detail));
-        }
+        self.made(made)?;
         if status == Status::StreamEnd {
-            self.state = State::Trailer;
+            self.state = if matches!(self.state, State::Raw) { State::End } else { State::Trailer };
         } else if read == 0 && made == 0 {
-            return Err(bad_gzip("damaged deflate data".into()));
+            return Err(self.damaged("damaged deflate data"));
         }
         Ok(made > 0)
     }
 
-    /// RFC 1952, section 2.3: magic, method, flags, and the optional fields.
-    fn header(&mut self) -> Result<(), ArchiveError> {
-        let mut fixed = [0; 10];
-        for slot in &mut fixed {
-            *slot = self.expected_byte()?;
+    fn plain(&mut self) -> Result<bool, ArchiveError> {
+        if self.input.is_empty() && !self.refill()? {
+            self.state = State::End;
+            return Ok(false);
         }
-        if fixed[..3] != [0x1f, 0x8b, 8] {
-            return Err(bad_gzip("it is not a gzip file".into()));
-        }
-        let flags = fixed[3];
-        if flags & 0xe0 != 0 {
-            return Err(bad_gzip("reserved header flags are set".into()));
-        }
-        if flags & 4 != 0 {
-            let length = u16::from_le_bytes([self.expected_byte()?, self.expected_byte()?]);
-            for _ in 0..length {
-                self.expected_byte()?;
-            }
-        }
-        for flag in [8, 16] {
-            if flags & flag != 0 {
-                while self.expected_byte()? != 0 {}
-            }
-        }
-        if flags & 2 != 0 {
-            self.expected_byte()?;
-            self.expected_byte()?;
-        }
-        self.buffers.inflate.reset(false);
-        self.crc = crc32fast::Hasher::new();
-        self.member = 0;
-        self.state = State::Body;
-        Ok(())
+        let n = self.input.len().min(WINDOW - self.window.end);
+        let from = &self.buffers.input[self.input.start..self.input.start + n];
+        self.buffers.window[self.window.end..self.window.end + n].copy_from_slice(from);
+        self.input.start += n;
+        self.made(n)?;
+        Ok(true)
     }
 
-    fn trailer(&mut self) -> Result<(), ArchiveError> {
-        let mut fixed = [0; 8];
-        for slot in &mut fixed {
-            *slot = self.expected_byte()?;
-        }
-        let [a, b, c, d, e, f, g, h] = fixed;
-        if std::mem::take(&mut self.crc).finalize() != u32::from_le_bytes([a, b, c, d])
-            || self.member != u32::from_le_bytes([e, f, g, h])
-        {
-            return Err(bad_gzip("its checksum does not fit its content".into()));
-        }
-        self.state = State::Between;
-        Ok(())
+    /// Input and the free part of the window, for a decoder.
+    pub(super) fn ends(&mut self) -> (&[u8], &mut [u8]) {
+        let Buffers { input, window, .. } = &mut *self.buffers;
+        (&input[self.input.clone()], &mut window[self.window.end..])
     }
 
-    fn expected_byte(&mut self) -> Result<u8, ArchiveError> {
-        self.byte()?.ok_or_else(|| truncated("the gzip framing is cut short"))
+    /// So many bytes more stand in the window.
+    pub(super) fn made(&mut self, n: usize) -> Result<(), ArchiveError> {
+        let end = self.window.end + n;
+        self.crc.update(&self.buffers.window[self.window.end..end]);
+        self.window.end = end;
+        self.member = self.member.wrapping_add(n as u32);
+        self.unpacked += n as u64;
+        if self.unpacked > self.limits.bytes {
+            let detail = format!("it unpacks to more than {} bytes", self.limits.bytes);
+            return Err(ArchiveError::refused(Rule::TooLarge, b"", detail));
+        }
+        check_ratio(self.unpacked, self.compressed, self.limits)
     }
 
-    fn byte(&mut self) -> Result<Option<u8>, ArchiveError> {
+    pub(super) fn unpacked(&self) -> u64 {
+        self.unpacked
+    }
+
+    pub(super) fn byte(&mut self) -> Result<Option<u8>, ArchiveError> {
         if self.input.is_empty() && !self.refill()? {
             return Ok(None);
         }
@@ -283,16 +357,23 @@ impl<'a> Stream<'a> {
         Ok(Some(b))
     }
 
-    fn refill(&mut self) -> Result<bool, ArchiveError> {
+    pub(super) fn refill(&mut self) -> Result<bool, ArchiveError> {
+        self.input = 0..0;
+        self.read_more()
+    }
+
+    /// Reads behind what is in the input.
+    fn read_more(&mut self) -> Result<bool, ArchiveError> {
+        let at = self.input.end;
         let n = loop {
-            match self.source.read(&mut self.buffers.input) {
+            match self.source.read(&mut self.buffers.input[at..]) {
                 Ok(n) => break n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(ArchiveError::Read(e)),
             }
         };
-        self.input = 0..n;
-        let fresh = &self.buffers.input[..n];
+        self.input.end += n;
+        let fresh = &self.buffers.input[at..self.input.end];
         let Hashes { expected, sha512, sha256 } = &mut self.hashes;
         for hasher in [expected, sha512, sha256].into_iter().flatten() {
             hasher.update(fresh);
@@ -340,10 +421,19 @@ pub(super) fn truncated(detail: &str) -> ArchiveError {
     ArchiveError::refused(Rule::Truncated, b"", detail)
 }
 
-fn bad_gzip(detail: String) -> ArchiveError {
-    ArchiveError::refused(Rule::BadGzip, b"", detail)
+/// A bomb, as far as it can be told from what came out so far.
+pub(super) fn check_ratio(unpacked: u64, compressed: u64, limits: &Limits) -> Result<(), ArchiveError> {
+    if unpacked > RATIO_FROM && unpacked / limits.ratio.max(1) > compressed {
+        let detail = format!("it unpacks to more than {} times its size", limits.ratio);
+        return Err(ArchiveError::refused(Rule::Ratio, b"", detail));
+    }
+    Ok(())
 }
 
-fn garbage() -> ArchiveError {
-    ArchiveError::refused(Rule::TrailingGarbage, b"", "bytes follow the end of the gzip data")
+pub(super) fn damaged(rule: Rule, detail: &str) -> ArchiveError {
+    ArchiveError::refused(rule, b"", detail)
+}
+
+pub(super) fn garbage() -> ArchiveError {
+    ArchiveError::refused(Rule::TrailingGarbage, b"", "bytes follow the end of the compressed data")
 }

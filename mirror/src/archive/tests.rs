@@ -167,8 +167,8 @@ fn names_that_leave_or_cannot_be() {
     assert_eq!(rule(&with_pax("package/a\0b")), Rule::ControlCharacter);
     assert_eq!(rule(&with_pax(&format!("package/{}", "a".repeat(256)))), Rule::NameTooLong);
     assert_eq!(rule(&with_pax(&format!("package/{}x", "abc/".repeat(1100)))), Rule::NameTooLong);
-    assert_eq!(rule(&with_pax(&format!("package/{}x", "a/".repeat(64)))), Rule::TooDeep);
-    assert_eq!(names(&with_pax(&format!("package/{}x", "a/".repeat(63)))).len(), 1);
+    assert_eq!(rule(&with_pax(&format!("package/{}x", "a/".repeat(256)))), Rule::TooDeep);
+    assert_eq!(names(&with_pax(&format!("package/{}x", "a/".repeat(255)))).len(), 1);
     // A device on Windows, whatever follows the dot: none among the 33,000 files of 925 real packages.
     for name in ["package/CON", "package/lib/aux.js", "package/nul/x", "package/com1.txt"] {
         assert_eq!(rule(&one(name)), Rule::ReservedName, "{name}");
@@ -349,6 +349,22 @@ fn ceilings() {
     let tight = Limits { ratio: 200, ..base() };
     let err = read(&mut &zeros[..], &Expect::default(), &tight, &mut ()).err().unwrap();
     assert_eq!(err.rule(), Some(Rule::Ratio));
+}
+
+/// A few kilobytes that would make millions of directories, or gigabytes of names.
+#[test]
+fn directories_and_names_are_bounded_too() {
+    let deep = |n: usize, dir: usize, depth: usize| {
+        let path = |i: usize| format!("p/{i}{}x", format!("/{}", "d".repeat(dir)).repeat(depth) + "/");
+        (0..n).fold(Tar::default(), |t, i| {
+            t.entry("x", EntryType::XHeader, &pax(&[("path", &path(i))])).file("p/x", "")
+        })
+    };
+    let tight = Limits { entries: 5000, ..Limits::default() };
+    let err = read(&mut &deep(100, 1, 60).gz()[..], &Expect::default(), &tight, &mut ()).err().unwrap();
+    assert_eq!(err.rule(), Some(Rule::TooManyEntries));
+    assert_eq!(rule(&deep(600, 60, 60).gz()), Rule::TooLarge);
+    assert_eq!(names(&deep(20, 60, 60).gz()).len(), 20);
 }
 
 #[test]

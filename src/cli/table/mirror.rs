@@ -57,7 +57,7 @@ const MEMBERS: &[Command] = &[
         ])
         .examples(&[("mirror list /media/stick/PANTRY", "List what a stick holds")]),
     command("add", "Put package archives from files into a mirror")
-        .about("Takes .tgz files as `npm pack` makes them, and MinZ packages. All are taken, or none.")
+        .about("Takes .tgz files as `npm pack` makes them, .tar.xz and .zip archives of the same, and MinZ packages. All are taken, or none.")
         .takes(&[required("FILE", Kind::File, "Archives, or folders that hold them").many()])
         .flags(&[DRY_RUN, JSON])
         .examples(&[("mirror add downloads/*.tgz", "Put archives into the home mirror")]),

@@ -93,7 +93,7 @@ impl Source {
 
 fn is_archive(path: &Path) -> bool {
     let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    name.ends_with(".tgz") || name.ends_with(".tar.gz")
+    [".tgz", ".tar.gz", ".tar.xz", ".txz", ".zip"].iter().any(|end| name.ends_with(end))
 }
 
 fn collect(path: &Path, out: &mut Vec<Source>) -> Result<()> {
@@ -113,7 +113,7 @@ fn collect(path: &Path, out: &mut Vec<Source>) -> Result<()> {
     if archives.is_empty() {
         return Err(Error::Other {
             status: Status::Failed,
-            message: format!("{} holds neither .tgz archives nor an mzp.toml", shown(path)),
+            message: format!("{} holds neither archives (.tgz, .tar.xz, .zip) nor an mzp.toml", shown(path)),
             hints: vec!["name archives, a folder of archives, or a MinZ package's folder".into()],
         });
     }

@@ -1,5 +1,6 @@
 //! `pantry mirror export DIR [PACKAGE…] --as tgz-dir`: plain `.tgz` files, the
-//! upstream's bytes, named as `npm pack` names them (`@scope/a` → `scope-a-1.0.0.tgz`).
+//! upstream's bytes, named as `npm pack` names them (`@scope/a` → `scope-a-1.0.0.tgz`;
+//! what came as .tar.xz or .zip leaves as that).
 
 use super::{count, folder, named, open, shown, size};
 use crate::cli::Invocation;
@@ -34,8 +35,9 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
                 k == view.key() && v.as_ref().is_none_or(|v| v == view.version(i))
             };
             if only.is_empty() || only.iter().any(fits) {
-                let name = file_name(&view.key().name, view.version(i));
-                if let Some((other, _)) = plan.insert(name, (view.key().clone(), view.load(i)?)) {
+                let version = view.load(i)?;
+                let name = file_name(&mirror, view.key(), &version)?;
+                if let Some((other, _)) = plan.insert(name, (view.key().clone(), version)) {
                     clash.get_or_insert((other.name.clone(), view.key().name.clone()));
                 }
             }
@@ -81,8 +83,16 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     Ok(Status::Done)
 }
 
-fn file_name(name: &str, version: &str) -> String {
-    format!("{}-{version}.tgz", name.trim_start_matches('@').replace('/', "-"))
+fn file_name(
+    mirror: &mirror::Mirror,
+    key: &Key,
+    version: &VersionRecord,
+) -> std::result::Result<String, mirror::Error> {
+    let mut head = [0; 8];
+    // What cannot be read is said when it is to be copied.
+    let _ = mirror.read_archive(&key.name, version)?.read_exact(&mut head);
+    let end = mirror::archive::file_extension(&head);
+    Ok(format!("{}-{}.{end}", key.name.trim_start_matches('@').replace('/', "-"), version.version))
 }
 
 /// Streams one archive, comparing its hash before the file gets its name.
