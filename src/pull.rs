@@ -85,8 +85,8 @@ pub fn pull(
     progress: &dyn Progress,
     waiting: &mut dyn FnMut(&str),
 ) -> Result<Report> {
-    let target = Mirror::open(&options.mirror)?;
-    let mirrors = Mirrors::open(std::slice::from_ref(&options.mirror), Some(&options.home))?;
+    let target = Mirror::open_pinned(&options.mirror, waiting)?;
+    let mirrors = Mirrors::open(std::slice::from_ref(&options.mirror), Some(&options.home), waiting)?;
     let records = Records::default();
     let mut report = Report::default();
     let graph = match wanted {

@@ -3,8 +3,11 @@
 //! Archives of removed versions leave the lists of packs and blobs (a pack goes
 //! when its last archive is gone), deltas are merged into the base, and files
 //! that neither root slot refers to are deleted. Since the older slot still
-//! refers to the state before, a change is committed twice. Readers that pinned
-//! the mirror are waited for.
+//! refers to the state before, a change is committed twice.
+//!
+//! Readers that [pinned](Mirror::open_pinned) the mirror are waited for before
+//! anything is deleted, with no lock held: they may be about to commit. What is
+//! deleted is decided afterwards, under both locks, from the state as it is then.
 
 use crate::batch::Batch;
 use crate::commit::{self, clean_tmp};
@@ -93,31 +96,11 @@ pub fn plan(mirror: &Mirror) -> Result<Plan> {
 /// What was deleted is in the plan that is returned.
 pub fn run(mirror: &Mirror, waiting: &mut dyn FnMut(&str)) -> Result<Plan> {
     let layout = mirror.layout();
+    let mut done = compact(mirror, waiting)?;
+    // Before the writer lock: who reads may want to commit before it ends.
+    let _pin = Lock::acquire(&layout.path(layout::PIN), Mode::Unsigned, waiting)?;
     let _lock = Lock::acquire(&layout.path(layout::LOCK), Mode::Exclusive, waiting)?;
-    let mut mirror = mirror.refresh()?;
-    clean_tmp(layout)?;
-    let mut done = plan(&mirror)?;
-    let stale_slot = other(&mirror).is_some_and(|o| refers_to_more(&o, mirror.snapshot()));
-    if done.rewrites() || stale_slot {
-        let mut batch = Batch::begin(&mirror, 0)?;
-        let (dead_packs, dead_blobs): (HashSet<_>, HashSet<_>) =
-            (done.packs.iter().copied().collect(), done.blobs.iter().copied().collect());
-        let rewritten = (|| {
-            if done.rewrites() {
-                let drop = commit::Dropping { packs: &dead_packs, blobs: &dead_blobs };
-                commit::rewrite(&batch.dir, &mirror, &drop, done.deltas > 0)?;
-                mirror = mirror.refresh()?;
-            }
-            // Once more, so that the older slot refers to it as well.
-            let nothing = HashSet::new();
-            let second = batch.dir.join("2");
-            crate::file::make_dir(&second)?;
-            commit::rewrite(&second, &mirror, &commit::Dropping { packs: &nothing, blobs: &nothing }, false)?;
-            mirror.refresh()
-        })();
-        batch.clean();
-        mirror = rewritten?;
-    }
+    let mirror = mirror.refresh()?;
     let mut keep = HashSet::new();
     for s in [Some(mirror.snapshot()), other(&mirror).as_ref()].into_iter().flatten() {
         keep.extend(smaller(s));
@@ -131,10 +114,40 @@ pub fn run(mirror: &Mirror, waiting: &mut dyn FnMut(&str)) -> Result<Plan> {
     keep.extend(mirror.slots().iter().filter_map(|s| s.root()).map(|r| (Folder::Snapshots, r.snapshot)));
     keep.insert((Folder::Snapshots, mirror.snapshot_file().hash));
     done.files = unreferenced(&mirror, &keep)?;
-    // Whoever reads has what it opened; what it has not opened yet must stay.
-    let _pin = Lock::acquire(&layout.path(layout::PIN), Mode::Exclusive, waiting)?;
     for (path, _) in &done.files {
         std::fs::remove_file(path).map_err(Error::io("remove", path))?;
+    }
+    Ok(done)
+}
+
+/// The first half: a state, in both slots, that refers to no more than it needs.
+fn compact(mirror: &Mirror, waiting: &mut dyn FnMut(&str)) -> Result<Plan> {
+    let layout = mirror.layout();
+    let _lock = Lock::acquire(&layout.path(layout::LOCK), Mode::Exclusive, waiting)?;
+    let mirror = mirror.refresh()?;
+    clean_tmp(layout)?;
+    let done = plan(&mirror)?;
+    let stale_slot = other(&mirror).is_some_and(|o| refers_to_more(&o, mirror.snapshot()));
+    if done.rewrites() || stale_slot {
+        let mut batch = Batch::begin(&mirror, 0)?;
+        let (dead_packs, dead_blobs): (HashSet<_>, HashSet<_>) =
+            (done.packs.iter().copied().collect(), done.blobs.iter().copied().collect());
+        let rewritten = (|| {
+            let mut now = mirror.clone();
+            if done.rewrites() {
+                let drop = commit::Dropping { packs: &dead_packs, blobs: &dead_blobs };
+                commit::rewrite(&batch.dir, &now, &drop, done.deltas > 0)?;
+                now = now.refresh()?;
+            }
+            // Once more, so that the older slot refers to it as well.
+            let nothing = HashSet::new();
+            let second = batch.dir.join("2");
+            crate::file::make_dir(&second)?;
+            let drop = commit::Dropping { packs: &nothing, blobs: &nothing };
+            commit::rewrite(&second, &now, &drop, false)
+        })();
+        batch.clean();
+        rewritten?;
     }
     Ok(done)
 }

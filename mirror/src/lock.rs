@@ -1,8 +1,21 @@
-//! Advisory locks on fixed files. The kernel frees them when the holder dies,
-//! so there is no stale lock; what is written in the file (process, host, time)
-//! is only for the message of whoever waits.
+//! Advisory locks (`flock`) on fixed files and directories. The kernel frees them
+//! when the holder dies, so there is no stale lock; what is written in a file
+//! (process, host, time) is only for the message of whoever waits.
 //!
 //! Never taken on read-only media: there is nobody to wait for.
+//!
+//! **Order.** Who holds one of these asks only for those below it, so nobody
+//! waits in a circle:
+//!
+//! ```text
+//! project      its directory, one process at a time          install, mzp install
+//! store        its directory, shared; alone: cache:clear     install, store verify
+//! PIN          of any number of mirrors, shared              whoever reads a mirror for longer than a look
+//!              of one mirror, alone                          gc, while it deletes; it holds no other lock before
+//! LOCK         of one mirror at a time                       every commit; nothing is asked for under it
+//! ```
+//!
+//! A batch's own lock in TMP/ and the private folders of runs are never waited for.
 
 use crate::error::{Error, Result};
 use crate::file;
@@ -14,6 +27,9 @@ use std::path::{Path, PathBuf};
 pub enum Mode {
     Shared,
     Exclusive,
+    /// Exclusive, without a word on who holds it: what is written in a file that
+    /// is mostly shared would name somebody who has long gone.
+    Unsigned,
 }
 
 /// Held until dropped (or until the process ends).
@@ -31,11 +47,7 @@ impl Lock {
             let file = file::open_or_create(path)?;
             if !attempt(&file, mode, path)? {
                 waiting(&holder(&file));
-                match mode {
-                    Mode::Shared => fs2::FileExt::lock_shared(&file),
-                    Mode::Exclusive => fs2::FileExt::lock_exclusive(&file),
-                }
-                .map_err(Error::io("lock", path))?;
+                wait(&file, mode, path)?;
             }
             if let Some(lock) = Self::settled(file, path, mode)? {
                 return Ok(lock);
@@ -59,13 +71,8 @@ impl Lock {
     /// Somebody may have removed the file between opening and locking it: a
     /// lock on a file without a name protects nothing.
     fn settled(file: File, path: &Path, mode: Mode) -> Result<Option<Self>> {
-        use std::os::unix::fs::MetadataExt;
-        let ours = file.metadata().map_err(Error::io("lock", path))?;
-        match std::fs::symlink_metadata(path) {
-            Ok(m) if (m.dev(), m.ino()) == (ours.dev(), ours.ino()) => {}
-            Ok(_) => return Ok(None),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(Error::from_io("lock", path, e)),
+        if !is_at(&file, path)? {
+            return Ok(None);
         }
         let lock = Self { file, path: path.into() };
         if mode == Mode::Exclusive {
@@ -94,10 +101,34 @@ impl Lock {
     }
 }
 
+/// Whether what was opened is still what the path leads to.
+fn is_at(file: &File, path: &Path) -> Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let ours = file.metadata().map_err(Error::io("lock", path))?;
+    match std::fs::metadata(path) {
+        Ok(m) => Ok((m.dev(), m.ino()) == (ours.dev(), ours.ino())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::from_io("lock", path, e)),
+    }
+}
+
+fn wait(file: &File, mode: Mode, path: &Path) -> Result<()> {
+    loop {
+        let result = match mode {
+            Mode::Shared => fs2::FileExt::lock_shared(file),
+            Mode::Exclusive | Mode::Unsigned => fs2::FileExt::lock_exclusive(file),
+        };
+        match result {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => return other.map_err(Error::io("lock", path)),
+        }
+    }
+}
+
 pub(crate) fn attempt(file: &File, mode: Mode, path: &Path) -> Result<bool> {
     let result = match mode {
         Mode::Shared => fs2::FileExt::try_lock_shared(file),
-        Mode::Exclusive => fs2::FileExt::try_lock_exclusive(file),
+        Mode::Exclusive | Mode::Unsigned => fs2::FileExt::try_lock_exclusive(file),
     };
     match result {
         Ok(()) => Ok(true),
@@ -125,28 +156,52 @@ pub struct DirLock {
 
 impl DirLock {
     /// Takes the exclusive lock; calls `waiting` once if somebody holds it, then waits.
+    /// The lock is on what the path leads to when it is held, whatever was there before.
     pub fn acquire(path: &Path, waiting: &mut dyn FnMut()) -> Result<Self> {
-        let dir = File::open(path).map_err(Error::io("open", path))?;
-        if !attempt(&dir, Mode::Exclusive, path)? {
-            waiting();
-            fs2::FileExt::lock_exclusive(&dir).map_err(Error::io("lock", path))?;
+        Self::held(path, Mode::Exclusive, waiting)
+    }
+
+    /// Takes the lock together with other users of the directory, after whoever has it alone.
+    pub fn shared(path: &Path, waiting: &mut dyn FnMut()) -> Result<Self> {
+        Self::held(path, Mode::Shared, waiting)
+    }
+
+    fn held(path: &Path, mode: Mode, waiting: &mut dyn FnMut()) -> Result<Self> {
+        let mut told = false;
+        loop {
+            let dir = File::open(path).map_err(Error::io("open", path))?;
+            let free = match attempt(&dir, mode, path) {
+                // Where the file system has no locks there is nobody to wait for.
+                Err(_) if mode == Mode::Shared => true,
+                free => free?,
+            };
+            if !free {
+                if !std::mem::replace(&mut told, true) {
+                    waiting();
+                }
+                wait(&dir, mode, path)?;
+            }
+            if is_at(&dir, path)? {
+                return Ok(Self { _dir: dir });
+            }
         }
-        Ok(Self { _dir: dir })
     }
 }
 
-impl DirLock {
-    /// Takes the lock together with other users of the directory, after whoever
-    /// has it alone. `None`: the directory was taken away meanwhile. Where the
-    /// file system has no locks there is none to wait for.
-    pub fn shared(path: &Path) -> Result<Option<Self>> {
-        use std::os::unix::fs::MetadataExt;
-        let dir = File::open(path).map_err(Error::io("open", path))?;
-        let _ = fs2::FileExt::lock_shared(&dir);
-        let ours = dir.metadata().map_err(Error::io("lock", path))?;
-        let still = std::fs::metadata(path).is_ok_and(|m| (m.dev(), m.ino()) == (ours.dev(), ours.ino()));
-        Ok(still.then_some(Self { _dir: dir }))
+/// A shared lock on a file that is there already, which is not written to, so
+/// that it can be had wherever the file can be read. `None` where it cannot be
+/// opened, or the file system has no locks: nobody could be waited for.
+pub fn share(path: &Path, waiting: &mut dyn FnMut(&str)) -> Result<Option<Lock>> {
+    let Ok(file) = file::open_regular(path) else { return Ok(None) };
+    match attempt(&file, Mode::Shared, path) {
+        Ok(true) => {}
+        Ok(false) => {
+            waiting(&holder(&file));
+            wait(&file, Mode::Shared, path)?;
+        }
+        Err(_) => return Ok(None),
     }
+    Ok(Some(Lock { file, path: path.into() }))
 }
 
 /// Removes the private directories of dead processes below `parent`, as far as that is possible.
@@ -171,6 +226,11 @@ pub fn private_dir(parent: &Path) -> Result<(PathBuf, DirLock)> {
         let path = parent.join(format!("{:x}-{n}", std::process::id()));
         match std::fs::create_dir(&path) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
+            // Whoever was the last in it took it away.
+            Err(e) if e.kind() == io::ErrorKind::NotFound && n < 100 => {
+                std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+                continue;
+            }
             other => other.map_err(Error::io("create", &path))?,
         }
         let Ok(dir) = File::open(&path) else { continue };
@@ -206,5 +266,45 @@ mod tests {
         assert!(Lock::attempt(&p, Mode::Exclusive).unwrap().is_none());
         drop((a, b));
         assert!(Lock::attempt(&p, Mode::Exclusive).unwrap().is_some());
+    }
+
+    /// Whoever waited for a directory that went away has the lock on the one that came in its place:
+    /// a lock on the old one would keep nobody out.
+    #[test]
+    fn a_directory_that_was_replaced_meanwhile_is_locked_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, aside) = (dir.path().join("store"), dir.path().join("aside"));
+        std::fs::create_dir(&store).unwrap();
+        for mode in [Mode::Exclusive, Mode::Shared] {
+            let first = DirLock::acquire(&store, &mut || {}).unwrap();
+            let (tx, rx) = std::sync::mpsc::channel();
+            let path = store.clone();
+            let waiter =
+                std::thread::spawn(move || DirLock::held(&path, mode, &mut || tx.send(()).unwrap()).unwrap());
+            rx.recv().unwrap();
+            std::fs::rename(&store, &aside).unwrap();
+            std::fs::create_dir(&store).unwrap();
+            drop(first);
+            let second = waiter.join().unwrap();
+            let now = File::open(&store).unwrap();
+            assert!(!attempt(&now, Mode::Exclusive, &store).unwrap());
+            drop(second);
+            assert!(attempt(&now, Mode::Exclusive, &store).unwrap());
+            std::fs::remove_dir(&aside).unwrap();
+        }
+    }
+
+    #[test]
+    fn sharing_neither_makes_nor_writes_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let p = dir.path().join("PIN");
+        assert!(share(&p, &mut |_| {}).unwrap().is_none() && !p.exists());
+        drop(Lock::attempt(&p, Mode::Unsigned).unwrap());
+        let (one, two) = (share(&p, &mut |_| {}).unwrap(), share(&p, &mut |_| {}).unwrap());
+        assert!(one.is_some() && two.is_some());
+        assert!(Lock::attempt(&p, Mode::Unsigned).unwrap().is_none());
+        drop((one, two));
+        assert!(Lock::attempt(&p, Mode::Unsigned).unwrap().is_some());
+        assert_eq!(std::fs::read(&p).unwrap(), b"");
     }
 }

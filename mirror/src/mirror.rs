@@ -15,7 +15,7 @@ use crate::digest::Hash;
 use crate::error::{Error, Result};
 use crate::file;
 use crate::layout::{self, Folder, Layout, SLOTS};
-use crate::lock::{Lock, Mode};
+use crate::lock::{self, Lock};
 use crate::record::{Ecosystem, Key, Location, RecordView, VersionRecord};
 use crate::root::{self, Root, Slot};
 use crate::segment::{Levels, Merge, Segment, Source};
@@ -51,6 +51,8 @@ struct Inner {
 struct OpenFiles {
     segments: Mutex<HashMap<Hash, Arc<Segment>>>,
     packs: Mutex<HashMap<Hash, Arc<(File, PathBuf)>>>,
+    /// Held while anybody has a view of this opening.
+    _pin: Option<Lock>,
 }
 
 /// Fences kept in memory at most: some 30 KiB each.
@@ -87,6 +89,17 @@ impl Mirror {
     /// snapshot are read, nothing is written, no lock is taken.
     pub fn open(dir: &Path) -> Result<Self> {
         Self::open_with(dir, Arc::default())
+    }
+
+    /// As [`open`](Self::open), and `gc` deletes nothing as long as this mirror, a
+    /// clone or a refreshed one lives: what its snapshot names stays readable.
+    /// `waiting` is told when a `gc` that is deleting is waited for.
+    ///
+    /// Nothing is written for that; where there are no locks nothing is pinned.
+    /// Not before calling `gc` in the same process: it would wait for itself.
+    pub fn open_pinned(dir: &Path, waiting: &mut dyn FnMut(&str)) -> Result<Self> {
+        let pin = lock::share(&find(dir)?.path(layout::PIN), waiting)?;
+        Self::open_with(dir, Arc::new(OpenFiles { _pin: pin, ..OpenFiles::default() }))
     }
 
     fn open_with(dir: &Path, open: Arc<OpenFiles>) -> Result<Self> {
@@ -182,15 +195,6 @@ impl Mirror {
     }
     pub(crate) fn levels(&self) -> &[Range<usize>] {
         &self.0.levels
-    }
-
-    /// Keeps `gc` from deleting files until the lock is dropped. `None` on
-    /// read-only media, where nobody deletes.
-    pub fn pin(&self, waiting: &mut dyn FnMut(&str)) -> Result<Option<Lock>> {
-        if self.is_read_only() {
-            return Ok(None);
-        }
-        Lock::acquire(&self.0.layout.path(layout::PIN), Mode::Shared, waiting).map(Some)
     }
 
     pub(crate) fn segment(&self, entry: &SegmentEntry) -> Result<Arc<Segment>> {

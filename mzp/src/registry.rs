@@ -41,13 +41,15 @@ pub struct Registry {
     named: Vec<PathBuf>,
     /// Used when there is one.
     home: Option<PathBuf>,
+    waiting: Box<dyn Fn(&str)>,
     open: OnceCell<Vec<Mirror>>,
     known: RefCell<HashMap<MinzName, Rc<Vec<RecordView>>>>,
 }
 
 impl Registry {
-    pub fn new(named: Vec<PathBuf>, home: Option<PathBuf>) -> Self {
-        Self { named, home, open: OnceCell::new(), known: RefCell::default() }
+    /// `waiting` is told who deletes from a mirror at the moment, if somebody does.
+    pub fn new(named: Vec<PathBuf>, home: Option<PathBuf>, waiting: Box<dyn Fn(&str)>) -> Self {
+        Self { named, home, waiting, open: OnceCell::new(), known: RefCell::default() }
     }
 
     pub fn mirrors(&self) -> Result<&[Mirror]> {
@@ -55,11 +57,12 @@ impl Registry {
             return Ok(list);
         }
         let mut list = Vec::new();
+        let waiting = &mut |holder: &str| (self.waiting)(holder);
         for dir in &self.named {
-            list.push(Mirror::open(dir)?);
+            list.push(Mirror::open_pinned(dir, waiting)?);
         }
         if let Some(home) = &self.home {
-            match Mirror::open(home) {
+            match Mirror::open_pinned(home, waiting) {
                 Ok(m) if !list.iter().any(|have| have.dir() == m.dir()) => list.push(m),
                 Ok(_) | Err(mirror::Error::NotAMirror { .. }) => {}
                 // Not made yet.

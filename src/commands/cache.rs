@@ -1,11 +1,14 @@
 //! `pantry cache:stats`, `pantry cache:clear`, `pantry store verify`.
 
+use super::bar::waiting;
 use super::mirror::{count, size};
 use crate::cli::Invocation;
 use crate::error::{Result, Status};
-use crate::install::cache;
+use crate::install::fill::Busy;
+use crate::install::{cache, verify};
 use crate::settings::Settings;
 use crate::ui::{Ui, Unit};
+use mirror::name::escape;
 
 pub fn stats(_: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let dir = settings.store()?;
@@ -29,9 +32,8 @@ pub fn stats(_: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status>
 pub fn clear(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     // Environments are not in this version: there is nothing of theirs to clear.
     let packages = !invocation.has("env-only");
-    let mut waiting = || ui.status("Waiting for other processes to finish with the store");
-    let stats =
-        if packages { cache::clear(&settings.store()?, &mut waiting)? } else { cache::Stats::default() };
+    let waiting = &mut || ui.status(&waiting(Busy::Store));
+    let stats = if packages { cache::clear(&settings.store()?, waiting)? } else { cache::Stats::default() };
     if ui.is_json() {
         ui.json(|o| {
             o.number("packages", stats.packages);
@@ -49,27 +51,51 @@ pub fn clear(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Resul
 
 pub fn verify(_: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let dir = settings.store()?;
-    let total = cache::stats(&dir)?;
     let bar = ui.progress("Verifying", Unit::Bytes);
-    bar.set_total(total.bytes);
-    let differing = cache::verify(&dir, &mut |bytes| bar.add(bytes));
+    bar.set_total(cache::stats(&dir)?.bytes);
+    let waiting = &mut || bar.status(&waiting(Busy::Store));
+    let report = verify::verify(&dir, settings.threads(), waiting, &|bytes| bar.add(bytes));
     ui.end_progress();
-    let differing = differing?;
+    let report = report?;
     if ui.is_json() {
         ui.json(|o| {
             o.text("store", &dir.to_string_lossy());
-            o.number("packages", total.packages);
-            o.texts("differing", &differing);
+            o.number("packages", report.packages);
+            o.number("bytes", report.bytes);
+            o.array("damaged", |list| {
+                for damaged in &report.damaged {
+                    list.object(|o| {
+                        o.text("package", &damaged.package);
+                        o.text("path", &dir.join(&damaged.place).to_string_lossy());
+                        o.array("files", |list| {
+                            for (path, what) in &damaged.files {
+                                list.object(|o| {
+                                    o.text("path", path);
+                                    o.text("what", what);
+                                });
+                            }
+                        });
+                    });
+                }
+            });
         })?;
     } else {
-        differing.iter().try_for_each(|d| ui.line(d))?;
-        let packages = count(total.packages, "package", "packages");
-        if differing.is_empty() {
-            ui.success(&format!("Verified {packages} ({})", size(total.bytes)));
+        for damaged in &report.damaged {
+            for (path, what) in &damaged.files {
+                let path = dir.join(&damaged.place).join(path);
+                let path = path.to_string_lossy();
+                let (path, package) = (escape(path.trim_end_matches('/')), escape(&damaged.package));
+                ui.line(&format!("{package}{}{path}: {what}", if package.is_empty() { "" } else { ": " }))?;
+            }
+        }
+        let packages = count(report.packages, "package", "packages");
+        if report.damaged.is_empty() {
+            ui.success(&format!("Verified {packages} ({})", size(report.bytes)));
         } else {
-            ui.warn(&format!("{} of {packages} differ from what was extracted", differing.len()));
-            ui.hint("`pantry install --force` in the projects that use them makes them anew");
+            let n = count(report.damaged.len() as u64, "damaged folder", "damaged folders");
+            ui.warn(&format!("{n} among {packages}; taken out of the store"));
+            ui.hint("the next install extracts them anew; `pantry install --force` mends a project that uses them");
         }
     }
-    Ok(if differing.is_empty() { Status::Done } else { Status::Refused })
+    Ok(if report.damaged.is_empty() { Status::Done } else { Status::Refused })
 }

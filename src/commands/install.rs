@@ -1,13 +1,15 @@
 //! `pantry install`
 
-use super::bar::Bar;
+use super::bar::{self, Bar};
 use super::mirror::count;
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status};
 use crate::install::difference::Difference;
+use crate::install::fill::Busy;
 use crate::install::platform::Platform;
 use crate::install::run::{self, Direct, LockChange, Options, Report};
 use crate::install::select::Groups;
+use crate::install::state::Input;
 use crate::install::store::Store;
 use crate::lockfile::{Asked, AskedFor};
 use crate::manifest::{self, Project};
@@ -20,7 +22,7 @@ use crate::supply::online::Online;
 use crate::ui::Ui;
 use mirror::name::{PackageName, escape};
 use std::cell::OnceCell;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -41,7 +43,10 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     project.warnings.iter().for_each(|w| ui.warn(&w.to_string()));
     let home = settings.home()?;
     let platform = Platform::current();
-    let manifests: Vec<PathBuf> = project.files.iter().map(|f| PathBuf::from(f.file())).collect();
+    let look = || -> Vec<Input> {
+        project.files.iter().filter_map(|f| Input::look(&project.root, Path::new(f.file()))).collect()
+    };
+    let manifests = look();
     let mut options = Options {
         root: &project.root,
         manifests: &manifests,
@@ -63,13 +68,23 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     }
     // Asking for the cores reads half a dozen files: not before there is work.
     options.threads = settings.threads();
-    let report = install(&project, &options, settings, ui)?;
+    let waiting = &mut || ui.status(&bar::waiting(Busy::Project));
+    let locked = run::lock(&project.root, options.dry_run, waiting)?;
+    let manifests = look();
+    options.manifests = &manifests;
+    let report = install(&project, &options, &locked, settings, ui)?;
     show(&report, &options, begun, ui)?;
     Ok(Status::Done)
 }
 
 /// The manifests, read and merged, then the operation.
-fn install(project: &Project, options: &Options<'_>, settings: &Settings, ui: &mut Ui) -> Result<Report> {
+fn install(
+    project: &Project,
+    options: &Options<'_>,
+    locked: &run::Locked,
+    settings: &Settings,
+    ui: &mut Ui,
+) -> Result<Report> {
     let manifests = project.read()?;
     manifests.iter().flat_map(|m| &m.warnings).for_each(|w| ui.warn(&w.to_string()));
     if let Some(root) = manifests.iter().find(|m| !m.workspaces.is_empty()) {
@@ -91,7 +106,6 @@ fn install(project: &Project, options: &Options<'_>, settings: &Settings, ui: &m
     let registries = network.registries.clone();
     let source = |name: &PackageName| registries.source_of(name);
     let bar = Arc::new(Bar::new(ui, "Installing"));
-    let mut waiting = || ui.status("Waiting for another process to finish with this project");
     if settings.offline.is_some() {
         let supply = Offline {
             named: settings.mirrors.clone(),
@@ -99,15 +113,16 @@ fn install(project: &Project, options: &Options<'_>, settings: &Settings, ui: &m
             importers: vec![importer.clone()],
             source: &source,
             mirrors: OnceCell::new(),
+            watch: &*bar,
         };
-        let outcome = run::install(options, &asked, &supply, &*bar, &mut waiting);
+        let outcome = run::install(options, locked, &asked, &supply, &*bar);
         ui.end_progress();
         supply.notes().iter().for_each(|n| ui.warn(n));
         outcome
     } else {
         let supply =
             Online::new(supply::online::settings(settings)?, network, vec![importer.clone()], bar.clone());
-        let outcome = run::install(options, &asked, &supply, &*bar, &mut waiting);
+        let outcome = run::install(options, locked, &asked, &supply, &*bar);
         ui.end_progress();
         supply.notes().iter().for_each(|n| ui.warn(n));
         outcome

@@ -106,12 +106,9 @@ impl Builder<'_> {
                         let path = inside(at);
                         make_dir(base, path.as_str()).map_err(|e| fail(&path, e))?;
                         let Some(stored) = self.listings.get(key) else {
-                            let source = std::io::Error::other("the store has lost it");
-                            return Err(Error::Io {
-                                action: "link",
-                                path: self.store.dir().join(key.as_str()),
-                                source,
-                            });
+                            let path = self.store.dir().join(key.as_str());
+                            let source = std::io::ErrorKind::NotFound.into();
+                            return Err(Error::Io { action: "link", path, source });
                         };
                         jobs.push(Job { at: path, key, stored });
                     }
@@ -210,8 +207,11 @@ impl Builder<'_> {
                 Err(e) => Err(error(here(dir), "create")(e)),
             },
             |file| {
-                self.file(from.as_fd(), to.as_fd(), file.path, file.executable)
-                    .map_err(|e| error(here(file.path), "link")(e))
+                self.file(from.as_fd(), to.as_fd(), file.path, file.executable).map_err(|e| match e {
+                    // The folders it goes to were made just now: the store's file is what is missing.
+                    Errno::NOENT => error(entry.join(file.path.to_string_lossy().as_ref()), "link")(e),
+                    e => error(here(file.path), "link")(e),
+                })
             },
         )
     }

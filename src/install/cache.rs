@@ -2,7 +2,6 @@
 //! cleared here; a mirror is never a cache, and never touched.
 
 use super::listing::Stored;
-use super::store::{Key, Store};
 use crate::error::{Error, Result};
 use std::io;
 use std::path::Path;
@@ -36,53 +35,31 @@ pub fn stats(store: &Path) -> Result<Stats> {
 
 /// Removes the store once no run uses it (`waiting` is called once if one does).
 /// It goes aside by one rename first, so that a run that starts meanwhile finds
-/// none instead of half of one.
+/// none instead of half of one; and into a private folder, so that two that
+/// clear do not remove under each other's hands.
 pub fn clear(store: &Path, waiting: &mut dyn FnMut()) -> Result<Stats> {
-    let _alone = match store.exists() {
-        true => Some(mirror::lock::DirLock::acquire(store, waiting)?),
-        false => None,
+    let going = store.with_extension("going");
+    let alone = match mirror::lock::DirLock::acquire(store, waiting) {
+        Ok(lock) => Some(lock),
+        Err(mirror::Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+        Err(e) => return Err(e.into()),
     };
+    if alone.is_none() {
+        mirror::lock::clean_private(&going);
+        let _ = std::fs::remove_dir(&going);
+        return Ok(Stats::default());
+    }
     let stats = stats(store)?;
-    let aside = store.with_extension("going");
-    match std::fs::remove_dir_all(&aside) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &aside)(e)),
-        _ => {}
-    }
-    match std::fs::rename(store, &aside) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(stats),
-        other => other.map_err(Error::io("remove", store))?,
-    }
-    std::fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside))?;
+    let (aside, private) = mirror::lock::private_dir(&going)?;
+    std::fs::rename(store, aside.join("store")).map_err(Error::io("remove", store))?;
+    let removed = std::fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside));
+    drop((private, alone));
+    let _ = std::fs::remove_dir(&going);
+    removed?;
     Ok(stats)
 }
 
-/// Compares every file of every package with what was extracted; the entries
-/// (`name of its folder`) that differ. Nothing is changed: `install --force` mends.
-pub fn verify(dir: &Path, each: &mut dyn FnMut(u64)) -> Result<Vec<String>> {
-    if !dir.exists() {
-        return Ok(Vec::new());
-    }
-    let store = Store::open(dir)?;
-    let mut differing = Vec::new();
-    for name in names(dir)? {
-        let Some(key) = name.strip_suffix(".l").and_then(Key::parse) else { continue };
-        let good = match store.listing(&key)? {
-            Some(listing) => {
-                each(listing.total);
-                store.verify(&key, &listing)?
-            }
-            None => false,
-        };
-        if !good {
-            differing.push(key.as_str().to_string());
-        }
-    }
-    store.close();
-    mirror::order::sort(&mut differing);
-    Ok(differing)
-}
-
-fn names(dir: &Path) -> Result<Vec<String>> {
+pub(super) fn names(dir: &Path) -> Result<Vec<String>> {
     match std::fs::read_dir(dir) {
         Ok(entries) => Ok(entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),

@@ -4,14 +4,14 @@
 
 use super::listing::Stored;
 use super::store::{Key, Listed, Store, Wanted};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Status};
 use crate::resolve::graph::{Graph, Package, PackageId};
 use crate::source::mirrors::Mirrors;
-use mirror::Mirror;
 use mirror::archive::Workspace;
 use mirror::name::RelPath;
 use mirror::record::{Ecosystem, Key as RecordKey, VersionRecord};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -42,6 +42,17 @@ pub trait Watch: Sync {
     fn name_known(&self) {}
     /// Versions are chosen: so many packages have to be brought in from here on.
     fn begin(&self, _packages: usize) {}
+    /// Somebody else is waited for.
+    fn waiting(&self, _for: Busy<'_>) {}
+}
+
+/// What another process has, so that this one waits.
+#[derive(Debug, Clone, Copy)]
+pub enum Busy<'a> {
+    Project,
+    Store,
+    /// A mirror, and who holds it as far as that is known.
+    Mirror(&'a str),
 }
 
 /// Nobody looks.
@@ -85,48 +96,84 @@ pub fn present(
     Ok((listings, missing))
 }
 
-/// Extracts what the mirrors hold of `missing`; returns what they do not hold.
+/// What the mirrors gave.
+#[derive(Default)]
+pub struct FromMirrors {
+    pub listings: Vec<(Key, Stored)>,
+    /// No mirror holds these, or none holds them whole.
+    pub elsewhere: Vec<PackageId>,
+    /// Mirrors whose archive had to be passed over, and what was wrong with it.
+    pub damaged: Vec<(PathBuf, Error)>,
+}
+
+/// Extracts what the mirrors hold of `missing`. Where the archive of one is
+/// damaged, the next one that has it is asked.
 pub fn from_mirrors(
     store: &Store,
     mirrors: &Mirrors,
     graph: &Graph,
     missing: &[PackageId],
-    listings: &mut HashMap<Key, Stored>,
     threads: usize,
     watch: &dyn Watch,
-) -> Result<Vec<PackageId>> {
-    let mut jobs: Vec<(PackageId, &Mirror, VersionRecord)> = Vec::with_capacity(missing.len());
-    let mut elsewhere = Vec::new();
-    for &id in missing {
+) -> Result<FromMirrors> {
+    let mut jobs: Vec<(PackageId, usize, VersionRecord)> = Vec::with_capacity(missing.len());
+    let mut all = FromMirrors::default();
+    let next = |id: PackageId, from: usize| {
         let package = graph.package(id);
-        match mirrors.archive(&record_key(package), &package.version, package.integrity.as_ref())? {
-            Some((mirror, record)) => jobs.push((id, mirror, record)),
-            None => elsewhere.push(id),
+        mirrors.archive_from(from, &record_key(package), &package.version, package.integrity.as_ref())
+    };
+    for &id in missing {
+        match next(id, 0)? {
+            Some((at, record)) => jobs.push((id, at, record)),
+            None => all.elsewhere.push(id),
         }
     }
     // The largest first, so that the threads end together.
     mirror::order::sort_by_key(&mut jobs, |(_, _, r)| std::cmp::Reverse(r.size));
     let spaces: Mutex<Vec<Workspace>> = Mutex::default();
-    let made = in_parallel(&jobs, threads, |(id, mirror, record)| {
-        let mut source = match mirror.read_archive(graph.package(*id).name.as_str(), record) {
-            Ok(source) => source,
-            Err(e) if is_gone(&e) => return Ok(Err(*id)),
-            Err(e) => return Err(e.into()),
-        };
-        let mut workspace = take(&spaces);
-        let made = add(store, graph.package(*id), &mut source, &mut workspace)?;
-        give(&spaces, workspace);
-        watch.package_done(record.size);
-        Ok(Ok(made))
+    let damaged: Mutex<Vec<(PathBuf, Error)>> = Mutex::default();
+    let made = in_parallel(&jobs, threads, |(id, at, record)| {
+        let mut source = Some((*at, record.clone()));
+        while let Some((at, record)) = source {
+            let package = graph.package(*id);
+            let mirror = mirrors.get(at);
+            let made = match mirror.read_archive(package.name.as_str(), &record) {
+                Ok(mut archive) => {
+                    let mut workspace = take(&spaces);
+                    let made = add(store, package, &mut archive, &mut workspace);
+                    give(&spaces, workspace);
+                    made
+                }
+                Err(e) if is_gone(&e) => {
+                    source = next(*id, at + 1)?;
+                    continue;
+                }
+                Err(e) => Err(e.into()),
+            };
+            match made {
+                Ok(made) => {
+                    watch.package_done(record.size);
+                    return Ok(Ok(made));
+                }
+                Err(e) if e.status() == Status::Refused => {
+                    let mut damaged = damaged.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    damaged.push((mirror.dir().to_path_buf(), e));
+                }
+                Err(e) => return Err(e),
+            }
+            source = next(*id, at + 1)?;
+        }
+        Ok(Err(*id))
     })?;
     for made in made {
         match made {
-            Ok((key, stored)) => drop(listings.insert(key, stored)),
-            Err(id) => elsewhere.push(id),
+            Ok(made) => all.listings.push(made),
+            Err(id) => all.elsewhere.push(id),
         }
     }
-    elsewhere.sort_unstable();
-    Ok(elsewhere)
+    all.elsewhere.sort_unstable();
+    all.damaged = damaged.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    Ok(all)
 }
 
 /// The index has the archive, its file is not there.

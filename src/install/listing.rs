@@ -5,14 +5,15 @@
 //! archive cannot contain or overwrite it.
 //!
 //! ```text
-//! "PLS1"                     magic
+//! "PLS2"                     magic
+//! u32 le                     CRC-32 of everything below
 //! u8                         'D' durable: checked after a restart, or synced
 //!                            'U' unsynced: only good while `boot` is the running system
 //! [u8; 16]                   boot id of the system that wrote it
-//! u32 le                     CRC-32 of everything below
 //! u32 le                     number of directories
 //! u32 le                     number of files
 //! u64 le                     sum of the files' bytes
+//! package                    name@version, NUL           (for messages)
 //! directories                each: path, NUL             (parents first)
 //! files                      each: path, NUL, u8 executable, u64 le size, u32 le CRC-32
 //! ```
@@ -23,14 +24,18 @@
 use mirror::archive::Listing;
 use std::ffi::CStr;
 
-const MAGIC: &[u8; 4] = b"PLS1";
-const HEAD: usize = 4 + 1 + 16 + 4;
+const MAGIC: &[u8; 4] = b"PLS2";
+/// What the checksum does not cover: the magic and itself.
+const SEALED: usize = 4 + 4;
+const HEAD: usize = SEALED + 1 + 16;
 
 /// A listing as stored; entries are borrowed from its bytes.
 pub struct Stored {
     bytes: Vec<u8>,
     directories: u32,
     files: u32,
+    /// Where the paths begin.
+    paths: usize,
     pub total: u64,
 }
 
@@ -62,17 +67,24 @@ impl BootId {
     }
 }
 
-/// Bytes of a new listing, unsynced in the running system.
-pub fn encode(listing: &Listing, boot: BootId) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64 + listing.files.len() * 48);
+fn seal(bytes: &mut [u8]) {
+    let crc = crc32fast::hash(&bytes[SEALED..]);
+    bytes[4..SEALED].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Bytes of a new listing of `name@version`, unsynced in the running system.
+pub fn encode(listing: &Listing, package: &str, boot: BootId) -> Vec<u8> {
+    let mut out = Vec::with_capacity(96 + listing.files.len() * 48);
     out.extend_from_slice(MAGIC);
+    out.extend_from_slice(&[0; 4]);
     out.push(b'U');
     out.extend_from_slice(&boot.0);
-    out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&(listing.directories.len() as u32).to_le_bytes());
     out.extend_from_slice(&(listing.files.len() as u32).to_le_bytes());
     let total: u64 = listing.files.iter().map(|f| f.size).sum();
     out.extend_from_slice(&total.to_le_bytes());
+    out.extend_from_slice(package.as_bytes());
+    out.push(0);
     for dir in &listing.directories {
         out.extend_from_slice(dir.as_str().as_bytes());
         out.push(0);
@@ -84,24 +96,31 @@ pub fn encode(listing: &Listing, boot: BootId) -> Vec<u8> {
         out.extend_from_slice(&file.size.to_le_bytes());
         out.extend_from_slice(&file.crc32.to_le_bytes());
     }
-    let crc = crc32fast::hash(&out[HEAD..]);
-    out[HEAD - 4..HEAD].copy_from_slice(&crc.to_le_bytes());
+    seal(&mut out);
     out
+}
+
+/// `name@version` as the bytes of a listing have it, torn or not: fit for a message.
+pub fn package(bytes: &[u8]) -> String {
+    let rest = bytes.get(HEAD + 16..).unwrap_or_default();
+    let end = rest.iter().take(300).position(|b| *b == 0).unwrap_or(0);
+    String::from_utf8_lossy(&rest[..end]).into_owned()
 }
 
 impl Stored {
     /// `None` when the bytes are torn or were never a listing.
     pub fn parse(bytes: Vec<u8>) -> Option<Self> {
-        if bytes.len() < HEAD + 16 || &bytes[..4] != MAGIC || !matches!(bytes[4], b'U' | b'D') {
+        if bytes.len() < HEAD + 16 || &bytes[..4] != MAGIC || !matches!(bytes[SEALED], b'U' | b'D') {
             return None;
         }
         let word = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
-        if word(HEAD - 4)? != crc32fast::hash(&bytes[HEAD..]) {
+        if word(4)? != crc32fast::hash(&bytes[SEALED..]) {
             return None;
         }
         let (directories, files) = (word(HEAD)?, word(HEAD + 4)?);
         let total = u64::from_le_bytes(bytes.get(HEAD + 8..HEAD + 16)?.try_into().ok()?);
-        Some(Self { bytes, directories, files, total })
+        let paths = HEAD + 16 + CStr::from_bytes_until_nul(&bytes[HEAD + 16..]).ok()?.count_bytes() + 1;
+        Some(Self { bytes, directories, files, paths, total })
     }
 
     pub fn bytes(&self) -> &[u8] {
@@ -110,13 +129,19 @@ impl Stored {
 
     /// Whether the entry may be used as it is by the system that runs now.
     pub fn is_trusted(&self, boot: BootId) -> bool {
-        self.bytes[4] == b'D' || self.bytes[5..21] == boot.0
+        self.bytes[SEALED] == b'D' || self.bytes[SEALED + 1..HEAD] == boot.0
+    }
+
+    /// `name@version`.
+    pub fn package(&self) -> String {
+        package(&self.bytes)
     }
 
     /// The same listing marked as durable.
     pub fn durable(&self) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
-        bytes[4] = b'D';
+        bytes[SEALED] = b'D';
+        seal(&mut bytes);
         bytes
     }
 
@@ -130,7 +155,7 @@ impl Stored {
         mut dir: impl FnMut(&CStr) -> Result<(), E>,
         mut file: impl FnMut(&FileEntry<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut rest = &self.bytes[HEAD + 16..];
+        let mut rest = &self.bytes[self.paths..];
         // The checksum was right, so a short read below means a writer's bug: stop quietly at the end.
         for _ in 0..self.directories {
             let Ok(path) = CStr::from_bytes_until_nul(rest) else { return Ok(()) };

@@ -8,6 +8,7 @@
 //! build    makes units on disk       apply   puts them in place, journalled
 //! state    «nothing to do» in a few stats           difference   what an install changes, by package
 //! store, listing                     extracted packages, shared by all projects
+//! cache    counting and clearing them     verify   finding what was changed in them
 //! ```
 
 pub mod apply;
@@ -29,6 +30,7 @@ pub mod state;
 pub mod store;
 pub mod tree;
 pub mod unit;
+pub mod verify;
 
 #[cfg(test)]
 mod tests;

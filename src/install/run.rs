@@ -15,11 +15,11 @@
 
 use super::apply::{self, Changes};
 use super::difference::{self, Difference};
-use super::fill::{self, Watch};
+use super::fill::{self, Busy, Watch};
 use super::listing::BootId;
 use super::platform::Platform;
 use super::select::{Groups, Selection, select};
-use super::state::{Fingerprint, State};
+use super::state::{Fingerprint, Input, State};
 use super::store::Store;
 use super::tree;
 use super::unit::Linker;
@@ -29,7 +29,7 @@ use crate::resolve::graph::{Graph, PackageId};
 use crate::source::mirrors::Mirrors;
 use crate::ui::{Level, Logger, Subsystem};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -38,8 +38,8 @@ pub const LOCKFILE: &str = "pantry.lock";
 /// What to install, and how. Paths are absolute.
 pub struct Options<'a> {
     pub root: &'a Path,
-    /// Manifests, relative to `root`.
-    pub manifests: &'a [PathBuf],
+    /// Manifests, as they were before they were read.
+    pub manifests: &'a [Input],
     /// `$PANTRY_HOME`.
     pub home: &'a Path,
     pub linker: Linker,
@@ -144,7 +144,7 @@ pub fn current(options: &Options<'_>) -> Option<usize> {
         return None;
     }
     let state = State::read_head(options.root)?;
-    let known = options.manifests.iter().all(|m| m.to_str().is_some_and(|m| state.has_input(m)));
+    let known = options.manifests.iter().all(|m| m.path.to_str().is_some_and(|m| state.has_input(m)));
     let lock = state.has_input(LOCKFILE) || !options.root.join(LOCKFILE).exists();
     (known
         && lock
@@ -153,20 +153,30 @@ pub fn current(options: &Options<'_>) -> Option<usize> {
     .then_some(state.packages)
 }
 
-/// Installs. `asked` is what the manifests ask for; `waiting` is called once
-/// when another process has the project.
+/// The project is this process's until this is dropped. Taken before the
+/// manifests are read: what somebody else's install was waited for may have
+/// changed them.
+pub struct Locked(Option<mirror::lock::DirLock>);
+
+/// Waits for the project; not with `--dry-run`, which changes nothing.
+pub fn lock(root: &Path, dry_run: bool, waiting: &mut dyn FnMut()) -> Result<Locked> {
+    let lock = (!dry_run).then(|| mirror::lock::DirLock::acquire(root, waiting)).transpose()?;
+    Ok(Locked(lock))
+}
+
+/// Installs. `asked` is what the manifests ask for.
 pub fn install(
     options: &Options<'_>,
+    locked: &Locked,
     asked: &[Asked<'_>],
     supply: &dyn Supply,
     watch: &dyn Watch,
-    waiting: &mut dyn FnMut(),
 ) -> Result<Report> {
-    if options.dry_run {
+    if locked.0.is_none() {
         return with_store(options, asked, supply, watch, None);
     }
-    let _project = mirror::lock::DirLock::acquire(options.root, waiting)?;
-    let store = Arc::new(Store::open(&options.home.join("store"))?);
+    let store = Store::open(&options.home.join("store"), &mut || watch.waiting(Busy::Store))?;
+    let store = Arc::new(store);
     let outcome = with_store(options, asked, supply, watch, Some(&store));
     if outcome.is_err() {
         supply.abandon();
@@ -191,6 +201,7 @@ fn with_store(
         });
     };
     let lock_path = options.root.join(LOCKFILE);
+    let seen = Input::look(options.root, Path::new(LOCKFILE));
     let old = read_lock(&lock_path)?;
     let fit = old.as_ref().map(|(graph, _)| lockfile::fits(graph, asked));
     let (graph, warnings, before) = match (old, fit) {
@@ -241,50 +252,62 @@ fn with_store(
         return Ok(report);
     }
     let Some(store) = store else { return Ok(report) };
-    let mut inputs = options.manifests.to_vec();
-    if lock != LockChange::NotSaved {
-        inputs.push(PathBuf::from(LOCKFILE));
-    }
-    let wanted = |inputs| tree::Wanted {
+    let wanted = tree::Wanted {
         project: options.root,
         graph: &graph,
         selection: &selection,
         linker: options.linker,
         options: fingerprint(options),
-        inputs,
         force: options.force,
         threads: options.threads,
     };
-    let mut needs = tree::needs(&wanted(&inputs), store)?;
-    step("store looked at");
-    if !needs.missing.is_empty() {
-        let missing = std::mem::take(&mut needs.missing);
-        let before = missing.len();
-        watch.begin(before);
-        let listings = &mut needs.listings;
-        let elsewhere =
-            fill::from_mirrors(store, supply.mirrors()?, &graph, &missing, listings, options.threads, watch)?;
-        step("mirrors gave what they have");
-        report.from_mirrors = before - elsewhere.len();
-        report.downloaded = elsewhere.len();
-        if !elsewhere.is_empty() {
-            needs.listings.extend(supply.download(store, &graph, &elsewhere, watch)?);
-            step("downloaded");
-        }
-    }
-    supply.settle();
-    let done = tree::build(&wanted(&inputs), store, &needs, &mut || {
-        step("tree made");
-        supply.finish()?;
-        step("mirror committed");
-        match (lock, &text) {
-            (LockChange::Created | LockChange::Updated, Some(text)) => {
-                mirror::file::replace(&lock_path, text.as_bytes())?;
+    let mut tries = 0;
+    let done = loop {
+        let mut needs = tree::needs(&wanted, store)?;
+        step("store looked at");
+        if !needs.missing.is_empty() {
+            let missing = std::mem::take(&mut needs.missing);
+            watch.begin(missing.len());
+            let mirrors = supply.mirrors()?;
+            let mut got = fill::from_mirrors(store, mirrors, &graph, &missing, options.threads, watch)?;
+            step("mirrors gave what they have");
+            report.from_mirrors += got.listings.len();
+            report.downloaded += got.elsewhere.len();
+            needs.listings.extend(got.listings);
+            if !got.elsewhere.is_empty() {
+                let downloaded = supply.download(store, &graph, &got.elsewhere, watch);
+                // That a mirror's archive is damaged says more than that there is no other.
+                let downloaded = downloaded.map_err(|e| got.damaged.pop().map_or(e, |(_, damage)| damage));
+                needs.listings.extend(downloaded?);
+                step("downloaded");
             }
-            _ => mirror::file::clean_temporaries(&lock_path),
+            report.warnings.extend(got.damaged.iter().map(|(mirror, damage)| {
+                let mirror = mirror.to_string_lossy();
+                format!("the archive in {} was passed over: {damage}", mirror::name::escape(&mirror))
+            }));
         }
-        Ok(())
-    })?;
+        supply.settle();
+        let mut save = || {
+            step("tree made");
+            supply.finish()?;
+            step("mirror committed");
+            let mut inputs = options.manifests.to_vec();
+            if let (LockChange::Created | LockChange::Updated, Some(text)) = (lock, &text) {
+                mirror::file::replace(&lock_path, text.as_bytes())?;
+                inputs.extend(Input::look(options.root, Path::new(LOCKFILE)));
+            } else {
+                mirror::file::clean_temporaries(&lock_path);
+                inputs.extend(seen.clone().filter(|_| lock != LockChange::NotSaved));
+            }
+            Ok(inputs)
+        };
+        match tree::build(&wanted, store, &needs, &mut save) {
+            // `--force` or `store verify` of another process took an entry out of the store after
+            // it was looked at here, because it is damaged: it is made anew.
+            Err(e) if tries < 3 && store.has_lost(&e) => tries += 1,
+            done => break done?,
+        }
+    };
     step("tree in place");
     report.changes = done.changes;
     report.way = done.way;

@@ -52,6 +52,25 @@ impl Fingerprint {
     }
 }
 
+/// A manifest or lockfile as it was at one moment: taken before it is read, so
+/// that a change made while an install runs is not taken for what was installed.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Relative to the project.
+    pub path: PathBuf,
+    mtime: i128,
+    size: u64,
+    inode: u64,
+}
+
+impl Input {
+    /// `None` when it is not there.
+    pub fn look(project: &Path, path: &Path) -> Option<Self> {
+        let meta = std::fs::metadata(project.join(path)).ok()?;
+        Some(Self { path: path.into(), mtime: mtime(&meta), size: meta.len(), inode: meta.ino() })
+    }
+}
+
 fn mtime(meta: &std::fs::Metadata) -> i128 {
     i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec())
 }
@@ -171,17 +190,14 @@ impl Draft {
         boot: BootId,
         options: Fingerprint,
         packages: usize,
-        project: &Path,
-        inputs: &[PathBuf],
+        inputs: &[Input],
         units: &[Unit],
         names: String,
     ) -> Self {
         let mut text =
             format!("{FIRST}\nboot {} U\noptions {}\npackages {packages}\n", hex(&boot.0), hex(&options.0));
-        for path in inputs {
-            let Ok(meta) = std::fs::metadata(project.join(path)) else { continue };
-            let path = path.display();
-            let _ = writeln!(text, "input {} {} {} {path}", mtime(&meta), meta.len(), meta.ino());
+        for Input { path, mtime, size, inode } in inputs {
+            let _ = writeln!(text, "input {mtime} {size} {inode} {}", path.display());
         }
         let mut list = String::new();
         for unit in units {

@@ -28,6 +28,7 @@ use mirror::digest::{Integrity, base32};
 use mirror::name::RelPath;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Mode, OFlags};
+use std::ffi::CStr;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -94,14 +95,15 @@ pub struct Wanted<'a> {
 }
 
 impl Store {
-    pub fn open(dir: &Path) -> Result<Self> {
+    /// Opens the store, made if it is not there. `waiting` is told when it is being cleared.
+    pub fn open(dir: &Path, waiting: &mut dyn FnMut()) -> Result<Self> {
         let io = |action| move |source| Error::Io { action, path: dir.to_path_buf(), source };
         let in_use = loop {
             std::fs::create_dir_all(dir).map_err(io("create"))?;
-            match mirror::lock::DirLock::shared(dir)? {
-                Some(lock) => break lock,
+            match mirror::lock::DirLock::shared(dir, waiting) {
                 // `cache:clear` took it away.
-                None => continue,
+                Err(mirror::Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+                locked => break locked?,
             }
         };
         let fd = rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
@@ -164,7 +166,7 @@ impl Store {
         rustix::fs::accessat(&self.fd, key.as_str(), rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok()
     }
 
-    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+    pub(super) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let mut file = std::fs::File::from(rustix::fs::openat(&self.fd, name, flags, Mode::empty())?);
         let mut bytes = Vec::new();
@@ -174,35 +176,76 @@ impl Store {
 
     /// Whether every file has the size and checksum of the listing.
     pub fn verify(&self, key: &Key, stored: &Stored) -> Result<bool> {
+        let mut good = true;
+        self.each_wrong(key, stored, &mut |_, _| {
+            good = false;
+            false
+        })?;
+        Ok(good)
+    }
+
+    /// Calls `f` with every listed file that is not as it was extracted, and what
+    /// is wrong with it, as long as `f` says to go on.
+    pub fn each_wrong(
+        &self,
+        key: &Key,
+        stored: &Stored,
+        f: &mut dyn FnMut(&CStr, &'static str) -> bool,
+    ) -> Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let Ok(root) = rustix::fs::openat(&self.fd, key.as_str(), flags, Mode::empty()) else {
-            return Ok(false);
+            f(c"", "is missing");
+            return Ok(());
         };
         let mut buffer = vec![0; 64 * 1024];
-        let mut good = true;
+        let mut go_on = true;
         let walked: io::Result<()> = stored.walk(
             |_| Ok(()),
             |file| {
-                good = good
-                    && match open_file_at(&root, file.path).map(|f| read_all(f, &mut buffer)) {
-                        Ok(content) => content? == (file.size, file.crc32),
-                        Err(_) => false,
-                    };
+                if !go_on {
+                    return Ok(());
+                }
+                match open_file_at(&root, file.path).map(|f| read_all(f, &mut buffer)) {
+                    Ok(Ok(content)) if content == (file.size, file.crc32) => {}
+                    Ok(Ok(_)) => go_on = f(file.path, "differs from what was extracted"),
+                    Ok(Err(_)) => go_on = f(file.path, "cannot be read"),
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => go_on = f(file.path, "is missing"),
+                    Err(_) => go_on = f(file.path, "is not a regular file"),
+                }
                 Ok(())
             },
         );
-        walked.map_err(|e| self.error("read", key, e))?;
-        Ok(good)
+        walked.map_err(|e| self.error("read", key, e))
+    }
+
+    /// Whether that error is an entry's having been dropped by another process.
+    pub fn has_lost(&self, error: &Error) -> bool {
+        matches!(error, Error::Io { path, source, .. }
+            if source.kind() == io::ErrorKind::NotFound && path.starts_with(&self.dir))
     }
 
     /// Drops an entry: files first, so that a listing without files is all that a crash leaves.
     pub fn evict(&self, key: &Key) -> Result<()> {
-        let (scratch, _) = self.scratch_name()?;
-        let aside = scratch.join(format!("x{}", key.as_str()));
-        match std::fs::rename(self.dir.join(key.as_str()), &aside) {
-            Ok(()) => std::fs::remove_dir_all(&aside).map_err(|e| self.error("remove", key, e)),
+        self.drop_folder(key.as_str())?;
+        self.drop_file(&format!("{}.l", key.as_str()))
+    }
+
+    pub fn drop_file(&self, name: &str) -> Result<()> {
+        let path = self.dir.join(name);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &path)(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a folder of the store (`<key>`, `links/<tree>`) out of use by one rename, and removes it.
+    pub fn drop_folder(&self, name: &str) -> Result<()> {
+        let aside = self.private_path()?;
+        let path = self.dir.join(name);
+        match std::fs::rename(&path, &aside) {
+            Ok(()) => std::fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(self.error("remove", key, e)),
+            Err(e) => Err(Error::io("remove", &path)(e)),
         }
     }
 
@@ -221,7 +264,9 @@ impl Store {
             let key = Key::of(&strong(&summary));
             let unreadable = || self.error("list", &key, io::Error::other("its own listing cannot be read"));
             let stored = Stored::parse(bytes).ok_or_else(unreadable)?;
-            if self.has(&key) && !self.listing_path(&key).exists() && !self.verify(&key, &stored)? {
+            // Files without a listing that can be read are worth nothing by their name alone: a kill,
+            // a power cut or a flipped bit may have been at them.
+            if self.has(&key) && !self.verify(&key, &stored)? {
                 self.evict(&key)?;
             }
             let list = match listed {
@@ -231,7 +276,7 @@ impl Store {
             self.put_listing(&key, stored.bytes(), &list)?;
             match std::fs::rename(&private, self.dir.join(key.as_str())) {
                 Ok(()) => {}
-                // Another process was faster; the content is the same by its key.
+                // Another process was faster; it extracted the same a moment ago.
                 Err(e)
                     if matches!(
                         e.kind(),
@@ -267,7 +312,8 @@ impl Store {
             std::fs::set_permissions(private.join(file.path.as_str()), mode).map_err(io("write"))?;
             file.executable = true;
         }
-        Ok((listing::encode(&listing, self.boot), summary))
+        let package = format!("{}@{}", wanted.name, wanted.version);
+        Ok((listing::encode(&listing, &package, self.boot), summary))
     }
 
     fn put_listing(&self, key: &Key, bytes: &[u8], at: &Path) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::apply::{self, Changes};
 use super::build::{Builder, Ladder};
 use super::listing::Stored;
-use super::state::{Draft, Fingerprint, State};
+use super::state::{Draft, Fingerprint, Input, State};
 use super::store::{Key, Listed, Store, Wanted};
 use super::unit::{Op, Unit};
 use mirror::archive::Workspace;
@@ -41,7 +41,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let project = dir.path().join("project");
         std::fs::create_dir(&project).unwrap();
-        let store = Store::open(&dir.path().join("home/store")).unwrap();
+        let store = Store::open(&dir.path().join("home/store"), &mut || {}).unwrap();
         Self { project, store, listings: HashMap::new(), _dir: dir }
     }
 
@@ -56,15 +56,7 @@ impl World {
     }
 
     fn draft(&self, units: &[Unit]) -> Draft {
-        Draft::new(
-            self.store.boot(),
-            Fingerprint::of("test"),
-            units.len(),
-            &self.project,
-            &[],
-            units,
-            String::new(),
-        )
+        Draft::new(self.store.boot(), Fingerprint::of("test"), units.len(), &[], units, String::new())
     }
 
     fn apply(&self, units: &[Unit]) -> Changes {
@@ -242,11 +234,8 @@ fn the_state_knows_when_nothing_changed() {
     let ladder = Ladder::copies();
     let builder = Builder { store: &world.store, listings: &world.listings, ladder: &ladder, threads: 1 };
     let options = Fingerprint::of("x");
-    let inputs = [PathBuf::from("package.json")];
-    let settle = &mut || {
-        let (project, names) = (&world.project, "a@1.0.0".into());
-        Ok(Draft::new(world.store.boot(), options, 2, project, &inputs, &units, names))
-    };
+    let inputs = [Input::look(&world.project, Path::new("package.json")).unwrap()];
+    let settle = &mut || Ok(Draft::new(world.store.boot(), options, 2, &inputs, &units, "a@1.0.0".into()));
     apply::whole(&world.project, &builder, &units, settle).unwrap();
     let boot = world.store.boot();
     let current =
@@ -271,10 +260,12 @@ fn a_changed_store_file_is_found_and_an_unsynced_entry_of_an_earlier_start_is_ch
     // As after a restart: the boot id in the listing is another one.
     let file = world.store.dir().join(format!("{}.l", a.as_str()));
     let mut bytes = std::fs::read(&file).unwrap();
-    bytes[5] ^= 1;
+    bytes[9] ^= 1;
+    let crc = crc32fast::hash(&bytes[8..]);
+    bytes[4..8].copy_from_slice(&crc.to_le_bytes());
     mirror::file::replace(&file, &bytes).unwrap();
     assert!(world.store.trusted(&a).unwrap().is_some());
-    assert_eq!(std::fs::read(&file).unwrap()[4], b'D');
+    assert_eq!(std::fs::read(&file).unwrap()[8], b'D');
     // And one whose file did not survive the power cut.
     mirror::file::replace(&file, &bytes).unwrap();
     mirror::file::replace(&world.store.dir().join(a.as_str()).join("x.js"), b"").unwrap();

@@ -6,7 +6,7 @@ use super::build::{Builder, Ladder, has_symlinks};
 use super::fill;
 use super::hoist;
 use super::select::Selection;
-use super::state::{Draft, Fingerprint, State};
+use super::state::{Draft, Fingerprint, Input, State};
 use super::store::{Key, Store};
 use super::unit::{Linker, Unit};
 use super::{difference, hoisted, isolated, listing::Stored, shared};
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::resolve::graph::{Graph, Importer, PackageId};
 use rustix::fs::{Mode, OFlags};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Everything the tree depends on.
 pub struct Wanted<'a> {
@@ -23,8 +23,6 @@ pub struct Wanted<'a> {
     pub selection: &'a Selection,
     pub linker: Linker,
     pub options: Fingerprint,
-    /// Manifests and lockfile, relative to the project.
-    pub inputs: &'a [PathBuf],
     /// Link everything again, whatever the state says.
     pub force: bool,
     pub threads: usize,
@@ -77,12 +75,13 @@ pub fn needs(wanted: &Wanted<'_>, store: &Store) -> Result<Needs> {
 }
 
 /// Puts the tree in place. The project must be locked, the store complete. `save` writes the
-/// lockfile; it is called when nothing but renames is left to do.
+/// lockfile, and gives the inputs as they were when they were read; it is called when
+/// nothing but renames is left to do.
 pub fn build(
     wanted: &Wanted<'_>,
     store: &Store,
     needs: &Needs,
-    save: &mut dyn FnMut() -> Result<()>,
+    save: &mut dyn FnMut() -> Result<Vec<Input>>,
 ) -> Result<Done> {
     let Wanted { project, linker, .. } = *wanted;
     apply::recover(project)?;
@@ -104,9 +103,8 @@ pub fn build(
     let packages = wanted.selection.included.iter().filter(|i| **i).count();
     let names = difference::names(wanted.graph, wanted.selection);
     let settle = &mut || {
-        save()?;
-        let (names, inputs) = (names.clone(), wanted.inputs);
-        Ok(Draft::new(store.boot(), wanted.options, packages, project, inputs, &units, names))
+        let (names, inputs) = (names.clone(), save()?);
+        Ok(Draft::new(store.boot(), wanted.options, packages, &inputs, &units, names))
     };
     let changes = match before {
         Some(before) => apply::by_units(project, &builder, &units, &before, settle)?,

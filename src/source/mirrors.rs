@@ -28,14 +28,15 @@ pub struct Mirrors {
 impl Mirrors {
     /// Opens each directory; one that is not a mirror is an error. The home
     /// mirror is only there when it has been made; a damaged one is passed over
-    /// when others were named.
-    pub fn open(named: &[PathBuf], home: Option<&PathBuf>) -> Result<Self> {
+    /// when others were named. Nothing is deleted from them while they are open;
+    /// `waiting` is told when that is going on in one of them.
+    pub fn open(named: &[PathBuf], home: Option<&PathBuf>, waiting: &mut dyn FnMut(&str)) -> Result<Self> {
         let (mut list, mut skipped) = (Vec::new(), None);
         for dir in named {
-            list.push(Mirror::open(dir)?);
+            list.push(Mirror::open_pinned(dir, waiting)?);
         }
         if let Some(dir) = home.filter(|d| d.join("ROOT.A").exists()) {
-            match Mirror::open(dir) {
+            match Mirror::open_pinned(dir, waiting) {
                 Ok(home) if list.iter().any(|m| m.id() == home.id() && m.dir() == home.dir()) => {}
                 Ok(home) => list.push(home),
                 Err(e) if !list.is_empty() => skipped = Some(format!("the home mirror is passed over: {e}")),
@@ -81,15 +82,32 @@ impl Mirrors {
         version: &Version,
         integrity: Option<&Integrity>,
     ) -> Result<Option<(&Mirror, VersionRecord)>> {
+        let found = self.archive_from(0, key, version, integrity)?;
+        Ok(found.map(|(at, record)| (&self.list[at], record)))
+    }
+
+    pub fn get(&self, at: usize) -> &Mirror {
+        &self.list[at]
+    }
+
+    /// As [`archive`](Self::archive), from the mirror at that place in the order
+    /// on, and at which place it is.
+    pub fn archive_from(
+        &self,
+        from: usize,
+        key: &Key,
+        version: &Version,
+        integrity: Option<&Integrity>,
+    ) -> Result<Option<(usize, VersionRecord)>> {
         let text = version.to_string();
-        for mirror in &self.list {
+        for (at, mirror) in self.list.iter().enumerate().skip(from) {
             let Some(view) = mirror.lookup(key)? else { continue };
             let Some(i) = view.find(&text).filter(|i| view.is_present(*i)) else { continue };
             let record = view.load(i)?;
             // A lock made from a weak upstream hash rests on our own.
             let ours = record.sha256.map(Integrity::from);
             if integrity.is_none() || record.integrity.as_ref() == integrity || ours.as_ref() == integrity {
-                return Ok(Some((mirror, record)));
+                return Ok(Some((at, record)));
             }
         }
         Ok(None)

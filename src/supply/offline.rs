@@ -2,7 +2,7 @@
 
 use super::{failure, finished, missing};
 use crate::error::Result;
-use crate::install::fill::Watch;
+use crate::install::fill::{Busy, Watch};
 use crate::install::platform::Platform;
 use crate::install::run::{Downloaded, Resolved, Supply};
 use crate::install::store::Store;
@@ -22,6 +22,7 @@ pub struct Offline<'a> {
     /// The authority of a name.
     pub source: &'a dyn Fn(&PackageName) -> String,
     pub mirrors: OnceCell<Mirrors>,
+    pub watch: &'a dyn Watch,
 }
 
 impl Offline<'_> {
@@ -47,7 +48,8 @@ impl Supply for Offline<'_> {
         if let Some(mirrors) = self.mirrors.get() {
             return Ok(mirrors);
         }
-        let mirrors = Mirrors::open(&self.named, Some(&self.home))?;
+        let waiting = &mut |holder: &str| self.watch.waiting(Busy::Mirror(holder));
+        let mirrors = Mirrors::open(&self.named, Some(&self.home), waiting)?;
         Ok(self.mirrors.get_or_init(|| mirrors))
     }
 

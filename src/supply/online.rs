@@ -6,7 +6,7 @@
 use super::{failure, finished, job, version_record};
 use crate::error::{Error, Result, Whereabouts};
 use crate::install::download::{Downloads, Got, Job, Upstream};
-use crate::install::fill::{self, record_key};
+use crate::install::fill::{self, Busy, record_key};
 use crate::install::platform::Platform;
 use crate::install::run::{Downloaded, Resolved, Supply};
 use crate::install::store::{Key as StoreKey, Store};
@@ -77,6 +77,7 @@ struct Running {
     batch: Option<Arc<Batch>>,
     /// What is known about versions whose archives were asked for.
     versions: Arc<Versions>,
+    progress: Arc<dyn fill::Watch + Send>,
 }
 
 type Versions = Mutex<HashMap<(Key, String), VersionRecord>>;
@@ -115,7 +116,8 @@ impl Online {
         let upstream = Arc::new(Archives(self.network.clone()));
         let downloads =
             Downloads::new(upstream, Some(store.clone()), batch.clone(), self.settings.archives_at_a_time);
-        *self.running.borrow_mut() = Some(Running { downloads, batch, versions: Arc::default() });
+        let progress = self.progress.clone();
+        *self.running.borrow_mut() = Some(Running { downloads, batch, versions: Arc::default(), progress });
     }
 
     /// What could not be done, and does not matter enough to fail.
@@ -217,7 +219,8 @@ impl Supply for Online {
         if let Some(mirrors) = self.mirrors.get() {
             return Ok(mirrors);
         }
-        let mirrors = Mirrors::open(&self.settings.named, Some(&self.settings.home))?;
+        let waiting = &mut |holder: &str| self.progress.waiting(Busy::Mirror(holder));
+        let mirrors = Mirrors::open(&self.settings.named, Some(&self.settings.home), waiting)?;
         Ok(self.mirrors.get_or_init(|| mirrors))
     }
 
@@ -246,6 +249,12 @@ impl Supply for Online {
 
     fn settle(&self) {
         let Some(running) = self.running.take() else { return };
+        // A second round of downloads: the first one's commit must not be lost sight of.
+        if let Some((_, Some(thread))) = self.committing.take()
+            && let Ok(Err(e)) = thread.join()
+        {
+            self.note(format!("what was downloaded is not kept in the home mirror: {e}"));
+        }
         // Without a thread the commit is done when it is waited for.
         let slot = Arc::new(Mutex::new(Some(running)));
         let own = slot.clone();
@@ -299,14 +308,19 @@ fn commit(running: Running) -> Result<()> {
     let store = running.downloads.store();
     let got = running.downloads.finish();
     let keys: Vec<StoreKey> = got.iter().map(|(_, got)| got.key).collect();
-    keep_all(running.batch, &running.versions, got)?;
+    keep_all(running.batch, &running.versions, got, &*running.progress)?;
     if let Some(store) = store {
         keys.iter().for_each(|key| store.list(key));
     }
     Ok(())
 }
 
-fn keep_all(batch: Option<Arc<Batch>>, versions: &Versions, got: Vec<(Job, Got)>) -> Result<()> {
+fn keep_all(
+    batch: Option<Arc<Batch>>,
+    versions: &Versions,
+    got: Vec<(Job, Got)>,
+    progress: &dyn fill::Watch,
+) -> Result<()> {
     let Some(batch) = batch.and_then(Arc::into_inner) else { return Ok(()) };
     let mut versions = versions.lock().unwrap_or_else(PoisonError::into_inner);
     for (job, got) in got {
@@ -314,7 +328,7 @@ fn keep_all(batch: Option<Arc<Batch>>, versions: &Versions, got: Vec<(Job, Got)>
             keep(&batch, job.record_key(), record, &got)?;
         }
     }
-    batch.commit_relaxed(&mut |_| {})?;
+    batch.commit_relaxed(&mut |holder| progress.waiting(Busy::Mirror(holder)))?;
     Ok(())
 }
 

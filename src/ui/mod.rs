@@ -216,8 +216,9 @@ impl Ui {
     /// terminal, and only when the work has really taken that long.
     pub fn progress(&mut self, what: &str, unit: Unit) -> Progress {
         self.end_progress();
-        let shown = self.terminal.shows_progress() && self.verbosity >= Verbosity::Normal;
-        let progress = Progress::new(what, unit, shown, self.terminal.is_unicode());
+        let speaks = self.verbosity >= Verbosity::Normal;
+        let shown = self.terminal.shows_progress() && speaks;
+        let progress = Progress::new(what, unit, speaks, shown, self.terminal.is_unicode());
         self.progress = Some(progress.clone());
         progress
     }

@@ -7,6 +7,7 @@
 //! anything has moved or not: a server that does not answer is seen to be waited for.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub struct Progress(Arc<Inner>);
 
 struct Inner {
     unicode: bool,
+    /// Lines may be said (not with `--quiet`).
+    speaks: bool,
     /// On a terminal, and not finished.
     shown: AtomicBool,
     done: AtomicU64,
@@ -46,9 +49,10 @@ struct Stage {
 }
 
 impl Progress {
-    pub(super) fn new(what: &str, unit: Unit, shown: bool, unicode: bool) -> Self {
+    pub(super) fn new(what: &str, unit: Unit, speaks: bool, shown: bool, unicode: bool) -> Self {
         let inner = Arc::new(Inner {
             unicode,
+            speaks,
             shown: AtomicBool::new(shown),
             done: AtomicU64::new(0),
             stage: Mutex::new(Stage { what: what.to_string(), unit, total: 0 }),
@@ -67,7 +71,7 @@ impl Progress {
 
     /// Progress that nobody sees; for operations called without a [`super::Ui`].
     pub fn hidden() -> Self {
-        Self::new("", Unit::Packages, false, false)
+        Self::new("", Unit::Packages, false, false, false)
     }
 
     /// Something else is done from here on, counted from 0. `total` 0: not known.
@@ -99,6 +103,15 @@ impl Progress {
 
     pub fn done(&self) -> u64 {
         self.0.done.load(Relaxed)
+    }
+
+    /// A line on standard error, from whatever thread, above the bar if there is one.
+    pub fn status(&self, text: &str) {
+        if self.0.speaks {
+            let line = format!("{text}\n");
+            // Nothing can be done when that fails.
+            let _ = self.aside(|| std::io::stderr().write_all(line.as_bytes()));
+        }
     }
 
     /// Takes the bar off the screen, for good.
@@ -179,7 +192,7 @@ mod tests {
 
     #[test]
     fn quick_work_shows_no_bar() {
-        let progress = Progress::new("x", Unit::Bytes, true, false);
+        let progress = Progress::new("x", Unit::Bytes, true, true, false);
         progress.set_total(10);
         progress.add(10);
         assert!(progress.0.bar.get().is_none());
@@ -190,7 +203,7 @@ mod tests {
 
     #[test]
     fn every_stage_is_dressed() {
-        let progress = Progress::new("x", Unit::Packages, false, true);
+        let progress = Progress::new("x", Unit::Packages, false, false, true);
         let bar = ProgressBar::hidden();
         for (unit, total) in [(Unit::Bytes, 0), (Unit::Bytes, 10), (Unit::Packages, 10), (Unit::Packages, 0)]
         {

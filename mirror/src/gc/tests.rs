@@ -53,19 +53,31 @@ fn leftovers_of_a_killed_commit_go() {
     assert_eq!(verify(&m.refresh().unwrap(), &mut |_| {}).unwrap().damaged, []);
 }
 
+/// While `gc` waits for a reader, others commit, and the reader itself may: it has what it
+/// opened to the end, and what came meanwhile is not deleted with the rest.
 #[test]
-fn a_pinned_mirror_is_waited_for() {
+fn a_pinned_mirror_is_waited_for_and_commits_go_on() {
     let (_dir, m) = filled();
     let b = Batch::begin(&m, 0).unwrap();
     b.remove(&Key::npm("blob"), None);
     b.commit(&mut nobody).unwrap();
-    let pin = m.pin(&mut nobody).unwrap();
+    let reader = Mirror::open_pinned(m.dir(), &mut nobody).unwrap();
+    let refreshed = reader.refresh().unwrap();
     let (tx, rx) = std::sync::mpsc::channel();
     let other = m.clone();
     let thread = std::thread::spawn(move || run(&other, &mut |_| tx.send(()).unwrap()).unwrap());
     rx.recv().unwrap();
-    // What the pinned view refers to is all there.
+    // What the view from before refers to is all there.
     assert_eq!(archive(&m, "blob", "1.0.0"), Some(noise(1, 262_200)));
-    drop(pin);
+    let b = Batch::begin(&refreshed, 0).unwrap();
+    put(&b, "late", &[("1.0.0", &noise(7, 300_000)), ("1.0.1", b"small")]);
+    b.commit(&mut nobody).unwrap();
+    drop(reader);
+    assert!(!thread.is_finished(), "the refreshed view pins it too");
+    drop(refreshed);
     assert!(!thread.join().unwrap().files.is_empty());
+    let m = m.refresh().unwrap();
+    assert_eq!(verify(&m, &mut |_| {}).unwrap().damaged, []);
+    assert_eq!(archive(&m, "late", "1.0.0"), Some(noise(7, 300_000)));
+    assert_eq!(archive(&m, "late", "1.0.1"), Some(b"small".to_vec()));
 }

@@ -1,5 +1,6 @@
 //! Reading an archive out of a mirror, wherever it lies, without holding it.
 
+use crate::error::Error;
 use crate::layout::{Folder, Layout};
 use crate::snapshot::FileEntry;
 use std::fs::File;
@@ -49,9 +50,11 @@ impl Read for ArchiveSource {
                 Part::Pack { file, at, .. } => file.0.read_at(buffer, *at + within)?,
                 Part::Blob { entry, layout, open } => {
                     if open.is_none() {
-                        let (f, _) = layout
-                            .need(Folder::Blobs, &entry.hash, entry.bytes)
-                            .map_err(|e| io::Error::other(e.to_string()))?;
+                        let (f, _) =
+                            layout.need(Folder::Blobs, &entry.hash, entry.bytes).map_err(|e| match &e {
+                                Error::Io { source, .. } => io::Error::new(source.kind(), e.to_string()),
+                                _ => io::Error::other(e.to_string()),
+                            })?;
                         *open = Some(f);
                     }
                     match open {

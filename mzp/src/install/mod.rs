@@ -4,7 +4,8 @@
 //! is fetched, checked and unpacked into `packages/.staging` before the first
 //! old package is replaced; each is replaced by one rename; then the manifest
 //! and the lock are written, durably. Killed at any moment, the next install
-//! finishes or starts again.
+//! finishes or starts again. The project is [locked](lock) from before the plan to
+//! the end: what was read is still so when it is written.
 //!
 //! What mzp put into `packages/` carries a mark ([`mark`]); a folder without one
 //! is the user's, and is never touched.
@@ -23,7 +24,7 @@ use crate::text;
 use mark::{Mark, State};
 use mirror::archive::{Expect, Extract, Limits, Rule, Workspace};
 use mirror::digest::Integrity;
-use mirror::lock::{Lock as FileLock, Mode};
+use mirror::lock::DirLock;
 use mirror::name::MinzName;
 use mirror::version::Version;
 use std::path::{Path, PathBuf};
@@ -69,6 +70,12 @@ impl Plan {
             && self.lock_text.is_none()
             && self.steps.iter().all(|(_, s)| matches!(s, Step::Keep(_)))
     }
+}
+
+/// The project that `start` lies in is this process's while this lives.
+/// `waiting` is called once if another process has it.
+pub fn lock(start: &Path, waiting: &mut dyn FnMut()) -> Result<DirLock> {
+    Ok(DirLock::acquire(Manifest::find(start)?.root(), waiting)?)
 }
 
 /// Reads what is there and decides. Changes nothing.
@@ -169,12 +176,12 @@ fn steps(root: &Path, lock: &Lock) -> Result<Vec<(MinzName, Step)>> {
     Ok(out)
 }
 
-/// Carries a plan out. `waiting` is told when another process holds the project;
-/// `progress` each package that is unpacked.
+/// Carries out a plan that was made under the project's lock. `progress` is told
+/// each package that is unpacked.
 pub fn run(
     plan: &Plan,
+    _project: &DirLock,
     registry: &Registry,
-    waiting: &mut dyn FnMut(&str),
     progress: &mut dyn FnMut(&MinzName),
 ) -> Result<()> {
     let packages = plan.root.join("packages");
@@ -184,14 +191,10 @@ pub fn run(
     if touched || std::fs::symlink_metadata(&staging).is_ok() {
         make(&packages)?;
         make(&staging)?;
-        let held = FileLock::acquire(&staging.join("lock"), Mode::Exclusive, waiting)?;
         sweep(&staging)?;
         let outcome = replace(plan, registry, &packages, &staging, progress);
-        // Kept until here: another install must not sweep what this one stages.
         sweep(&staging)?;
-        let _ = std::fs::remove_file(staging.join("lock"));
         let _ = std::fs::remove_dir(&staging);
-        drop(held);
         outcome?;
         let _ = std::fs::remove_dir(&packages); // only when nothing is in it
     }
@@ -292,9 +295,11 @@ fn make(dir: &Path) -> Result<()> {
 fn sweep(staging: &Path) -> Result<()> {
     for entry in std::fs::read_dir(staging).map_err(Error::io("read", staging))?.flatten() {
         let path = entry.path();
-        if entry.file_type().is_ok_and(|t| t.is_dir()) {
-            std::fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => std::fs::remove_dir_all(&path),
+            _ => std::fs::remove_file(&path),
         }
+        .map_err(Error::io("remove", &path))?;
     }
     Ok(())
 }

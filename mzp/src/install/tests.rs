@@ -65,15 +65,16 @@ impl World {
         write(self.root().join("mzp.toml"), &text);
     }
     fn plan(&self, options: &Options) -> Result<(Plan, Registry)> {
-        let registry = Registry::new(vec![self.mirror()], None);
+        let registry = Registry::new(vec![self.mirror()], None, Box::new(|_| {}));
         Ok((plan(&self.root(), &registry, options)?, registry))
     }
     fn install(&self) -> Result<Vec<String>> {
         self.install_with(&Options::default())
     }
     fn install_with(&self, options: &Options) -> Result<Vec<String>> {
+        let project = lock(&self.root(), &mut || {})?;
         let (plan, registry) = self.plan(options)?;
-        run(&plan, &registry, &mut |_| {}, &mut |_| {})?;
+        run(&plan, &project, &registry, &mut |_| {})?;
         let word = |s: &Step| format!("{s:?}").split(['(', ' ']).next().unwrap_or("").to_string();
         Ok(plan.steps.iter().map(|(n, s)| format!("{} {n}", word(s))).collect())
     }
@@ -226,7 +227,7 @@ fn the_fixtures_install() {
         ("hello", "text-console 1.0.0, utils 0.4.0, zx-core 1.1.0"),
         ("snake", "game-engine 0.1.0, zx-core 1.1.0, zx-graphics 1.1.0, zx-sound 0.5.0"),
     ] {
-        let registry = Registry::new(vec![w.mirror()], None);
+        let registry = Registry::new(vec![w.mirror()], None, Box::new(|_| {}));
         let plan = plan(&fixtures.join("games").join(game), &registry, &Options::default()).unwrap();
         let got: Vec<_> = plan.lock.packages.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
         assert_eq!(got.join(", "), expected);

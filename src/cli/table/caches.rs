@@ -20,8 +20,14 @@ pub const ROWS: &[Command] = &[
         .flags(&[ONLY, JSON])
         .examples(&[("cache:dump --json", "List everything for a program to read")]),
     command("store", "Check the store of extracted packages")
-        .examples(&[("store verify", "Find extracted packages that were edited")])
-        .members(&[command("verify", "Find extracted packages that were edited")
+        .examples(&[("store verify", "Find extracted packages that were changed")])
+        .members(&[command("verify", "Find extracted packages that were changed")
+            .about(
+                "Compares every file in the store with what was extracted: an edit made in a node_modules \
+                 whose files are hard links of the store's, a flipped bit, a file that is missing or too many. \
+                 What differs is named and taken out of the store, so that the next install extracts it anew; \
+                 `pantry install --force` mends a project that has it. Exits 3 when something was found.",
+            )
             .flags(&[JSON])
             .examples(&[("store verify", "Compare every file with what was extracted")])]),
 ];

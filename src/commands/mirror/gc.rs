@@ -1,6 +1,6 @@
 //! `pantry mirror gc [DIR] [--dry-run]`: deletes what no state of the mirror needs.
 
-use super::{count, folder, open, shown, size, waiting};
+use super::{count, folder, open, shown, size, told, waiting};
 use crate::cli::Invocation;
 use crate::error::{Result, Status};
 use crate::settings::Settings;
@@ -9,8 +9,9 @@ use mirror::gc;
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let dir = folder(invocation, settings, Some(0))?;
-    let mirror = open(&dir, ui)?;
     let dry = invocation.has("dry-run");
+    // Pinned, it would wait for itself.
+    let mirror = if dry { open(&dir, ui)? } else { told(mirror::Mirror::open(&dir)?, &dir, ui)? };
     let report = if dry { gc::plan(&mirror)? } else { gc::run(&mirror, &mut waiting(ui))? };
     if ui.is_json() {
         ui.json(|o| {

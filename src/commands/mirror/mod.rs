@@ -13,6 +13,7 @@ pub mod verify;
 
 use crate::cli::Invocation;
 use crate::error::{Error, Result};
+use crate::install::fill::Busy;
 use crate::settings::Settings;
 use crate::ui::Ui;
 use mirror::Mirror;
@@ -31,9 +32,13 @@ fn folder(invocation: &Invocation, settings: &Settings, argument: Option<usize>)
     }
 }
 
-/// Opens a mirror and says when it is not in its latest state.
+/// Opens a mirror and says when it is not in its latest state. Nothing of it is deleted meanwhile.
 fn open(dir: &Path, ui: &mut Ui) -> Result<Mirror> {
-    let mirror = Mirror::open(dir)?;
+    let mirror = Mirror::open_pinned(dir, &mut waiting(ui))?;
+    told(mirror, dir, ui)
+}
+
+fn told(mirror: Mirror, dir: &Path, ui: &mut Ui) -> Result<Mirror> {
     if let Some(why) = mirror.fallback() {
         ui.warn(&format!("{}: the state before the last is in use: {}", shown(dir), escape(why)));
     }
@@ -65,7 +70,7 @@ fn shown_key(key: &Key) -> String {
 }
 
 fn waiting(ui: &mut Ui) -> impl FnMut(&str) {
-    |holder| ui.status(&format!("Waiting for another process to finish with the mirror ({})", escape(holder)))
+    |holder| ui.status(&crate::commands::bar::waiting(Busy::Mirror(holder)))
 }
 
 /// A count of bytes for people: `12 B`, `3.4 KB`, `56 MB`.

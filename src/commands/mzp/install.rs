@@ -1,13 +1,15 @@
 //! `mzp install [NAME…]`: what mzp.toml asks for, from mirrors into `packages/`.
 
 use crate::cli::Invocation;
+use crate::commands::bar::waiting;
 use crate::commands::install::{done_words, plan_words};
 use crate::commands::mirror::count;
 use crate::error::{Error, Result, Status};
+use crate::install::fill::Busy;
 use crate::settings::Settings;
-use crate::ui::Ui;
+use crate::ui::{Ui, Unit};
 use mirror::name::{MinzName, escape};
-use mzp::install::{Options, Plan, Step, plan, run as carry_out};
+use mzp::install::{Options, Plan, Step, lock, plan, run as carry_out};
 use mzp::requirement::Requirement;
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
@@ -16,25 +18,21 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         ui.note(&format!("the project is {folder}"));
     }
     let add = invocation.argument_texts()?.into_iter().map(package).collect::<Result<_>>()?;
-    let registry = super::registry(settings);
+    let registry = super::registry(settings, ui.progress("Installing", Unit::Packages));
     let options = Options { add, frozen: invocation.has("frozen-lockfile") };
-    let plan = plan(&start, &registry, &options)?;
     let dry = invocation.has("dry-run");
-    if !dry {
-        let mut waiting: Vec<String> = Vec::new();
+    let project = (!dry).then(|| lock(&start, &mut || ui.status(&waiting(Busy::Project)))).transpose()?;
+    let plan = plan(&start, &registry, &options)?;
+    if let Some(project) = &project {
         let mut done = Vec::new();
-        let outcome =
-            carry_out(&plan, &registry, &mut |holder| waiting.push(holder.to_string()), &mut |name| {
-                done.push(name.to_string())
-            });
-        for holder in waiting {
-            ui.note(&format!("waited for {}", escape(&holder)));
-        }
+        let outcome = carry_out(&plan, project, &registry, &mut |name| done.push(name.to_string()));
+        ui.end_progress();
         for name in done {
             ui.detail(&format!("unpacked {name}"));
         }
         outcome?;
     }
+    ui.end_progress();
     if ui.is_json() {
         report(&plan, dry, ui)?;
     } else {

@@ -5,8 +5,11 @@ pub mod build;
 pub mod init;
 pub mod install;
 
+use crate::commands::bar::waiting;
 use crate::error::Result;
+use crate::install::fill::Busy;
 use crate::settings::Settings;
+use crate::ui::Progress;
 use mirror::name::escape;
 use mzp::manifest::Manifest;
 use mzp::registry::Registry;
@@ -14,8 +17,9 @@ use std::path::{Path, PathBuf};
 
 /// The mirrors of a run: those named, then the home mirror. Nothing is opened
 /// before something is asked of them.
-fn registry(settings: &Settings) -> Registry {
-    Registry::new(settings.mirrors.clone(), settings.home_mirror().ok())
+fn registry(settings: &Settings, bar: Progress) -> Registry {
+    let waiting = move |holder: &str| bar.status(&waiting(Busy::Mirror(holder)));
+    Registry::new(settings.mirrors.clone(), settings.home_mirror().ok(), Box::new(waiting))
 }
 
 /// The project, and the folder it was found in when that is not this one.
