@@ -6,7 +6,7 @@ HOST  := $(shell rustc -vV | sed -n 's/^host: //p')
 BIN   := target/release/pantry
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint bench dist demo test-full soak fuzz faults powercut coverage mutants doc size format prerequisites
+.PHONY: help build test lint bench dist demo test-full soak fuzz faults many powercut coverage mutants doc size format prerequisites
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench: ## the specification's ten benchmarks beside bun, pnpm and npm, in one ta
 
 faults: ## kills the binary at every mutating system call of its commands (strace), not a sample of them
 	PANTRY_FAULTS=all $(CARGO) test --test faults -- --nocapture
+
+many: ## sixteen processes over one store and two mirrors for a minute (PANTRY_MANY: seconds)
+	PANTRY_MANY=$${PANTRY_MANY:-60} $(CARGO) test --test many -- --nocapture
 
 # What a later step builds says so, and is not taken for a success.
 soak: ## by hand: long fuzzing, a thousand cuts, scale

@@ -28,6 +28,7 @@ pub(crate) use write::SegmentWriter;
 use crate::digest::Hash;
 use crate::error::{Error, Result};
 use crate::layout::{Folder, Layout};
+use crate::name::escape;
 use crate::record::RecordView;
 use crate::record::codec::Cursor;
 use crate::snapshot::SegmentEntry;
@@ -136,10 +137,17 @@ impl Segment {
         let mut stored = vec![0; b.stored as usize];
         self.file.read_exact_at(&mut stored, b.at).map_err(Error::io("read", &self.path))?;
         if half_hash(&stored) != b.hash {
-            return Err(Error::damaged(&self.path, format!("block {i} does not match its hash")));
+            return Err(self.bad_block(i, "does not match its hash"));
         }
-        Block::decode(stored, b.raw as usize)
-            .map_err(|what| Error::damaged(&self.path, format!("block {i} {what}")))
+        Block::decode(stored, b.raw as usize).map_err(|what| self.bad_block(i, what))
+    }
+
+    /// Names the first package of the block; what else was in it only the block knew.
+    fn bad_block(&self, i: usize, what: &str) -> Error {
+        let key = self.fence.key(i);
+        let name = key.rsplit(|b| *b == 0).next().unwrap_or_default();
+        let name = String::from_utf8_lossy(name);
+        Error::damaged(&self.path, format!("block {i}, from the record of {} on, {what}", escape(&name)))
     }
 
     /// The first block that may hold a key not below `key`.

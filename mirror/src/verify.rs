@@ -10,7 +10,7 @@ use crate::file;
 use crate::layout::{self, Folder, SLOTS};
 use crate::mirror::{self, Mirror};
 use crate::pack::{self, PackedArchive};
-use crate::record::{Location, RecordView};
+use crate::record::{Location, RecordView, VersionRecord};
 use crate::root::Slot;
 use crate::segment::Segment;
 use crate::snapshot::{FileEntry, Snapshot};
@@ -75,6 +75,8 @@ fn state(mirror: &Mirror, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Repo
         total: 0,
         seen: HashSet::new(),
         packs: HashMap::new(),
+        bad: HashSet::new(),
+        lost: HashSet::new(),
     };
     v.run()?;
     Ok(v.report)
@@ -88,6 +90,10 @@ struct Verifier<'a> {
     seen: HashSet<(Folder, Hash)>,
     /// Indexes of packs, a few at a time.
     packs: HashMap<Hash, Vec<PackedArchive>>,
+    /// Archives whose bytes are not what they were: pack and offset, or the blob's own hash.
+    bad: HashSet<(Hash, u64)>,
+    /// Packs whose own index cannot be read: their archives are looked at one by one.
+    lost: HashSet<Hash>,
 }
 
 impl Verifier<'_> {
@@ -225,15 +231,31 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// The pack's hash, and every archive against the pack's own index.
+    /// The pack's hash, and every archive against the pack's own index: of a pack that is damaged
+    /// in one place the others are good.
     fn pack(&mut self, entry: &FileEntry) -> Result<()> {
-        let Some((file, path)) = self.whole(Folder::Packs, entry)? else { return Ok(()) };
+        if self.seen.contains(&(Folder::Packs, entry.hash)) {
+            return Ok(());
+        }
+        if let Err(e) = self.whole(Folder::Packs, entry) {
+            self.note(e)?;
+        }
+        let archives = self.archives(entry);
+        if archives.is_err() {
+            self.lost.insert(entry.hash);
+        }
+        archives
+    }
+
+    fn archives(&mut self, entry: &FileEntry) -> Result<()> {
+        let (file, path) = self.mirror.layout().need(Folder::Packs, &entry.hash, entry.bytes)?;
         let mut bytes = Vec::new();
         for a in pack::read_index(&file, &path, entry.bytes)? {
             bytes.resize(a.size as usize, 0);
-            file.read_exact_at(&mut bytes, a.offset).map_err(Error::io("read", &path))?;
-            if Hash::of(&bytes) != a.sha256 {
+            let read = file.read_exact_at(&mut bytes, a.offset);
+            if read.is_err() || Hash::of(&bytes) != a.sha256 {
                 self.damage(&path, format!("the archive at {} does not match its hash", a.offset));
+                self.bad.insert((entry.hash, a.offset));
             }
         }
         Ok(())
@@ -255,6 +277,7 @@ impl Verifier<'_> {
                 self.parts(&blob, &parts)
             };
             if let Err(e) = checked {
+                self.bad.insert((blob.hash, 0));
                 self.note(e)?;
             }
         }
@@ -279,6 +302,7 @@ impl Verifier<'_> {
             }
         }
         if Hash(all.finalize().into()) != blob.hash {
+            self.bad.insert((blob.hash, 0));
             let path = self.mirror.layout().folder(Folder::Blobs, &blob.hash);
             self.damage(&path, format!("the parts of blob {} do not make it up", blob.hash));
         }
@@ -330,14 +354,29 @@ impl Verifier<'_> {
                 Location::Blob => v.sha256.and_then(|h| blobs.get(&h)) == Some(&v.size),
             };
             self.report.archives += u64::from(v.location.is_present());
-            if !found {
-                let what =
-                    format!("the archive of {}@{} is not where its record says", view.key().name, v.version);
-                self.damage(&dir, what);
+            let is_lost = |pack| self.lost.contains(pack);
+            let what = match &v.location {
+                Location::Pack { pack, .. } if is_lost(pack) => (!self.is_whole(&v)).then_some("is damaged"),
+                Location::Pack { pack, offset } if self.bad.contains(&(*pack, u64::from(*offset))) => {
+                    Some("is damaged")
+                }
+                Location::Blob if v.sha256.is_some_and(|h| self.bad.contains(&(h, 0))) => Some("is damaged"),
+                _ => (!found).then_some("is not where its record says"),
+            };
+            if let Some(what) = what {
+                self.damage(&dir, format!("the archive of {}@{} {what}", view.key().name, v.version));
             }
             last = Some(v.version);
         }
         Ok(())
+    }
+
+    /// Whether an archive's bytes are those of its record, whatever its pack says.
+    fn is_whole(&self, v: &VersionRecord) -> bool {
+        let mut bytes = Vec::new();
+        let read =
+            self.mirror.read_archive("", v).map(|mut a| std::io::Read::read_to_end(&mut a, &mut bytes));
+        matches!(read, Ok(Ok(_))) && v.sha256 == Some(Hash::of(&bytes))
     }
 
     /// The index of a pack that the snapshot lists; `None`: there is no such pack, or it is broken.

@@ -21,9 +21,15 @@ pub struct Stats {
 pub fn stats(store: &Path) -> Result<Stats> {
     let mut stats = Stats::default();
     for name in names(store)? {
-        if name.ends_with(".l")
-            && let Some(stored) = Stored::parse(mirror::file::read(&store.join(&name), 256 << 20)?)
-        {
+        if !name.ends_with(".l") {
+            continue;
+        }
+        let bytes = match mirror::file::read(&store.join(&name), 256 << 20) {
+            // Somebody cleared the store, or dropped the package, since the folder was read.
+            Err(mirror::Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue,
+            bytes => bytes?,
+        };
+        if let Some(stored) = Stored::parse(bytes) {
             stats.packages += 1;
             stats.bytes += stored.total;
             stats.files += stored.file_count() as u64;

@@ -94,8 +94,12 @@ impl Trusted {
             mirror::file::write_scratch(&private, &bytes)?;
             return std::fs::rename(&private, &self.path).map_err(io);
         }
-        let mut file = std::fs::OpenOptions::new().append(true).open(&self.path).map_err(io)?;
-        io::Write::write_all(&mut file, &bytes).map_err(io)
+        match std::fs::OpenOptions::new().append(true).open(&self.path) {
+            Ok(mut file) => io::Write::write_all(&mut file, &bytes).map_err(io),
+            // Another process has just found something damaged: all are looked at again.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(io(e)),
+        }
     }
 }
 

@@ -225,12 +225,19 @@ impl Store {
     }
 
     /// Drops an entry: files first, so that a listing without files is all that a crash leaves.
+    /// Shared trees may have its files as hard links.
     pub fn evict(&self, key: &Key) -> Result<()> {
+        self.distrust_trees()?;
         self.drop_folder(key.as_str())?;
         self.drop_file(&format!("{}.l", key.as_str()))
     }
 
-    pub fn drop_file(&self, name: &str) -> Result<()> {
+    /// Every shared tree is looked at again before it is used.
+    pub fn distrust_trees(&self) -> Result<()> {
+        self.drop_file("links/trusted")
+    }
+
+    fn drop_file(&self, name: &str) -> Result<()> {
         let path = self.dir.join(name);
         match std::fs::remove_file(&path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &path)(e)),

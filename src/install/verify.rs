@@ -53,6 +53,9 @@ pub fn verify(
 }
 
 fn check(store: &Store, threads: usize, each: &(dyn Fn(u64) + Sync)) -> Result<Report> {
+    // Before the packages: the package of a tree that another run makes meanwhile may be newer.
+    let mut trees = names(&store.dir().join("links"))?;
+    trees.retain(|name| name != "trusted");
     let keys: BTreeSet<Key> = names(store.dir())?
         .iter()
         .filter_map(|name| Key::parse(name.strip_suffix(".l").unwrap_or(name)))
@@ -79,8 +82,6 @@ fn check(store: &Store, threads: usize, each: &(dyn Fn(u64) + Sync)) -> Result<R
     }
     let good: HashSet<Key> =
         packages.values().flatten().map(|(k, _)| *k).filter(|k| !bad.contains(k)).collect();
-    let mut trees = names(&store.dir().join("links"))?;
-    trees.retain(|name| name != "trusted");
     let trees = in_parallel(&trees, threads, |name| tree(store, name, &packages, &good))?;
     let before = report.damaged.len();
     report.damaged.extend(trees.into_iter().flatten());
@@ -91,8 +92,7 @@ fn check(store: &Store, threads: usize, each: &(dyn Fn(u64) + Sync)) -> Result<R
         store.drop_folder(&damaged.place)?;
     }
     if report.damaged.len() > before {
-        // What it says was made would not be looked for.
-        store.drop_file("links/trusted")?;
+        store.distrust_trees()?;
     }
     mirror::order::sort_by(&mut report.damaged, |a, b| (&a.package, &a.place).cmp(&(&b.package, &b.place)));
     Ok(report)
@@ -174,8 +174,8 @@ fn tree(
             best = Some(files);
         }
     }
-    // Its package has gone from the store, or was never in it: nothing says what it should be.
-    let mut files = best.unwrap_or_else(|| vec![(String::new(), "belongs to no package of the store")]);
+    // Nothing says what it should be when its package was dropped; no run believes it then either.
+    let Some(mut files) = best else { return Ok(None) };
     let below = |path: String| format!("node_modules/{own}/{path}").trim_end_matches('/').to_string();
     files.iter_mut().for_each(|(path, _)| *path = below(std::mem::take(path)));
     links(&modules, own, &mut files)?;
