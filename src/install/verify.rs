@@ -15,6 +15,7 @@ use rustix::fs::{Mode, OFlags};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::ffi::CStr;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -98,15 +99,17 @@ fn check(store: &Store, threads: usize, each: &(dyn Fn(u64) + Sync)) -> Result<R
     Ok(report)
 }
 
-/// `None`: a listing that a killed run wrote ahead of its files.
+/// `None`: a listing without files, or files without a listing. A run is at work on them or was
+/// killed over them; they are not here, and compared with their archive before they are.
 fn entry(store: &Store, key: &Key) -> Result<Option<(Option<Stored>, Damaged)>> {
     let place = key.as_str().to_string();
     let itself = |what| vec![(String::new(), what)];
     let bytes = match store.read(&format!("{place}.l")) {
         Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(_) => {
             let damaged =
-                Damaged { package: String::new(), place, files: itself("has no listing that can be read") };
+                Damaged { package: String::new(), place, files: itself("its listing cannot be read") };
             return Ok(Some((None, damaged)));
         }
     };
