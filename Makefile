@@ -61,8 +61,8 @@ many: ## sixteen processes over one store and two mirrors for a minute (PANTRY_M
 soak: ## by hand: long fuzzing, a thousand cuts, scale
 	@echo "make soak: long fuzzing, scale and the 2,000 recent packages are not built yet (they come with the step that proves the promises); nothing ran" >&2; exit 1
 
-fuzz: ## cargo-fuzz over the parsers
-	@echo "make fuzz: the fuzz targets (tests/fuzz) are not built yet (they come with the step that proves the promises); nothing ran" >&2; exit 1
+fuzz: ## cargo-fuzz over everything that reads: FUZZ_SECONDS=600 for each, FUZZ_TARGETS="archive range" for some
+	@sh tests/fuzz/run.sh
 
 powercut: ## power cuts on vfat and ext4 in user-mode Linux
 	@echo "make powercut: the emulator harness is not built yet (it comes with the step that proves the promises); nothing ran" >&2; exit 1

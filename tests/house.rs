@@ -33,7 +33,7 @@ fn files() -> Vec<PathBuf> {
     fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-            if ["target", ".git", ".bench", "node_modules", "corpus"].contains(&name.as_str()) {
+            if ["target", ".git", ".bench", "node_modules", "corpus", "crashes"].contains(&name.as_str()) {
                 continue;
             }
             match entry.file_type() {

@@ -464,4 +464,6 @@ pub(crate) fn clean_tmp(layout: &Layout) -> Result<u64> {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

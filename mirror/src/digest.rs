@@ -17,11 +17,12 @@ impl Hash {
     /// 64 lower-case hexadecimal digits.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let mut out = [0; 32];
-        if text.len() != 64 || hex_decode(text, &mut out).is_none() {
+        let written = text.bytes().all(|b| !b.is_ascii_uppercase());
+        if text.len() != 64 || !written || hex_decode(text, &mut out).is_none() {
             return Err(NameError {
                 kind: "SHA-256",
                 text: text.into(),
-                rule: "is not 64 hexadecimal digits",
+                rule: "is not 64 lower-case hexadecimal digits",
             });
         }
         Ok(Self(out))
@@ -281,6 +282,7 @@ mod tests {
         let h = Hash::of(b"");
         assert_eq!(h.to_string(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(Hash::parse(&h.to_string()).unwrap(), h);
+        assert!(Hash::parse(&h.to_string().to_uppercase()).is_err(), "a hash is written in one way");
         // First 11 characters of `printf '' | sha256sum | xxd -r -p | base32`.
         assert_eq!(h.file_name(), "4OYMIQUY.7QO");
         assert_eq!(base32(b"foobar"), "MZXW6YTBOI");

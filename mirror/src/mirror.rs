@@ -246,7 +246,7 @@ impl Mirror {
             if !item.key.starts_with(&from) {
                 break;
             }
-            let view = item.view()?;
+            let view = item.view().map_err(|e| e.at(self.dir()))?;
             if !view.is_tombstone() {
                 f(view)?;
             }

@@ -116,15 +116,18 @@ pub(crate) fn read_index(file: &File, path: &Path, bytes: u64) -> Result<Vec<Pac
         let mut c = Cursor::new(&index);
         let count = c.count()?;
         let mut out = Vec::with_capacity(count.min(c.left() / 34));
+        // One after the other: an archive that a million entries share would be hashed a million times.
+        let mut at = HEADER.len() as u64;
         for _ in 0..count {
             let a = PackedArchive { sha256: Hash(c.array()?), offset: c.number()?, size: c.number()? };
-            if a.offset < 8 || a.offset.checked_add(a.size).is_none_or(|end| end > index_at) {
-                return Err("points behind its end");
+            if a.offset != at || a.size > index_at - at {
+                return Err("does not name its archives one after the other");
             }
+            at += a.size;
             out.push(a);
         }
         c.end()?;
-        Ok(out)
+        if at == index_at { Ok(out) } else { Err("does not name all of its archives") }
     };
     read().map_err(|what| Error::damaged(path, format!("its index {what}")))
 }
@@ -148,6 +151,15 @@ mod tests {
         for ((t, o), a) in texts.iter().zip(offsets).zip(&index) {
             assert_eq!((a.sha256, a.offset, a.size), (Hash::of(t), u64::from(o), t.len() as u64));
             assert_eq!(&bytes[o as usize..o as usize + t.len()], *t);
+        }
+        // Two entries for one archive, and one for none.
+        let index_at = bytes.len() - 16 - (1 + 3 * 34);
+        for (at, value) in [(index_at + 1 + 34 + 32, 8), (index_at + 1 + 33, 2), (index_at, 2)] {
+            let mut b = bytes.clone();
+            b[at] = value;
+            file::replace_scratch(&path, &b).unwrap();
+            let f = file::open_regular(&path).unwrap();
+            assert!(read_index(&f, &path, entry.bytes).is_err(), "{at}");
         }
         // Whatever the bytes say, reading them ends.
         for n in 0..bytes.len() {

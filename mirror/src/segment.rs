@@ -42,6 +42,8 @@ pub(crate) const HEADER: &[u8; 8] = b"MIRSEG1\n";
 pub(crate) const TRAILER: &[u8; 8] = b"MIRFNC1\n";
 /// Largest fence that is read.
 const MAX_FENCE: u64 = 4 << 20;
+/// All first keys of a fence together: each may repeat nearly all of the one before for two bytes.
+const MAX_KEYS: usize = 32 << 20;
 
 /// An open segment with its fence in memory.
 pub(crate) struct Segment {
@@ -225,7 +227,7 @@ impl Fence {
                 return Err("has a block of an impossible size");
             }
             // Deflate cannot do better than 1,032 to one.
-            if raw > stored.saturating_mul(1040) || f.keys.len() > u32::MAX as usize {
+            if raw > stored.saturating_mul(1040) || f.keys.len() > MAX_KEYS {
                 return Err("has a block of an impossible size");
             }
             f.blocks.push(BlockEntry {

@@ -100,7 +100,8 @@ impl Verifier<'_> {
     fn run(&mut self) -> Result<()> {
         let snapshot = self.mirror.snapshot();
         let other = self.slots();
-        self.total = [Some(snapshot), other.as_ref()].into_iter().flatten().map(total).sum();
+        self.total =
+            [Some(snapshot), other.as_ref()].into_iter().flatten().map(total).fold(0, u64::saturating_add);
         self.readme();
         self.files(snapshot)?;
         self.records()?;
@@ -400,7 +401,8 @@ impl Verifier<'_> {
 }
 
 fn total(s: &Snapshot) -> u64 {
-    s.segments.iter().map(|s| s.file.bytes).sum::<u64>() + s.packs.iter().map(|p| p.bytes).sum::<u64>()
+    let files = s.segments.iter().map(|s| s.file.bytes).chain(s.packs.iter().map(|p| p.bytes));
+    files.fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

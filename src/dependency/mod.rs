@@ -335,7 +335,12 @@ fn range_or_tag(text: &str) -> Result<String, Problem> {
     }
     // npm takes for a tag whatever needs no escape in a URL.
     let is_tag = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&b));
-    if is_tag || is_range(text) { Ok(text.into()) } else { Err(Problem::Range(text.into())) }
+    // What the lockfile, where this stands alone, would read as something else.
+    if (is_tag || is_range(text)) && !pantry::is_locator(text) {
+        Ok(text.into())
+    } else {
+        Err(Problem::Range(text.into()))
+    }
 }
 
 fn is_range(text: &str) -> bool {

@@ -78,7 +78,7 @@ fn is_path(value: &str) -> bool {
         || (b.len() > 1 && b[0].is_ascii_alphabetic() && b[1] == b':')
 }
 
-fn is_archive(value: &str) -> bool {
+pub(super) fn is_archive(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
     [".tgz", ".tar.gz", ".tar"].iter().any(|e| lower.ends_with(e))
 }

@@ -75,8 +75,8 @@ fn look(name: &str, resolution: &SourceResolution) -> Vec<Origin> {
 }
 
 /// A value that says more than a version does.
-fn is_locator(version: &str) -> bool {
-    version.contains([':', '/']) || version.starts_with('.')
+pub(super) fn is_locator(version: &str) -> bool {
+    version.contains([':', '/']) || version.starts_with('.') || npm::is_archive(version)
 }
 
 /// A pkgx project: a domain, perhaps with a path. It becomes a URL path.

@@ -95,6 +95,7 @@ fn the_name_tells_the_source() {
         ("strip", "npm:strip-ansi@^6", "strip", registry("strip-ansi", "^6")),
         ("ui", "workspace:*", "ui", Source::Workspace { range: "*".into() }),
         ("lib", "./lib", "lib", Source::Local { path: "./lib".into(), form: LocalForm::Folder }),
+        ("lib", "lib-1.tgz", "lib", Source::Local { path: "lib-1.tgz".into(), form: LocalForm::Archive }),
     ] {
         let found = pantry(key, version).unwrap_or_else(|e| panic!("{key}: {e}"));
         assert_eq!((found.alias.as_str(), found.source, found.global), (alias, source, false), "{key}");
@@ -151,6 +152,9 @@ fn an_object_tells_the_source() {
     assert_eq!(ok("x", &[("source", "auto")]).source, auto("x", "latest"));
 
     use Problem::*;
+    for value in ["lib-1.tgz", "./lib", "npm:a@1", "a/b", "1 ../x"] {
+        assert_eq!(object("x", &[("source", "npm"), ("version", value)]).unwrap_err(), Range(value.into()));
+    }
     let cases: Vec<(&[(&str, &str)], Problem)> = vec![
         (&[("version", "1")], NoSource),
         (&[("source", "cargo")], UnknownSource("cargo".into())),

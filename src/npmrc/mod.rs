@@ -137,25 +137,27 @@ pub fn load(layers: &[Layer<'_>], variable: &dyn Fn(&str) -> Option<String>, pro
                 warn(&key, Reason::ProjectExpansion);
                 continue;
             }
-            let key = ini::expand(&key, variable).text;
+            // A warning shows the key as it is written: what it reads from the environment may be a secret.
+            let written = key;
+            let key = ini::expand(&written, variable).text;
             let bound = key.strip_prefix("//").and_then(|k| k.rsplit_once(':'));
             let is_secret = bound.is_some()
                 || matches!(key.as_str(), "_auth" | "_authToken" | "_authtoken" | "_password" | "username");
             if distrusted && is_secret {
-                warn(&key, Reason::ProjectCredential);
+                warn(&written, Reason::ProjectCredential);
                 continue;
             }
             if distrusted && is_network(&key, &value) {
-                warn(&key, Reason::ProjectNetwork);
+                warn(&written, Reason::ProjectNetwork);
                 continue;
             }
             if is_secret && bound.is_none() {
-                warn(&key, Reason::Unbound);
+                warn(&written, Reason::Unbound);
                 continue;
             }
             let is_registry = key == "registry" || (key.starts_with('@') && key.ends_with(":registry"));
             let value = if distrusted && ini::has_expansion(&value) {
-                warn(&key, Reason::ProjectExpansion);
+                warn(&written, Reason::ProjectExpansion);
                 if !is_registry {
                     continue;
                 }
@@ -163,7 +165,7 @@ pub fn load(layers: &[Layer<'_>], variable: &dyn Fn(&str) -> Option<String>, pro
             } else {
                 let expanded = ini::expand(&value, variable);
                 if expanded.unset {
-                    warn(&key, Reason::Unset);
+                    warn(&written, Reason::Unset);
                     if bound.is_some() {
                         continue;
                     }
@@ -171,16 +173,16 @@ pub fn load(layers: &[Layer<'_>], variable: &dyn Fn(&str) -> Option<String>, pro
                 expanded.text
             };
             if let Some((prefix, field)) = bound {
-                fields.entry(credential::prefix(prefix)).or_default().set(field, value, layer.name, &key);
+                fields.entry(credential::prefix(prefix)).or_default().set(field, value, layer.name, &written);
                 continue;
             }
             let value = if is_registry && !value.trim().is_empty() {
                 let Some((url, login)) = credential::split_userinfo(value.trim()) else {
-                    warn(&key, Reason::NotAUrl);
+                    warn(&written, Reason::NotAUrl);
                     continue;
                 };
                 match (login, host_and_path(&url)) {
-                    (Some(_), _) if distrusted => warn(&key, Reason::ProjectCredential),
+                    (Some(_), _) if distrusted => warn(&written, Reason::ProjectCredential),
                     (Some(login), Some((_, prefix))) => {
                         out.credentials.insert(credential::prefix(&prefix), login);
                     }
@@ -211,7 +213,8 @@ pub fn load(layers: &[Layer<'_>], variable: &dyn Fn(&str) -> Option<String>, pro
 /// Settings by which a project could read what the user sends elsewhere.
 fn is_network(key: &str, value: &str) -> bool {
     match key {
-        "cafile" | "ca" | "cert" | "key" | "proxy" | "https-proxy" | "http-proxy" => true,
+        "cafile" | "ca" | "cert" | "key" | "proxy" | "https-proxy" | "http-proxy" | "noproxy"
+        | "no-proxy" => true,
         "strict-ssl" => value.trim() != "true",
         _ => false,
     }

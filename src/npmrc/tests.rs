@@ -161,7 +161,7 @@ fn logins_inside_a_registry_url_are_taken_out() {
 fn a_project_file_names_registries_and_nothing_more() {
     let text = "registry=https://npm.example.com/\n//npm.example.com/:_authToken=stolen\n_auth=abc\n\
                 @evil:registry=https://${TOKEN}.evil.example/\ncache=${TOKEN}\ncafile=/tmp/x\nstrict-ssl=false\nhttps-proxy=http://evil.example/\n\
-                @login:registry=https://u:p@evil.example/\n//${TOKEN}/:_authToken=x\nstrict-ssl=true";
+                @login:registry=https://u:p@evil.example/\n//${TOKEN}/:_authToken=x\nstrict-ssl=true\nnoproxy=*";
     let rc = load(
         &[file(Level::User, "//evil.example/:_authToken=mine"), file(Level::Project, text)],
         &environment,
@@ -174,6 +174,7 @@ fn a_project_file_names_registries_and_nothing_more() {
     assert_eq!(header(&rc, "https://npm.example.com/"), None);
     assert_eq!(header(&rc, "https://evil.example/"), Some("Bearer mine".into()));
     assert_eq!((rc.cafile(), rc.https_proxy(), rc.strict_ssl(), rc.get("cache")), (None, None, true, None));
+    assert_eq!(rc.noproxy(), None);
     let reasons: Vec<_> = rc.warnings.iter().map(|w| (w.key.as_str(), w.reason)).collect();
     use Reason::*;
     assert_eq!(
@@ -188,6 +189,7 @@ fn a_project_file_names_registries_and_nothing_more() {
             ("https-proxy", ProjectNetwork),
             ("@login:registry", ProjectCredential),
             ("//${TOKEN}/:_authToken", ProjectExpansion),
+            ("noproxy", ProjectNetwork),
         ]
     );
     assert!(
@@ -197,6 +199,15 @@ fn a_project_file_names_registries_and_nothing_more() {
     assert_eq!(header(&allowed, "https://npm.example.com/"), Some("Bearer stolen".into()));
     assert_eq!(allowed.scope("evil"), Some("https://t0ken.evil.example/"));
     assert_eq!(allowed.cafile(), Some("/tmp/x"));
+}
+
+#[test]
+fn a_warning_shows_the_key_as_it_is_written() {
+    let rc = user(
+        "//${TOKEN}.example/:_auth=nocolon\n${TOKEN}:registry=x\n_password=${TOKEN}\n${TOKEN}=${MISSING}",
+    );
+    let keys: Vec<_> = rc.warnings.iter().map(|w| w.key.as_str()).collect();
+    assert_eq!(keys, ["_password", "${TOKEN}", "//${TOKEN}.example/:_auth"]);
 }
 
 #[test]

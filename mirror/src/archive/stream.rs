@@ -298,7 +298,7 @@ impl<'a> Stream<'a> {
         let target = &mut window[self.window.end..];
         let status = inflate
             .decompress(&input[self.input.clone()], target, FlushDecompress::None)
-            .map_err(|e| damaged(damage, e.message().unwrap_or("damaged deflate data")))?;
+            .map_err(|_| damaged(damage, "damaged deflate data"))?;
         let read = (inflate.total_in() - before_in) as usize;
         let made = (inflate.total_out() - before_out) as usize;
         self.input.start += read;

@@ -4,11 +4,8 @@ use crate::gc;
 use crate::mirror::Prefix;
 use crate::record::Key;
 use crate::verify::{tests::filled, verify};
-use crate::version::Version;
-use proptest::prelude::*;
-use std::collections::BTreeMap;
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for e in std::fs::read_dir(from).unwrap() {
         let p = e.unwrap().path();
@@ -17,7 +14,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn whole(m: &Mirror) {
+pub(super) fn whole(m: &Mirror) {
     assert_eq!(verify(m, &mut |_| {}).unwrap().damaged, []);
 }
 
@@ -188,98 +185,4 @@ fn the_same_inputs_give_the_same_files() {
         (all, std::fs::read(m.dir().join("ROOT.A")).unwrap())
     };
     assert_eq!(names(), names());
-}
-
-#[derive(Debug, Clone)]
-enum Op {
-    Put(u8, u8),
-    Absent(u8, u8),
-    Remove(u8, Option<u8>),
-    Commit,
-    Relaxed,
-    Abandon,
-    Gc,
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        6 => (0u8..6, 0u8..4).prop_map(|(n, v)| Op::Put(n, v)),
-        2 => (0u8..6, 0u8..4).prop_map(|(n, v)| Op::Absent(n, v)),
-        2 => (0u8..6, proptest::option::of(0u8..4)).prop_map(|(n, v)| Op::Remove(n, v)),
-        3 => Just(Op::Commit),
-        1 => Just(Op::Relaxed),
-        1 => Just(Op::Abandon),
-        1 => Just(Op::Gc),
-    ]
-}
-
-/// name → version → whether its archive is here.
-type Model = BTreeMap<u8, BTreeMap<u8, bool>>;
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
-    /// Any sequence of changes, commits and clean-ups says what a map says.
-    #[test]
-    fn behaves_like_a_map(ops in proptest::collection::vec(op(), 1..40)) {
-        let (_dir, m) = new_mirror();
-        let mut model = Model::new();
-        let mut pending = model.clone();
-        let mut batch = Batch::begin(&m, 0).unwrap();
-        let content = |n: u8, v: u8| if n == 5 { noise(u32::from(v) + 1, 263_000) } else { vec![n, v] };
-        for op in ops.into_iter().chain([Op::Commit, Op::Gc]) {
-            let commit = matches!(op, Op::Commit);
-            match op {
-                Op::Put(n, v) => {
-                    put(&batch, &format!("p{n}"), &[(&format!("{v}.0.0"), &content(n, v))]);
-                    pending.entry(n).or_default().insert(v, true);
-                }
-                Op::Absent(n, v) => {
-                    let mut r = RecordBuilder::new(Key::npm(&format!("p{n}")));
-                    r.checked = 1;
-                    r.push_version(&VersionRecord::new(Version::new(u64::from(v), 0, 0))).unwrap();
-                    batch.put_view(&RecordView::parse(r.finish().unwrap().into()).unwrap()).unwrap();
-                    pending.entry(n).or_default().entry(v).or_insert(false);
-                }
-                Op::Remove(n, None) => {
-                    batch.remove(&Key::npm(&format!("p{n}")), None);
-                    pending.remove(&n);
-                }
-                Op::Remove(n, Some(v)) => {
-                    batch.remove(&Key::npm(&format!("p{n}")), Some(&Version::new(u64::from(v), 0, 0)));
-                    if let Some(p) = pending.get_mut(&n) {
-                        p.remove(&v);
-                        if p.is_empty() {
-                            pending.remove(&n);
-                        }
-                    }
-                }
-                Op::Commit | Op::Relaxed => {
-                    let done = std::mem::replace(&mut batch, Batch::begin(&m, 0).unwrap());
-                    if commit { done.commit(&mut nobody) } else { done.commit_relaxed(&mut nobody) }.unwrap();
-                    model = pending.clone();
-                }
-                Op::Abandon => {
-                    std::mem::replace(&mut batch, Batch::begin(&m, 0).unwrap()).abandon();
-                    pending = model.clone();
-                }
-                Op::Gc => _ = gc::run(&m, &mut nobody).unwrap(),
-            }
-            let now = m.refresh().unwrap();
-            let mut seen = Model::new();
-            now.for_each(Prefix::All, &mut |view| {
-                let name = view.key().name[1..].parse().unwrap();
-                let versions = (0..view.len()).map(|i| (view.version(i)[..1].parse().unwrap(), view.is_present(i)));
-                seen.insert(name, versions.collect());
-                Ok(())
-            }).unwrap();
-            prop_assert_eq!(&seen, &model);
-            for (n, versions) in &model {
-                for (v, here) in versions {
-                    let found = archive(&now, &format!("p{n}"), &format!("{v}.0.0"));
-                    prop_assert_eq!(found, here.then(|| content(*n, *v)));
-                }
-            }
-        }
-        whole(&m.refresh().unwrap());
-    }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::record::codec::put_number;
 use crate::record::{Key, RecordBuilder, VersionRecord};
 use crate::version::Version;
 use proptest::prelude::*;
@@ -173,4 +174,26 @@ proptest! {
             }
         }
     }
+}
+
+/// Two bytes of a fence can stand for a key of four thousand.
+#[test]
+fn a_fence_does_not_unfold_without_end() {
+    let fence = |blocks: u64| {
+        let mut out = Vec::new();
+        put_number(&mut out, blocks);
+        for i in 0..blocks {
+            let rest = if i == 0 { vec![b'a'; 4000] } else { (0x70_0000 + i).to_be_bytes()[5..].to_vec() };
+            put_number(&mut out, if i == 0 { 0 } else { 3997 });
+            put_number(&mut out, rest.len() as u64);
+            out.extend_from_slice(&rest);
+            // One byte stored and unpacked, its hash, one record with its mark.
+            out.extend_from_slice(&[1, 1]);
+            out.extend_from_slice(&[0; 16]);
+            out.extend_from_slice(&[1, 0, 0]);
+        }
+        Fence::parse(&out, 8 + blocks).map(|f| f.blocks.len())
+    };
+    assert_eq!(fence(1), Ok(1));
+    assert_eq!(fence(20_000), Err("has a block of an impossible size"));
 }

@@ -1,0 +1,113 @@
+//! MinZ text: tokens, items, `@if`, and a whole program made into one unit.
+
+use super::Fresh;
+use mzp::conditional::{Environment, evaluate};
+use mzp::manifest::Manifest;
+use mzp::platform::Platform;
+use mzp::program::Program;
+use mzp::program::active::{Active, Selection};
+use mzp::source::items::{ItemKind, Source};
+use mzp::source::{Kind, tokens};
+use std::path::Path;
+
+/// `main.minz`; behind a line `-- lib --`, a module that it may import as `lib`.
+pub fn minz(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let (main, lib) = text.split_once("\n-- lib --\n").unwrap_or((text, "pub fun helper() -> void {}\n"));
+    for text in [main, lib] {
+        lexed(text);
+        decided(text);
+    }
+    bundled(main, lib);
+}
+
+fn lexed(text: &str) {
+    let list = match tokens(Path::new("x.minz"), text) {
+        Ok(list) => list,
+        Err(e) => return super::says(&e),
+    };
+    let mut at = 0;
+    for token in &list {
+        assert!(token.start >= at && token.end > token.start, "{token:?}");
+        let between = &text[at..token.start];
+        let skipped = between.trim().is_empty() || between.contains("//") || between.contains("/*");
+        assert!(skipped, "{between:?} is not passed over");
+        assert!(token.kind != Kind::Directive || token.text(text).starts_with('@'));
+        at = token.end;
+    }
+    let Ok(source) = Source::read(Path::new("x.minz"), text.into()) else { return };
+    let mut at = 0;
+    for item in &source.items {
+        assert!(item.tokens.start >= at && item.tokens.end > item.tokens.start);
+        assert!(
+            source.tokens[at..item.tokens.start].iter().all(|t| t.is(text, ";")),
+            "what is between items"
+        );
+        let span = source.span(item);
+        assert!(text.is_char_boundary(span.start) && text.is_char_boundary(span.end));
+        assert!(item.visibility.is_empty() || item.public);
+        if let ItemKind::Import(import) = &item.kind {
+            assert!(!import.path.is_empty());
+        }
+        at = item.tokens.end;
+    }
+    assert!(source.tokens[at..].iter().all(|t| t.is(text, ";")));
+}
+
+fn environment() -> Environment {
+    Environment { platform: Platform::usual(), debug: true }
+}
+
+/// Every line keeps its number and every byte its place.
+fn decided(text: &str) {
+    match evaluate(Path::new("x.minz"), text, &environment()) {
+        Ok(out) => {
+            assert_eq!(out.len(), text.len());
+            assert!(
+                out.bytes()
+                    .zip(text.bytes())
+                    .all(|(o, t)| o == t || (o == b' ' && !matches!(t, b'\n' | b'\r')))
+            );
+            let again = evaluate(Path::new("x.minz"), &out, &environment()).expect("decided once");
+            assert_eq!(again, out);
+        }
+        Err(e) => super::says(&e),
+    }
+}
+
+fn bundled(main: &str, lib: &str) {
+    let folder = Fresh::new("minz");
+    let write = |name: &str, text: &str| {
+        mirror::file::write_scratch(&folder.0.join(name), text.as_bytes()).expect("a file");
+    };
+    std::fs::create_dir(folder.0.join("src")).expect("a folder");
+    write("mzp.toml", "[package]\nname = \"game\"\nversion = \"1.0.0\"\n");
+    write("src/main.minz", main);
+    write("src/lib.minz", lib);
+    let manifest = Manifest::load(&folder.0).expect("our own").expect("it is there");
+    let active =
+        Active::select(&manifest, Platform::usual(), &Selection::default(), None).expect("no packages");
+    let program = match Program::load(&active, &folder.0.join("src/main.minz"), &environment()) {
+        Ok(program) => program,
+        Err(e) => return super::says(&e),
+    };
+    match mzp::bundle::bundle(&program) {
+        Ok(bundle) => {
+            assert_eq!(bundle.map.len(), bundle.text.lines().count(), "a line of the map for each line");
+            assert_eq!(bundle.sizes.len(), program.modules.len());
+            for (module, line) in bundle.map.iter().flatten() {
+                let lines = program.modules[*module].source.text.split('\n').count();
+                assert!(*line >= 1 && *line as usize <= lines, "line {line} of {lines}");
+            }
+            let unit = Source::read(Path::new("unit.minz"), bundle.text.clone());
+            let unit = unit.unwrap_or_else(|e| panic!("{e}\n{}", bundle.text));
+            let own = |import: &mzp::source::items::Import| import.path[0] == "lib";
+            let imports = unit.items.iter().filter_map(|i| match &i.kind {
+                ItemKind::Import(import) => Some(import),
+                _ => None,
+            });
+            assert!(!imports.into_iter().any(own), "no import of a module is left\n{}", bundle.text);
+        }
+        Err(e) => super::says(&e),
+    }
+}
