@@ -40,6 +40,12 @@ pub struct Import {
     pub star: bool,
 }
 
+/// What no item can be called: words that begin one.
+const WORDS: [&str; 13] = [
+    "pub", "export", "import", "asm", "inline", "extern", "fun", "fn", "const", "global", "let", "var",
+    "struct",
+];
+
 /// A text with its tokens and items.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -158,6 +164,12 @@ impl Items<'_> {
             "struct" | "enum" | "type" | "interface" | "union" | "bits" => (ItemKind::Type, named(i + 1)),
             _ => (ItemKind::Other, None),
         };
+        // Whoever called something so would see every such word of the program renamed with it.
+        if let Some(i) = name
+            && WORDS.contains(&self.tokens[i].text(self.text))
+        {
+            return Err(self.fail(i, "a name that is a word of the language"));
+        }
         let ends_at_brace = kind != ItemKind::Value;
         let end = self.end(i, ends_at_brace)?;
         self.at = end;

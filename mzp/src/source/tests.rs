@@ -64,6 +64,8 @@ fn what_the_compiler_would_drop_or_hang_on_is_an_error() {
         ("}", "m.minz:1:1: a closing bracket without its opening one"),
         ("@asm { nop", "m.minz:1:6: assembly without its `}`"),
         ("[[[ x", "m.minz:1:1: a `[[[` without its `]]]`"),
+        ("fun\npub fun f() {}", "m.minz:2:1: a name that is a word of the language"),
+        ("const fun: u8 = 1;", "m.minz:1:7: a name that is a word of the language"),
     ] {
         assert_eq!(read(text).unwrap_err().to_string(), expected, "{text}");
     }

@@ -2,7 +2,8 @@
 //! its first byte says how, and what follows is the tar stream or a list of entries.
 
 use super::Fresh;
-use flate2::{Compression, write::GzEncoder};
+use flate2::Compression;
+use flate2::write::{DeflateEncoder, GzEncoder};
 use mirror::archive::{ArchiveError, Entry, Expect, Extract, Limits, Sink, Summary, Workspace};
 use mirror::digest::{Algorithm, Hash, Hasher};
 use mirror::name::RelPath;
@@ -15,8 +16,10 @@ pub fn archive(data: &[u8]) {
     let bytes = match how % 8 {
         // As it is.
         0 => rest.to_vec(),
-        // A tar stream with right checksums: one gzip member, or two and zeros behind them.
-        1..4 => gzip(&with_checksums(rest), how),
+        // A tar stream with right checksums: as it is, in one gzip member, or in two and zeros behind them.
+        1 => with_checksums(rest),
+        2 | 3 => gzip(&with_checksums(rest), how),
+        7 => zip(rest),
         _ => gzip(&entries(rest), how),
     };
     let limits = Limits { bytes: 8 << 20, entries: 500, depth: 8, name: 200, ..Limits::default() };
@@ -233,6 +236,44 @@ fn entries(mut rest: &[u8]) -> Vec<u8> {
     }
     out.resize(out.len() + 1024, 0);
     out
+}
+
+/// The same list as a zip archive: every entry in its place and in the directory, its checksum right.
+fn zip(mut rest: &[u8]) -> Vec<u8> {
+    let (mut out, mut directory, mut count) = (Vec::new(), Vec::new(), 0u16);
+    while let [kind, flags, length, tail @ ..] = rest {
+        let (name, next) = tail.split_at(usize::from(*length).min(tail.len()));
+        rest = next;
+        let content = vec![b'{'; usize::from(flags & 15) * 37];
+        let (stored, method) = match kind & 1 {
+            0 => (content.clone(), 0u16),
+            _ => {
+                let mut deflate = DeflateEncoder::new(Vec::new(), Compression::new(u32::from(kind >> 7)));
+                (deflate.write_all(&content).and_then(|()| deflate.finish()).expect("memory takes all"), 8)
+            }
+        };
+        let mut crc = flate2::Crc::new();
+        crc.update(&content);
+        // From the version needed to the length of the extra field: in both headers the same.
+        let mut common =
+            [20u16, if flags & 64 == 0 { 0 } else { 0x800 }, method, 0, 33].map(u16::to_le_bytes).concat();
+        for n in [crc.sum(), stored.len() as u32, content.len() as u32] {
+            common.extend_from_slice(&n.to_le_bytes());
+        }
+        common.extend_from_slice(&(name.len() as u16).to_le_bytes());
+        common.extend_from_slice(&[0, 0]);
+        let at = out.len() as u32;
+        out.extend_from_slice(&[b"PK\x03\x04", &common[..], name, &stored].concat());
+        let mode: u32 = [0o100_644, 0o100_755, 0o040_755, 0o120_777][usize::from(kind >> 1 & 3)] << 16;
+        let unix = 3u16 << 8 | 20;
+        directory.extend_from_slice(&[b"PK\x01\x02", &unix.to_le_bytes()[..], &common, &[0; 6]].concat());
+        directory.extend_from_slice(&[&mode.to_le_bytes()[..], &at.to_le_bytes(), name].concat());
+        count += 1;
+    }
+    let (at, length) = (out.len() as u32, directory.len() as u32);
+    let ends = [&[0; 4][..], &count.to_le_bytes(), &count.to_le_bytes()].concat();
+    let place = [length.to_le_bytes(), at.to_le_bytes()].concat();
+    [&out[..], &directory, b"PK\x05\x06", &ends, &place, &[0; 2]].concat()
 }
 
 /// `KEY=VALUE` lines with their lengths in front.
