@@ -47,6 +47,9 @@ impl Version {
     }
 
     fn read(text: &str) -> Result<Self, &'static str> {
+        if let Some([major, minor, patch]) = three_numbers(text.as_bytes()) {
+            return Ok(Self::new(major, minor, patch));
+        }
         if text.len() > 256 {
             return Err("is longer than 256 bytes");
         }
@@ -91,6 +94,24 @@ impl Version {
             },
         )
     }
+}
+
+/// The short way for what nearly all versions are. (An index has tens of thousands of them.)
+fn three_numbers(text: &[u8]) -> Option<[u64; 3]> {
+    let mut out = [0u64; 3];
+    let (mut part, mut digits) = (0, 0);
+    for &b in text {
+        match b {
+            // A leading zero, or more digits than surely fit: the long way tells.
+            b'0'..=b'9' if digits < 15 && (digits == 0 || out[part] > 0) => {
+                out[part] = out[part] * 10 + u64::from(b - b'0');
+                digits += 1;
+            }
+            b'.' if digits > 0 && part < 2 => (part, digits) = (part + 1, 0),
+            _ => return None,
+        }
+    }
+    (part == 2 && digits > 0).then_some(out)
 }
 
 fn number(s: &str) -> Result<u64, &'static str> {
@@ -172,6 +193,7 @@ mod tests {
             "1.0.0-rc.1+b.2",
             "1.0.0--",
             "9007199254740991.0.0",
+            "0.123456789012345.1234567890123456",
         ] {
             assert_eq!(Version::parse(ok).unwrap().to_string(), ok);
         }
@@ -180,6 +202,9 @@ mod tests {
             "1",
             "1.2",
             "1.2.3.4",
+            "1..3",
+            "1.2.",
+            "1.2.00",
             "v1.2.3",
             "01.2.3",
             "1.2.3-",

@@ -72,6 +72,8 @@ pub struct Got {
 pub struct Downloads {
     shared: Arc<Shared>,
     limit: usize,
+    /// Asked once: the standard library reads three files for it.
+    cores: usize,
 }
 
 struct Shared {
@@ -80,7 +82,9 @@ struct Shared {
     store: Option<Arc<Store>>,
     batch: Option<Arc<Batch>>,
     state: Mutex<State>,
-    /// Something was done, or the end was declared.
+    /// There is something in the queue, or it is over.
+    work: Condvar,
+    /// Something was done.
     news: Condvar,
 }
 
@@ -111,8 +115,16 @@ impl Downloads {
         batch: Option<Arc<Batch>>,
         limit: usize,
     ) -> Self {
-        let shared = Shared { upstream, store, batch, state: Mutex::default(), news: Condvar::new() };
-        Self { shared: Arc::new(shared), limit: limit.max(1) }
+        let shared = Shared {
+            upstream,
+            store,
+            batch,
+            state: Mutex::default(),
+            work: Condvar::new(),
+            news: Condvar::new(),
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { shared: Arc::new(shared), limit: limit.max(1), cores }
     }
 
     /// Begins to fetch, unless that has been asked for before.
@@ -126,14 +138,13 @@ impl Downloads {
         state.queue.push_back(job);
         self.staff(&mut state);
         drop(state);
-        self.shared.news.notify_all();
+        self.shared.work.notify_one();
     }
 
     fn staff(&self, state: &mut State) {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let hands = state.threads.len();
         let all_wait = state.waiting >= hands;
-        if state.idle == 0 && hands < self.limit && (hands < cores || all_wait) {
+        if state.idle == 0 && hands < self.limit && (hands < self.cores || all_wait) {
             let shared = self.shared.clone();
             // Without another thread the ones that are there do the work.
             if let Ok(thread) = std::thread::Builder::new().stack_size(256 << 10).spawn(move || shared.work())
@@ -201,7 +212,7 @@ impl Downloads {
             state.queue.clear();
             std::mem::take(&mut state.threads)
         };
-        self.shared.news.notify_all();
+        self.shared.work.notify_all();
         for thread in threads {
             let _ = thread.join();
         }
@@ -238,7 +249,7 @@ impl Shared {
                         break job;
                     }
                     state.idle += 1;
-                    state = self.wait(state);
+                    state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                     state.idle -= 1;
                 }
             };

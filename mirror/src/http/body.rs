@@ -2,8 +2,8 @@
 
 use super::error::HttpError;
 use super::url::Url;
-use flate2::read::MultiGzDecoder;
-use std::io::{self, Read};
+use flate2::bufread::MultiGzDecoder;
+use std::io::{self, BufReader, Read};
 use std::time::{Duration, Instant};
 use ureq::BodyReader;
 
@@ -31,6 +31,8 @@ struct Pace {
 
 const HALF_MINUTE: Duration = Duration::from_secs(30);
 const BYTES: u64 = 4096;
+/// What a connection's own buffer gives at most.
+const INPUT: usize = super::client::INPUT;
 
 impl Pace {
     fn new() -> Self {
@@ -51,7 +53,7 @@ impl Pace {
 
 enum Inner {
     Plain(BodyReader<'static>),
-    Gzip(Box<MultiGzDecoder<BodyReader<'static>>>),
+    Gzip(Box<MultiGzDecoder<BufReader<BodyReader<'static>>>>),
 }
 
 impl Body {
@@ -64,8 +66,11 @@ impl Body {
         deadline: Instant,
     ) -> Self {
         let announced = length.filter(|_| !gzip);
-        let inner =
-            if gzip { Inner::Gzip(Box::new(MultiGzDecoder::new(reader))) } else { Inner::Plain(reader) };
+        let inner = if gzip {
+            Inner::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(INPUT, reader))))
+        } else {
+            Inner::Plain(reader)
+        };
         Self { inner, url, left: cap, cap, deadline, announced, pace: Pace::new() }
     }
 

@@ -134,7 +134,7 @@ const REDIRECTS: usize = 5;
 /// The longest wait that a server's `Retry-After` can ask for.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Per connection. Answers come in through `INPUT`, a TLS record is as large.
-const INPUT: usize = 16 * 1024;
+pub(super) const INPUT: usize = 16 * 1024;
 const OUTPUT: usize = 4 * 1024;
 
 impl Client {

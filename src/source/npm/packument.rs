@@ -20,6 +20,7 @@ mod facts;
 use super::scan::{Scan, Span, Stop};
 use facts::Facts;
 use mirror::record::{Key, RecordBuilder};
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Read};
 
@@ -85,10 +86,21 @@ pub fn scan(source: &mut dyn Read, asked: Asked<'_>) -> Result<Vec<u8>, Packumen
     builder.complete = true;
     builder.checked = asked.checked;
     builder.etag = asked.etag;
-    let mut window = Window { source, bytes: vec![0; WINDOW], start: 0, end: 0, passed: 0, ended: false };
-    Document { times: Vec::new(), facts: Facts::default(), bases: asked.bases }
-        .read(&mut window, &mut builder)?;
+    let mut bytes = USED.take();
+    bytes.resize(WINDOW, 0);
+    let mut window = Window { source, bytes, start: 0, end: 0, passed: 0, ended: false };
+    let read = Document { times: Vec::new(), facts: Facts::default(), bases: asked.bases }
+        .read(&mut window, &mut builder);
+    if window.bytes.len() == WINDOW {
+        USED.set(window.bytes);
+    }
+    read?;
     builder.finish().map_err(PackumentError::Record)
+}
+
+thread_local! {
+    /// The window of the document before, whose pages are there already.
+    static USED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// The part of the document that is in memory.
