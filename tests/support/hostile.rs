@@ -24,7 +24,7 @@ pub fn archive(kind: &str) -> Option<Vec<u8>> {
 }
 
 /// The tar stream of a kind.
-fn stream(kind: &str) -> Option<Vec<u8>> {
+pub fn stream(kind: &str) -> Option<Vec<u8>> {
     if let Some(bytes) = headers::stream(kind) {
         return Some(bytes);
     }

@@ -141,17 +141,29 @@ impl Headers {
                 _ => {}
             }
         }
+        // With NULs inside the counted size libarchive leaves the whole header out.
+        if block.ends_with(&[0]) && (self.pax_path || self.pax_size.is_some()) {
+            return Err(bad(&self.name, "has an extended header that only some readers take"));
+        }
         Ok(())
     }
 
     fn entry(&mut self, stream: &mut Stream<'_>, kind: EntryType, size: u64) -> Result<Kind, ArchiveError> {
         let header = Header::from_byte_slice(&stream.available()[..BLOCK]);
         if !self.has_long_name && !self.pax_path {
-            if let Some(prefix) = header.as_ustar().map(|u| until_nul(&u.prefix)).filter(|p| !p.is_empty()) {
-                self.name.extend_from_slice(prefix);
-                self.name.push(b'/');
+            let (magic, prefix) = (&header.as_bytes()[257..265], until_nul(&header.as_bytes()[345..500]));
+            let name = until_nul(&header.as_old().name);
+            match magic {
+                b"ustar\x0000" if !prefix.is_empty() => {
+                    self.name.extend_from_slice(prefix);
+                    self.name.push(b'/');
+                }
+                // GNU keeps times there. Of any other header some readers take it for a prefix, some do not.
+                b"ustar\x0000" | b"ustar  \0" => {}
+                _ if prefix.is_empty() => {}
+                _ => return Err(bad(name, "has a prefix that only some readers see")),
             }
-            self.name.extend_from_slice(until_nul(&header.as_old().name));
+            self.name.extend_from_slice(name);
         }
         // The executable bits; a mode that is no number counts as none.
         let executable = header.mode().unwrap_or(0) & 0o111 != 0;
@@ -223,11 +235,16 @@ fn extension<'s>(stream: &'s mut Stream<'_>, size: u64) -> Result<&'s [u8], Arch
         let detail = format!("a name or extended header is larger than {EXTENSION} bytes");
         return Err(ArchiveError::refused(Rule::TooLarge, b"", detail));
     }
-    let size = size as usize;
-    if stream.ensure(BLOCK + size)? < BLOCK + size {
+    let (size, whole) = (size as usize, (size + padding(size)) as usize);
+    if stream.ensure(BLOCK + whole)? < BLOCK + whole {
         return Err(truncated("the tar stream ends inside a header"));
     }
-    Ok(&stream.available()[BLOCK..BLOCK + size])
+    let (body, rest) = stream.available()[BLOCK..BLOCK + whole].split_at(size);
+    // Some readers look to the end of the block.
+    if rest.iter().any(|b| *b != 0) {
+        return Err(bad(b"", "something follows a name or extended header in its last block"));
+    }
+    Ok(body)
 }
 
 fn finish_extension(stream: &mut Stream<'_>, size: u64) -> Result<(), ArchiveError> {
@@ -257,11 +274,18 @@ fn header_size(header: &Header) -> Result<u64, ArchiveError> {
     if field[0] & 0x80 != 0 && (field[0] != 0x80 || field[1..4] != [0; 3]) {
         return Err(bad(name, "has a negative or impossible size"));
     }
-    // Nothing there is nothing, as every reader has it.
-    if field.iter().all(|b| matches!(b, 0 | b' ')) {
-        return Ok(0);
+    if field[0] & 0x80 != 0 {
+        return header.entry_size().map_err(|_| bad(name, "has a size that is no number"));
     }
-    header.entry_size().map_err(|_| bad(name, "has a size that is no number"))
+    octal(field).ok_or_else(|| bad(name, "has a size that is no number"))
+}
+
+/// Blanks, digits, then blanks or whatever stands behind a NUL; nothing at all is zero. Only what all readers take for
+/// the same number: some would stop at a sign or at a blank in between, some would not.
+fn octal(field: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(until_nul(field)).ok()?.trim_matches(' ');
+    let digits = text.bytes().all(|b| matches!(b, b'0'..=b'7'));
+    if text.is_empty() { Some(0) } else { u64::from_str_radix(text, 8).ok().filter(|_| digits) }
 }
 
 fn until_nul(field: &[u8]) -> &[u8] {

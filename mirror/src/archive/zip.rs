@@ -27,6 +27,9 @@ const DESCRIPTOR: &[u8] = b"PK\x07\x08";
 const END64: &[u8] = b"PK\x06\x06";
 const LOCATOR: &[u8] = b"PK\x06\x07";
 
+/// Of the format, in tenths: as far as it is written down.
+const VERSION: u16 = 63;
+
 /// Of a zip archive, in bytes.
 pub(super) const MOST: usize = 256 << 20;
 
@@ -161,7 +164,7 @@ impl<'b> Member<'b> {
         if f.take(4)? != CENTRAL {
             return Err(bad("its directory holds something that is no entry"));
         }
-        let (system, _) = (f.u16()? >> 8, f.u16()?);
+        let (system, needs) = (f.u16()? >> 8, f.u16()? & 0xff);
         let common = Common::read(f)?;
         let (crc, size, full) = (f.u32()?, f.u32()?, f.u32()?);
         let (name, extra, comment) = (usize::from(f.u16()?), usize::from(f.u16()?), usize::from(f.u16()?));
@@ -189,6 +192,9 @@ impl<'b> Member<'b> {
         };
         if common.flags & DESCRIBED_BEHIND != 0 && method == Method::Stored && size > 0 {
             return Err(refuse(name, "is stored, and how long it is stands only behind it"));
+        }
+        if needs > VERSION {
+            return Err(refuse(name, "needs a version of the format that is not known"));
         }
         let (directory, executable) = kind(name, system, attributes, full)?;
         let mut f = usize::try_from(offset).ok().and_then(|at| bytes.get(at..)).map(Fields);

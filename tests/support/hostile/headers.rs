@@ -99,6 +99,13 @@ pub fn stream(kind: &str) -> Option<Vec<u8>> {
             field(&mut t, SIZE, &[0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
         }
         "size-no-number" => field(&mut t, SIZE, b"zzzzzzzzzzz\0"),
+        "size-with-sign" => field(&mut t, SIZE, b"+0000000001\0"),
+        "size-with-blank" => field(&mut t, SIZE, b"00000 00001\0"),
+        "size-then-digits" => field(&mut t, SIZE, b"1 7        \0"),
+        "prefix-of-no-ustar" => t.with(b"a.js", b"x", |h| {
+            h[257..265].copy_from_slice(b"ustar\0\0\0");
+            h[345..352].copy_from_slice(b"package");
+        }),
         "size-beyond-the-end" => field(&mut t, SIZE, &octal(5000)),
         // Extended headers.
         "pax-other-size" => {
@@ -140,6 +147,29 @@ pub fn stream(kind: &str) -> Option<Vec<u8>> {
         }
         "pax-of-a-mebibyte" => {
             t.pax(b'x', &[("comment", &vec![b'c'; 1 << 20])]);
+            t.file("package/a.js", b"x");
+        }
+        "pax-padded-inside" => {
+            t.typed(b'x', "package/PaxHeader", b"21 path=package/b.js\n\0\0\0");
+            t.file("package/a.js", b"x");
+        }
+        "ok-pax-padded" => {
+            t.typed(b'x', "package/PaxHeader", b"11 mtime=1\n\0\0\0");
+            t.file("package/a.js", b"x");
+        }
+        "pax-behind-its-end" => {
+            t.pax(b'x', &[("mtime", b"1"), ("path", b"package/b.js")]);
+            let at = t.bytes.len() - 1024;
+            t.bytes[at + 124..at + 136].copy_from_slice(&octal(11));
+            let mut header: [u8; 512] = t.bytes[at..at + 512].try_into().expect("a block");
+            Tar::seal(&mut header);
+            t.bytes[at..at + 512].copy_from_slice(&header);
+            t.file("package/a.js", b"x");
+        }
+        "gnu-behind-its-end" => {
+            t.with(b"././@LongLink", b"p", |h| h[156] = b'L');
+            let at = t.bytes.len() - 511;
+            t.bytes[at..at + 11].copy_from_slice(b"ackage/b.js");
             t.file("package/a.js", b"x");
         }
         "pax-of-nothing" => t.pax(b'x', &[("path", b"package/b.js")]),

@@ -285,6 +285,7 @@ pub fn archive(kind: &str) -> Option<Vec<u8>> {
         "patched" => zip(&[Entry { flags: 1 << 5, ..js() }]),
         "method-bzip2" => zip(&[Entry { method: 12, ..js() }]),
         "method-unknown" => zip(&[Entry { method: 99, ..js() }]),
+        "version-unknown" => zip(&[Entry { central: |h| h[6] = 64, ..js() }]),
         "volumes" => edited(zip(&[js()]), |end| end[4] = 1),
         "name-not-marked" => zip(&[Entry { flags: 0, ..entry("package/\u{e9}.js", b"x") }]),
         "name-not-utf8" => zip(&[Entry { name: b"package/\xe9.js".to_vec(), flags: 1 << 11, ..js() }]),
