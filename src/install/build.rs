@@ -114,8 +114,7 @@ impl Builder<'_> {
                     }
                     Op::Link { at, target } => {
                         let path = inside(at);
-                        rustix::fs::symlinkat(target.as_str(), base, path.as_str())
-                            .map_err(|e| fail(&path, e))?;
+                        make_link(base, path.as_str(), target).map_err(|e| fail(&path, e))?;
                     }
                     Op::Script { at, text } => {
                         let path = inside(at);
@@ -330,6 +329,18 @@ fn make_dir(base: &OwnedFd, path: &str) -> std::result::Result<(), Errno> {
             rustix::fs::mkdirat(base, path, Mode::from_raw_mode(0o777))
         }
         other => other,
+    }
+}
+
+/// A link may be the first thing in its folder: of packages that need each other under one name,
+/// the innermost has nothing nested in it but the link to the one around it.
+fn make_link(base: &OwnedFd, path: &str, target: &str) -> std::result::Result<(), Errno> {
+    match (rustix::fs::symlinkat(target, base, path), path.rsplit_once('/')) {
+        (Err(Errno::NOENT), Some((parent, _))) => {
+            make_dir(base, parent)?;
+            rustix::fs::symlinkat(target, base, path)
+        }
+        (made, _) => made,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Store, build and apply together, on real directories.
 
+mod properties;
+
 use super::apply::{self, Changes};
 use super::build::{Builder, Ladder};
 use super::listing::Stored;
