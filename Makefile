@@ -73,8 +73,8 @@ fuzz: ## cargo-fuzz over everything that reads: FUZZ_SECONDS=600 for each, FUZZ_
 powercut: ## power cuts on vfat and ext4 in user-mode Linux
 	@echo "make powercut: the emulator harness is not built yet (it comes with the step that proves the promises); nothing ran" >&2; exit 1
 
-coverage: ## line coverage of the crates
-	@echo "make coverage: not built yet (it comes with the step that proves the promises); nothing ran" >&2; exit 1
+coverage: prerequisites ## line coverage of the crates, in total and by area (cargo-tarpaulin)
+	@sh tests/coverage.sh
 
 mutants: ## cargo-mutants over the rooms where a mistake costs most
 	@echo "make mutants: not built yet (it comes with the step that proves the promises); nothing ran" >&2; exit 1

@@ -71,6 +71,7 @@ impl World {
         let path = std::env::var_os("PATH").unwrap_or_default();
         command
             .env_clear()
+            .envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)))
             .env("PATH", path)
             .env("HOME", self.path("home"))
             .env("PANTRY_HOME", self.path("home/.pantry"))

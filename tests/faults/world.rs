@@ -63,6 +63,8 @@ impl World {
             ("HOME".into(), at("home")),
             ("PANTRY_HOME".into(), at("pantry")),
             ("TMPDIR".into(), at("tmp")),
+            // Half a profile would spoil `make coverage`.
+            ("LLVM_PROFILE_FILE".into(), "/dev/null".into()),
             ("PANTRY_CONCURRENCY".into(), "1".into()),
             ("LANG".into(), "C.UTF-8".into()),
             ("MZ".into(), house.join("tests/support/fake-mz").to_string_lossy().into_owned()),

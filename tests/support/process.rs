@@ -38,12 +38,18 @@ pub struct Running {
     began: Instant,
 }
 
+/// Where an instrumented binary writes what it executed (`make coverage`); else it would write into the case's directory.
+pub fn coverage() -> Option<(&'static str, std::ffi::OsString)> {
+    std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file))
+}
+
 impl Run {
     pub fn spawn(&self) -> io::Result<Running> {
         let mut command = Command::new(&self.argv[0]);
         command
             .args(&self.argv[1..])
             .env_clear()
+            .envs(coverage())
             .envs(self.env.iter().map(|(k, v)| (k, v)))
             .current_dir(&self.cwd)
             .process_group(0)
