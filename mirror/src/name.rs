@@ -19,9 +19,15 @@ pub struct NameError {
     pub rule: &'static str,
 }
 
+/// Most characters of what is no name in a message.
+const SHOWN: usize = 300;
+
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not a valid {}: it {}", escape(&self.text), self.kind, self.rule)
+        // What is no name may be as long as the file that it stands in.
+        let end = self.text.char_indices().nth(SHOWN).map_or(self.text.len(), |(i, _)| i);
+        let more = if end < self.text.len() { "…" } else { "" };
+        write!(f, "`{}{more}` is not a valid {}: it {}", escape(&self.text[..end]), self.kind, self.rule)
     }
 }
 impl std::error::Error for NameError {}

@@ -47,6 +47,12 @@ pub enum Error {
         key: String,
         expected: &'static str,
     },
+    /// A table or a list with more entries than are read.
+    TooMany {
+        place: Place,
+        key: String,
+        limit: usize,
+    },
     Missing {
         place: Place,
         table: String,
@@ -253,6 +259,9 @@ impl fmt::Display for Error {
                 write!(f, "{place}: unknown key `{}` in {}", escape(key), escape(table))
             }
             Self::Type { place, key, expected } => write!(f, "{place}: `{}` must be {expected}", escape(key)),
+            Self::TooMany { place, key, limit } => {
+                write!(f, "{place}: `{}` has more than {limit} entries", escape(key))
+            }
             Self::Missing { place, table, key } => {
                 write!(f, "{place}: {} has no `{key}`", escape(table))
             }
@@ -420,6 +429,7 @@ impl Error {
             Self::Syntax { place, .. }
             | Self::UnknownKey { place, .. }
             | Self::Type { place, .. }
+            | Self::TooMany { place, .. }
             | Self::Missing { place, .. }
             | Self::Name { place, .. }
             | Self::Source { place, .. }

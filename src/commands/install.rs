@@ -22,6 +22,7 @@ use crate::supply::online::Online;
 use crate::ui::Ui;
 use mirror::name::{PackageName, escape};
 use std::cell::OnceCell;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -85,6 +86,12 @@ fn install(
     settings: &Settings,
     ui: &mut Ui,
 ) -> Result<Report> {
+    let owner = project.root.metadata().map_or(0, |m| m.uid());
+    if owner != 0 && rustix::process::geteuid().is_root() {
+        ui.warn(&format!(
+            "this is root in a project of another user ({owner}), who may not be able to change what is made"
+        ));
+    }
     let manifests = project.read()?;
     manifests.iter().flat_map(|m| &m.warnings).for_each(|w| ui.warn(&w.to_string()));
     if let Some(root) = manifests.iter().find(|m| !m.workspaces.is_empty()) {

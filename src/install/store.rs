@@ -22,7 +22,7 @@
 
 use super::build::{open_file_at, read_all};
 use super::listing::{self, BootId, Stored};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Status};
 use mirror::archive::{Expect, Extract, Limits, Sink, Summary, Workspace};
 use mirror::digest::{Integrity, base32};
 use mirror::name::RelPath;
@@ -31,6 +31,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use std::ffi::CStr;
 use std::fmt;
 use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -99,7 +100,8 @@ impl Store {
     pub fn open(dir: &Path, waiting: &mut dyn FnMut()) -> Result<Self> {
         let io = |action| move |source| Error::Io { action, path: dir.to_path_buf(), source };
         let in_use = loop {
-            std::fs::create_dir_all(dir).map_err(io("create"))?;
+            // Not for others to write, whatever the umask.
+            std::fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(io("create"))?;
             match mirror::lock::DirLock::shared(dir, waiting) {
                 // `cache:clear` took it away.
                 Err(mirror::Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
@@ -108,6 +110,21 @@ impl Store {
         };
         let fd = rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|e| io("open")(e.into()))?;
+        // Whoever owns it can change what is linked into projects.
+        let owner = rustix::fs::fstat(&fd).map_err(|e| io("read")(e.into()))?.st_uid;
+        let me = rustix::process::geteuid().as_raw();
+        if owner != me && owner != 0 && me != 0 {
+            return Err(Error::Other {
+                status: Status::Refused,
+                message: format!(
+                    "{} belongs to another user ({owner}), who could change what is installed from it",
+                    mirror::name::escape(&dir.to_string_lossy())
+                ),
+                hints: vec![
+                    "set PANTRY_HOME to a folder of your own, or take this one over with chown".into(),
+                ],
+            });
+        }
         Self::clean(dir);
         Ok(Self {
             dir: dir.to_path_buf(),

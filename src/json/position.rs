@@ -1,5 +1,6 @@
 //! Where something stands in a text file, and the line that shows it.
 
+use crate::dependency::redact;
 use mirror::name::escape;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ impl fmt::Display for Position {
 pub struct Excerpt {
     pub path: PathBuf,
     pub position: Position,
-    /// The line, safe for a terminal; of a long line only what surrounds the
+    /// The line, safe for a terminal and without passwords of addresses; of a long line only what surrounds the
     /// place, with `…` where something was left out.
     pub text: String,
     /// How many characters of `text` stand before the place: where a `^` goes.
@@ -50,7 +51,10 @@ impl Excerpt {
         let start = start + if text[start..].starts_with('\u{feff}') { 3 } else { 0 };
         let at = offset.saturating_sub(start).min(line.len());
         let (before, after) = line.split_at(at);
-        let shown = |part: &str| escape(&part.replace('\t', " ")).into_owned();
+        let shown = |part: &str| {
+            let part: String = part.replace('\t', " ").split_inclusive(['"', ' ']).map(redact).collect();
+            escape(&part).into_owned()
+        };
         let mut text_out = String::new();
         let cut = before.char_indices().rev().nth(AROUND).map_or(0, |(i, _)| i);
         if cut > 0 {
@@ -111,6 +115,10 @@ mod tests {
         assert_eq!(e.position.column, 501);
         assert_eq!(e.text.chars().nth(e.caret), Some('!'));
         assert!(e.text.chars().count() < 130 && e.text.starts_with('…') && e.text.ends_with('…'));
+        let secret = r#"{"a": "https://me:s3cret@example.com/x", "b": 1 2}"#;
+        let e = Excerpt::new(Path::new("x"), secret, secret.find('2').unwrap());
+        assert_eq!(e.text, r#"{"a": "https://***@example.com/x", "b": 1 2}"#);
+        assert_eq!(e.text.chars().nth(e.caret), Some('2'));
         let e = Excerpt::new(Path::new("x"), "", 0);
         assert_eq!((e.position, e.text.as_str(), e.caret), (Position { line: 1, column: 1 }, "", 0));
     }

@@ -140,6 +140,7 @@ pub fn text(bytes: &[u8]) -> Result<&str> {
     std::str::from_utf8(bytes).map_err(|e| Error { offset: e.valid_up_to(), problem: Problem::NotUtf8 })
 }
 
+#[derive(Clone)]
 pub struct Scanner<'a> {
     text: &'a str,
     /// Next byte to look at.

@@ -33,6 +33,8 @@ pub enum Problem {
     Io(io::Error),
     Empty,
     TooLarge,
+    /// More dependencies than can be installed.
+    TooMany,
     Syntax(json::Problem),
     MergeConflict,
     /// A key that stands twice in one object.
@@ -106,6 +108,7 @@ impl fmt::Display for Problem {
             Self::Io(e) => e.fmt(f),
             Self::Empty => f.write_str("the manifest is empty"),
             Self::TooLarge => write!(f, "the manifest is larger than {} MiB", super::LIMIT >> 20),
+            Self::TooMany => write!(f, "more than {} dependencies", super::MOST_DEPENDENCIES),
             Self::Syntax(problem) => problem.fmt(f),
             Self::MergeConflict => f.write_str("the manifest holds the markers of an unresolved merge"),
             Self::Twice { name, first } => {

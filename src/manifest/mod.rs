@@ -34,6 +34,7 @@ pub use merge::{Merged, Request, merge};
 pub use read::read;
 
 use crate::dependency::{Dependency, Dialect, SourceResolution, Value};
+use crate::install::hoist;
 use crate::json::{Excerpt, Syntax};
 use crate::resolve::graph::Group;
 use mirror::name::{BinName, PackageName, RelPath};
@@ -43,6 +44,9 @@ use std::path::PathBuf;
 
 /// Largest manifest that is read, in bytes.
 pub const LIMIT: usize = 16 << 20;
+
+/// Most dependencies that are read: more folders no project can have ([`crate::install::hoist`]).
+pub const MOST_DEPENDENCIES: usize = hoist::MOST_PLACES;
 
 /// Which of a project's files it is, in the order in which they are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

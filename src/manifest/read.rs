@@ -1,6 +1,6 @@
 //! One manifest: bytes → [`Manifest`].
 
-use super::{Declared, Error, Format, LIMIT, Manifest, Problem, Warning};
+use super::{Declared, Error, Format, LIMIT, MOST_DEPENDENCIES, Manifest, Problem, Warning};
 use crate::dependency::{self, Dialect, Origin, Setting, SourceResolution, Value};
 use crate::json::{self, Excerpt, Key, Kind, Position, Scanner};
 use crate::resolve::graph::Group;
@@ -50,6 +50,15 @@ fn conflict(text: &str) -> Option<usize> {
         text.match_indices(marker).map(|(i, _)| i).find(|&i| i == 0 || text.as_bytes()[i - 1] == b'\n')
     };
     ["<<<<<<< ", ">>>>>>> "].into_iter().filter_map(start).min()
+}
+
+/// Fields that are objects and that an empty array stands for too.
+const TABLES: [&str; 5] =
+    ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies", "peerDependenciesMeta"];
+
+/// Whether a name could lead somewhere, or write to a terminal.
+fn is_path(text: &str) -> bool {
+    text.contains(['/', '\\']) || text.contains("..") || text.contains(char::is_control)
 }
 
 struct Fault {
@@ -168,20 +177,31 @@ impl<'a> Reader<'a> {
             self.json.null()?;
             return Ok(false);
         }
+        let is_npm = self.format.dialect() == Dialect::Npm;
         match &*key.name {
+            // npm lets a project that is never published be called anything; ours may not be called a path.
+            "name" | "version" if is_npm && kind != Kind::String => self.drop_field(m, key)?,
             "name" => {
                 let text = self.text(key)?;
-                // npm lets a project that is never published go without a name.
-                if !text.trim().is_empty() {
-                    m.name = Some(named(offset, PackageName::parse(text.trim()))?);
+                match PackageName::parse(text.trim()) {
+                    _ if text.trim().is_empty() => {}
+                    Err(_) if is_npm && !is_path(&text) => self.dropped(m, offset, "name"),
+                    name => m.name = Some(named(offset, name)?),
                 }
             }
             "version" => {
                 let text = self.text(key)?;
-                if !text.trim().is_empty() {
-                    m.version = Some(named(offset, Version::parse_loose(&text))?);
+                match Version::parse_loose(&text) {
+                    _ if text.trim().is_empty() => {}
+                    Err(_) if is_npm && !is_path(&text) => self.dropped(m, offset, "version"),
+                    version => m.version = Some(named(offset, version)?),
                 }
             }
+            // What programs write for an empty object.
+            _ if is_npm
+                && kind == Kind::Array
+                && TABLES.contains(&&*key.name)
+                && self.is_empty_array()? => {}
             "dependencies" => self.table(key, Group::Normal)?,
             "devDependencies" => self.table(key, Group::Dev)?,
             "optionalDependencies" => self.table(key, Group::Optional)?,
@@ -191,6 +211,7 @@ impl<'a> Reader<'a> {
                 Kind::Bool => *bundle_all = self.json.boolean()?,
                 Kind::Array => m.bundled = self.list(key)?,
                 Kind::Object => m.bundled = self.keys()?,
+                _ if is_npm => self.drop_field(m, key)?,
                 found => return self.wrong(key, "an array of names", found),
             },
             "scripts" => self.scripts(key, m)?,
@@ -276,6 +297,17 @@ impl<'a> Reader<'a> {
         m.warnings.push(Warning::Dropped { excerpt, field: field.into() });
     }
 
+    /// Passes over an array when nothing is in it.
+    fn is_empty_array(&mut self) -> Result<bool, Fault> {
+        let mut ahead = self.json.clone();
+        ahead.array()?;
+        if ahead.element()? {
+            return Ok(false);
+        }
+        self.json = ahead;
+        Ok(true)
+    }
+
     fn drop_field(&mut self, m: &mut Manifest, key: &Key<'_>) -> Result<(), Fault> {
         self.json.skip()?;
         self.dropped(m, key.offset, &key.name);
@@ -309,14 +341,14 @@ impl<'a> Reader<'a> {
         self.json.object()?;
         let mut seen = Seen::default();
         while let Some(key) = self.json.key()? {
-            if key.name.is_empty() || key.name.contains(char::is_control) {
+            if key.name.contains(char::is_control) {
                 return Err(Fault {
                     offset: key.offset,
                     problem: Problem::ScriptName(key.name.into_owned()),
                 });
             }
             seen.add(self.json.text(), &key)?;
-            if self.json.peek()? == Kind::String {
+            if self.json.peek()? == Kind::String && !key.name.is_empty() {
                 m.scripts.push((key.name.into_owned(), self.json.string()?.into_owned()));
             } else {
                 self.json.skip()?;
@@ -456,6 +488,9 @@ impl<'a> Reader<'a> {
                     return self.wrong(&key, expected, found);
                 }
             };
+            if self.raw.len() == MOST_DEPENDENCIES {
+                return Err(Fault { offset: key.offset, problem: Problem::TooMany });
+            }
             self.raw.push(RawDependency {
                 key: key.name.into_owned(),
                 value,

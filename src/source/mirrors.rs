@@ -15,6 +15,7 @@ use mirror::record::{Ecosystem, Key, RecordView, VersionRecord};
 use mirror::version::Version;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -50,10 +51,15 @@ impl Mirrors {
     pub fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = self.skipped.iter().cloned().collect();
         for mirror in &self.list {
+            let dir = mirror.dir().to_string_lossy();
+            let dir = mirror::name::escape(&dir);
             if let Some(why) = mirror.fallback() {
-                let dir = mirror.dir().to_string_lossy();
-                let (dir, why) = (mirror::name::escape(&dir), mirror::name::escape(why));
+                let why = mirror::name::escape(why);
                 notes.push(format!("{dir}: the state before the last is in use: {why}"));
+            }
+            // What has no lock yet is believed as the mirror says it. With the sticky bit nothing can be replaced.
+            if mirror.dir().metadata().is_ok_and(|m| m.mode() & 0o1002 == 0o002) {
+                notes.push(format!("{dir}: every user of this machine can write to this mirror"));
             }
         }
         notes

@@ -188,7 +188,7 @@ impl Ui {
         self.end_progress();
         let status = error.status();
         let hints = error.hints();
-        let message = error.to_string();
+        let message = shortened(error.to_string());
         // Where the document cannot be written, standard error is left.
         if self.json && !self.closed {
             let written = self.json(|document| {
@@ -270,6 +270,20 @@ impl Ui {
         let Self { err, progress, .. } = self;
         let _ = aside(progress.as_ref(), || err.write_all(line.as_bytes()));
     }
+}
+
+/// Most characters of one line of an error, whose words may be as long as a file.
+const LONGEST: usize = 4000;
+
+fn shortened(message: String) -> String {
+    if message.len() <= LONGEST {
+        return message;
+    }
+    let cut = |line: &str| match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_string(),
+    };
+    message.lines().map(cut).collect::<Vec<_>>().join("\n")
 }
 
 /// Writes while the bar, if there is one, is off the screen.

@@ -159,7 +159,7 @@ pub fn can(what: &str) -> Option<bool> {
             is_root() && works(&["unshare", "-m", "sh", "-c", "mount -t tmpfs -o size=64k tmpfs /mnt"])
         }),
         "strace" => *STRACE.get_or_init(|| works(&["strace", "-f", "-o", "/dev/null", "true"])),
-        "node" | "npm" | "python3" | "git" | "prlimit" | "setpriv" | "bash" | "zsh" | "fish" => {
+        "faketime" | "node" | "npm" | "python3" | "git" | "prlimit" | "setpriv" | "bash" | "zsh" | "fish" => {
             find(what).is_some()
         }
         _ => return None,

@@ -214,7 +214,7 @@ fn judge(case: &Case, step: &Step, ours: bool) -> Outcome {
 }
 
 /// C0 but newline and tab, DEL, C1 and the characters that turn text around.
-fn is_control(c: char) -> bool {
+pub fn is_control(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -10,8 +10,8 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Most entries of one table or list: no real manifest comes near.
-const MOST: usize = 20_000;
+/// Most entries of one table or list: no real manifest comes near, and each is looked up with its place.
+const MOST: usize = 1_000;
 
 pub struct Reader<'a> {
     path: &'a Path,
@@ -39,8 +39,7 @@ impl<'a> Reader<'a> {
 
     /// The keys in the file's order.
     pub fn keys(&self) -> Vec<String> {
-        let mut keys: Vec<_> =
-            self.table.keys().map(|k| (k.span().start, k.get_ref().to_string())).take(MOST).collect();
+        let mut keys: Vec<_> = self.table.keys().map(|k| (k.span().start, k.get_ref().to_string())).collect();
         mirror::order::sort(&mut keys);
         keys.into_iter().map(|(_, k)| k).collect()
     }
@@ -110,11 +109,15 @@ impl<'a> Value<'a> {
     fn wrong(&self, expected: &'static str) -> Error {
         Error::Type { place: self.place(), key: self.key.to_string(), expected }
     }
+    fn too_many(&self) -> Error {
+        Error::TooMany { place: self.place(), key: self.key.to_string(), limit: MOST }
+    }
     pub fn is_table(&self) -> bool {
         matches!(self.value.get_ref(), DeValue::Table(_))
     }
     pub fn into_table(self, label: &str) -> Result<Reader<'a>> {
         match self.value.get_ref() {
+            DeValue::Table(table) if table.len() > MOST => Err(self.too_many()),
             DeValue::Table(table) => Ok(Reader {
                 path: self.path,
                 text: self.text,
@@ -143,9 +146,8 @@ impl<'a> Value<'a> {
     }
     pub fn list<T>(self, read: impl Fn(Value<'a>) -> Result<T>) -> Result<Vec<T>> {
         match self.value.get_ref() {
-            DeValue::Array(items) => {
-                items.iter().take(MOST).map(|value| read(Value { value, ..self })).collect()
-            }
+            DeValue::Array(items) if items.len() > MOST => Err(self.too_many()),
+            DeValue::Array(items) => items.iter().map(|value| read(Value { value, ..self })).collect(),
             _ => Err(self.wrong("a list")),
         }
     }

@@ -154,3 +154,12 @@ fn edits_keep_comments() {
     assert_eq!(parse(&text).unwrap().dependencies.len(), 0);
     assert!(edit::remove_dependency(path, &text, &new).unwrap().is_none());
 }
+
+#[test]
+fn too_many_entries_are_refused_not_left_out() {
+    let entries = |n: usize| (0..n).map(|i| format!("p{i} = \"1\"\n")).collect::<String>();
+    let head = "[package]\nname = \"a\"\nversion = \"1.0.0\"\n[dependencies]\n";
+    assert_eq!(parse(&format!("{head}{}", entries(1000))).unwrap().dependencies.len(), 1000);
+    let refused = refusal(&format!("{head}{}", entries(1001)));
+    assert!(refused.contains("mzp.toml:4:1: `dependencies` has more than 1000 entries"), "{refused}");
+}

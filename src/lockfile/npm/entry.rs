@@ -9,6 +9,7 @@ use mirror::http::Url;
 use mirror::name::{BinName, PackageName, RelPath};
 use mirror::version::Version;
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// What the entry's path makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +121,7 @@ pub fn read<'a>(json: &mut Scanner<'a>, key: &Key<'a>) -> Result<Entry<'a>, Faul
         install_script: false,
         deprecated: None,
     };
-    let mut optional_peers = Vec::new();
+    let mut optional_peers = HashSet::new();
     let mut bundles_all = false;
     let mut seen = 0u32;
     json.object()?;
@@ -186,7 +187,7 @@ pub fn read<'a>(json: &mut Scanner<'a>, key: &Key<'a>) -> Result<Entry<'a>, Faul
     }
     mirror::order::sort(&mut entry.engines);
     for d in entry.declared.iter_mut().filter(|d| d.group == Group::Peer) {
-        d.optional_peer = optional_peers.iter().any(|p| *p == d.alias.as_str());
+        d.optional_peer = optional_peers.contains(d.alias.as_str());
     }
     if bundles_all {
         let normal = entry.declared.iter().filter(|d| d.group == Group::Normal);
