@@ -95,6 +95,38 @@ fn missing(test: &str, makefile: &str) -> Option<String> {
     (!text.contains(&format!("fn {function}("))).then(|| format!("no test `{function}` in `{file}`"))
 }
 
+/// `catalogue.tsv`: hostile input by the numbers of its catalogue (M manifests, L lockfiles, R mirrors, H answers to the
+/// client, S requests to the server, C arguments and environment), each with the test that shows it or why there is none.
+#[test]
+fn every_case_of_the_catalogue_has_an_answer() {
+    let text = fs::read_to_string(root().join("tests/catalogue.tsv")).expect("tests/catalogue.tsv");
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap_or_default();
+    let (mut wrong, mut ids, mut shown, mut open) = (Vec::new(), BTreeSet::new(), 0, 0);
+    for line in text.lines().skip(1) {
+        let &[id, what, answer] = line.split('\t').collect::<Vec<_>>().as_slice() else { panic!("{line}") };
+        assert!(ids.insert(id) && !what.is_empty(), "{line}");
+        let problem = match (answer.strip_prefix("test:"), answer.strip_prefix("open: ")) {
+            (Some(tests), _) => {
+                shown += 1;
+                tests.split("; ").find_map(|t| missing(t.trim(), &makefile))
+            }
+            (_, Some(subject)) => {
+                open += 1;
+                subject.trim().is_empty().then(|| "open, but for whom?".to_owned())
+            }
+            _ => Some(format!("no answer: `{answer}`")),
+        };
+        wrong.extend(problem.map(|p| format!("{id} ({what}): {p}")));
+    }
+    for (group, count) in [("M", 21), ("L", 13), ("R", 24), ("H", 22), ("C", 16)] {
+        let absent: Vec<_> =
+            (1..=count).map(|n| format!("{group}{n}")).filter(|id| !ids.contains(id.as_str())).collect();
+        assert!(absent.is_empty(), "no row: {absent:?}");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    say(&format!("catalogue: {shown} shown by tests, {open} open"));
+}
+
 #[test]
 fn everything_the_specification_writes_in_code_stands_in_a_row() {
     let dir =
