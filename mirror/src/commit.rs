@@ -4,7 +4,8 @@
 //!    and join the batch's records with what the mirror has now;
 //! 2. write segment, blob list and snapshot into TMP/;
 //! 3. rename everything to new names, never over an existing one;
-//! 4. make it durable (each file after its rename, or one `syncfs`), and the directories;
+//! 4. make it durable (each file after its rename, or one `syncfs`), and the directories; on FAT first
+//!    the folder in TMP/, so that no name there still claims what has been renamed (`file`);
 //! 5. overwrite the older root slot in place, make it durable.
 //!
 //! Up to the last step readers and the next process see the old state.
@@ -190,7 +191,7 @@ impl<'a> Commit<'a> {
         }
         crate::order::sort(&mut placed);
         placed.dedup();
-        file::sync_files(&layout.dir, &placed)?;
+        file::sync_files(&layout.dir, self.dir, &placed)?;
         step("synced");
 
         // … and true.

@@ -7,6 +7,12 @@
 //! `fsync` is final: the kernel forgets which pages failed, so nothing here tries
 //! twice.
 //!
+//! FAT (exFAT alike) writes names, sizes and the table of clusters in any order, and what was
+//! deleted or renamed without a sync may still stand in a directory afterwards, claiming clusters
+//! that belong to another file by now: whoever cleans it up frees them under that file. So there a
+//! durable point is a `syncfs`, after which nothing on the disk claims what is ours, and before it
+//! the directory that the files were renamed out of. Elsewhere fsyncs do, up to a number.
+//!
 //! Scratch: what can be made again (stores, caches, staged trees). Not synced.
 //!
 //! Reading: `O_NOFOLLOW | O_NONBLOCK`, then a look at what was opened: a link
@@ -110,14 +116,51 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
             file.set_permissions(mode).map_err(Error::io("write", path))?;
         }
         file.sync_all().map_err(Error::io("write", path))?;
+        // While it is open, the old file keeps its clusters: what the disk says of it stays true until
+        // the name has got its new content there.
+        let _old = open_regular(path);
         std::fs::rename(&temp, path).map_err(Error::io("write", path))?;
-        file.sync_all().map_err(Error::io("write", path))
+        let fat = is_fat(&file);
+        if fat {
+            sync_dir(parent(path))?;
+            sync_volume(&file, path)?;
+        } else {
+            file.sync_all().map_err(Error::io("write", path))?;
+        }
+        Ok(fat)
     })();
     if result.is_err() {
         let _ = std::fs::remove_file(&temp);
     }
-    result?;
-    sync_dir(parent(path))
+    if result? { Ok(()) } else { sync_dir(parent(path)) }
+}
+
+/// Whether the volume of an open file or directory is a FAT or exFAT one.
+fn is_fat(file: &File) -> bool {
+    #[cfg(target_os = "linux")]
+    return rustix::fs::fstatfs(file)
+        .is_ok_and(|s| matches!(s.f_type as u64 & 0xffff_ffff, 0x4d44 | 0x2011_bab0));
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        false
+    }
+}
+
+/// To be called when files that can be made again have been made in `dir`. On FAT alone they are made durable: a folder
+/// whose clusters a power cut (or a hand that pulls the stick) kept from the disk holds whatever lay there before, and the
+/// kernel sets a volume with such a folder read-only.
+pub fn settle(dir: &Path) -> Result<()> {
+    let file = File::open(dir).map_err(Error::io("open", dir))?;
+    if is_fat(&file) { sync_volume(&file, dir) } else { Ok(()) }
+}
+
+/// Makes everything on the volume durable.
+fn sync_volume(file: &File, path: &Path) -> Result<()> {
+    #[cfg(target_os = "linux")]
+    return rustix::fs::syncfs(file).map_err(|e| Error::from_io("write", path, e.into()));
+    #[cfg(not(target_os = "linux"))]
+    file.sync_all().map_err(Error::io("write", path))
 }
 
 /// As [`replace`], without any sync: for what can be made again.
@@ -173,13 +216,16 @@ pub fn sync_dir(path: &Path) -> Result<()> {
     }
 }
 
-/// Makes files durable after they were renamed to where they belong, and the
-/// directories they lie in. More than sixteen at once: one `syncfs`.
-pub(crate) fn sync_files(root: &Path, files: &[PathBuf]) -> Result<()> {
-    #[cfg(target_os = "linux")]
-    if files.len() > 16 {
-        let dir = File::open(root).map_err(Error::io("open", root))?;
-        return rustix::fs::syncfs(&dir).map_err(|e| Error::from_io("write", root, e.into()));
+/// Makes files durable after they were renamed out of `from` to where they belong below `root`, and
+/// the directories they lie in. More than sixteen at once, or on FAT: one `syncfs`.
+pub(crate) fn sync_files(root: &Path, from: &Path, files: &[PathBuf]) -> Result<()> {
+    let volume = File::open(root).map_err(Error::io("open", root))?;
+    let fat = is_fat(&volume);
+    if fat {
+        sync_dir(from)?;
+    }
+    if fat || (cfg!(target_os = "linux") && files.len() > 16) {
+        return sync_volume(&volume, root);
     }
     let mut dirs: Vec<&Path> = Vec::new();
     for path in files {

@@ -20,7 +20,8 @@
 use crate::error::{Error, Result};
 use crate::file;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,9 @@ pub enum Mode {
     /// is mostly shared would name somebody who has long gone.
     Unsigned,
 }
+
+/// Bytes of a lock file that says who holds it.
+const SIGNATURE: u64 = 160;
 
 /// Held until dropped (or until the process ends).
 #[derive(Debug)]
@@ -49,20 +53,24 @@ impl Lock {
                 waiting(&holder(&file));
                 wait(&file, mode, path)?;
             }
-            if let Some(lock) = Self::settled(file, path, mode)? {
+            if let Some(lock) = Self::settled(file, path)? {
+                if mode == Mode::Exclusive {
+                    lock.sign();
+                }
                 return Ok(lock);
             }
         }
     }
 
-    /// Takes the lock if it is free; `None` if somebody holds it.
+    /// Takes the lock if it is free; `None` if somebody holds it. Nobody waits for such a lock: it is not
+    /// signed, and its file takes no room.
     pub fn attempt(path: &Path, mode: Mode) -> Result<Option<Self>> {
         loop {
             let file = file::open_or_create(path)?;
             if !attempt(&file, mode, path)? {
                 return Ok(None);
             }
-            if let Some(lock) = Self::settled(file, path, mode)? {
+            if let Some(lock) = Self::settled(file, path)? {
                 return Ok(Some(lock));
             }
         }
@@ -70,30 +78,32 @@ impl Lock {
 
     /// Somebody may have removed the file between opening and locking it: a
     /// lock on a file without a name protects nothing.
-    fn settled(file: File, path: &Path, mode: Mode) -> Result<Option<Self>> {
+    fn settled(file: File, path: &Path) -> Result<Option<Self>> {
         if !is_at(&file, path)? {
             return Ok(None);
         }
-        let lock = Self { file, path: path.into() };
-        if mode == Mode::Exclusive {
-            lock.sign();
-        }
-        Ok(Some(lock))
+        Ok(Some(Self { file, path: path.into() }))
     }
 
     /// Writes who holds it. Only information: a failure (a full disk) is no obstacle.
+    ///
+    /// Never shorter than before, and made to last when longer: on FAT a length that a power cut has made
+    /// untrue names clusters that are free or another file's. Cutting such a file short afterwards
+    /// takes them from their owner, or makes the kernel set the volume read-only.
     fn sign(&self) {
         let uname = rustix::system::uname();
         let now = crate::time::now();
         let text = format!(
-            "process {} on {} since {}\n",
+            "process {} on {} since {}",
             std::process::id(),
             uname.nodename().to_string_lossy(),
             crate::time::date(now)
         );
-        let mut f = &self.file;
-        let _ = f.set_len(0);
-        let _ = f.seek(SeekFrom::Start(0)).and_then(|_| f.write_all(text.as_bytes()));
+        let line = format!("{text:<width$}\n", width = SIGNATURE as usize - 1);
+        let had = self.file.metadata().map_or(0, |m| m.len());
+        if self.file.write_all_at(line.as_bytes(), 0).is_ok() && had < line.len() as u64 {
+            let _ = self.file.sync_all();
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -141,7 +151,7 @@ fn holder(mut file: &File) -> String {
     let mut text = String::new();
     let _ = file.seek(SeekFrom::Start(0));
     let _ = file.take(300).read_to_string(&mut text);
-    match text.trim() {
+    match text.lines().next().unwrap_or("").trim() {
         "" => "another process".to_string(),
         t => t.to_string(),
     }
@@ -249,7 +259,7 @@ mod tests {
     fn excludes_shares_and_names_the_holder() {
         let dir = tempfile::tempdir().unwrap();
         let p = dir.path().join("LOCK");
-        let first = Lock::attempt(&p, Mode::Exclusive).unwrap().unwrap();
+        let first = Lock::acquire(&p, Mode::Exclusive, &mut |_| unreachable!()).unwrap();
         assert!(Lock::attempt(&p, Mode::Exclusive).unwrap().is_none());
         assert!(Lock::attempt(&p, Mode::Shared).unwrap().is_none());
         let (tx, rx) = std::sync::mpsc::channel();
@@ -306,5 +316,20 @@ mod tests {
         drop((one, two));
         assert!(Lock::attempt(&p, Mode::Unsigned).unwrap().is_some());
         assert_eq!(std::fs::read(&p).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_lock_file_never_shrinks_and_a_guard_stays_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        let len = |p: &Path| std::fs::metadata(p).unwrap().len();
+        let guard = dir.path().join("GUARD");
+        drop(Lock::attempt(&guard, Mode::Exclusive).unwrap().unwrap());
+        assert_eq!(len(&guard), 0);
+        let p = dir.path().join("LOCK");
+        for before in [0, 49, 160, 500] {
+            file::replace_scratch(&p, &vec![b'x'; before]).unwrap();
+            drop(Lock::acquire(&p, Mode::Exclusive, &mut |_| {}).unwrap());
+            assert_eq!(len(&p), (before as u64).max(SIGNATURE), "{before}");
+        }
     }
 }

@@ -94,7 +94,7 @@ impl Mirror {
             std::fs::rename(&t, &path).map_err(Error::io("write", &path))?;
             made.push(path);
         }
-        file::sync_files(dir, &made)?;
+        file::sync_files(dir, &tmp, &made)?;
         // With this name the directory becomes a mirror.
         let first = Root { sequence: 1, snapshot: hash, length: bytes.len() as u64, signature: None };
         let t = temp("R");
@@ -103,7 +103,7 @@ impl Mirror {
             std::fs::remove_file(&t).map_err(Error::io("remove", &t))?;
             return Err(Error::AlreadyThere { path: dir.into() });
         }
-        file::sync_files(dir, &[layout.path(SLOTS[0])])?;
+        file::sync_files(dir, &tmp, &[layout.path(SLOTS[0])])?;
         Self::open(dir)
     }
 }
