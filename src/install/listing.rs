@@ -9,7 +9,7 @@
 //! u32 le                     CRC-32 of everything below
 //! u8                         'D' durable: checked after a restart, or synced
 //!                            'U' unsynced: only good while `boot` is the running system
-//! [u8; 16]                   boot id of the system that wrote it
+//! [u8; 16]                   start of the system and disk that it was written on (`BootId`)
 //! u32 le                     number of directories
 //! u32 le                     number of files
 //! u64 le                     sum of the files' bytes
@@ -23,6 +23,7 @@
 
 use mirror::archive::Listing;
 use std::ffi::CStr;
+use std::path::Path;
 
 const MAGIC: &[u8; 4] = b"PLS2";
 /// What the checksum does not cover: the magic and itself.
@@ -47,14 +48,15 @@ pub struct FileEntry<'a> {
     pub crc32: u32,
 }
 
-/// Which running system wrote something that was not synced; all zero where the system does not tell.
+/// Which running system wrote something that was not synced, and to which disks; all zero where the system does not tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BootId(pub [u8; 16]);
 
 impl BootId {
-    /// Linux gives each start a random id. Elsewhere nothing is trusted less
-    /// for having been written by an earlier start.
-    pub fn current() -> Self {
+    /// Linux gives each start a random id, and each disk a number of its own when it appears: a stick that
+    /// was pulled out has lost what was not synced without any restart. Elsewhere, and on volumes that
+    /// are no single disk, nothing is trusted less for that.
+    pub fn of(folders: &[&Path]) -> Self {
         let mut id = [0; 16];
         if let Ok(text) = std::fs::read("/proc/sys/kernel/random/boot_id") {
             let digits = text.iter().filter(|b| b.is_ascii_hexdigit());
@@ -63,7 +65,35 @@ impl BootId {
                 id[i / 2] |= if i % 2 == 0 { value << 4 } else { value };
             }
         }
+        for (i, folder) in folders.iter().enumerate() {
+            let number = disk_number(folder).unwrap_or(0).to_le_bytes();
+            id[8 * (i % 2)..].iter_mut().zip(number).for_each(|(byte, n)| *byte ^= n);
+        }
         Self(id)
+    }
+}
+
+/// How many disks the system had seen when the folder's one appeared.
+fn disk_number(folder: &Path) -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let device = std::fs::metadata(folder).ok()?.dev();
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+        // No block device: tmpfs, overlay, a share.
+        if major == 0 {
+            return None;
+        }
+        let here = format!("/sys/dev/block/{major}:{minor}");
+        // A partition has no number; its disk stands above it.
+        let text =
+            ["diskseq", "../diskseq"].iter().find_map(|f| std::fs::read(format!("{here}/{f}")).ok())?;
+        std::str::from_utf8(&text).ok()?.trim().parse().ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = folder;
+        None
     }
 }
 

@@ -149,7 +149,11 @@ pub fn current(options: &Options<'_>) -> Option<usize> {
     (known
         && lock
         && apply::is_clean(options.root)
-        && state.is_current(options.root, fingerprint(options), BootId::current()))
+        && state.is_current(
+            options.root,
+            fingerprint(options),
+            BootId::of(&[options.root, &options.home.join("store")]),
+        ))
     .then_some(state.packages)
 }
 
@@ -309,6 +313,8 @@ fn with_store(
         }
     };
     step("tree in place");
+    mirror::file::settle(options.root)?;
+    mirror::file::settle(store.dir())?;
     report.changes = done.changes;
     report.way = done.way;
     Ok(report)

@@ -129,7 +129,7 @@ impl Store {
         Ok(Self {
             dir: dir.to_path_buf(),
             fd,
-            boot: BootId::current(),
+            boot: BootId::of(&[dir]),
             _in_use: in_use,
             scratch: Scratch { made: std::sync::Mutex::new(None), next: AtomicU32::new(0) },
         })
@@ -159,6 +159,7 @@ impl Store {
             return Ok(Some(stored));
         }
         if self.verify(key, &stored)? {
+            self.mend_modes(key, &stored);
             self.put_listing(key, &stored.durable(), &self.listing_path(key))?;
             return Ok(Some(stored));
         }
@@ -241,12 +242,30 @@ impl Store {
             if source.kind() == io::ErrorKind::NotFound && path.starts_with(&self.dir))
     }
 
-    /// Drops an entry: files first, so that a listing without files is all that a crash leaves.
-    /// Shared trees may have its files as hard links.
+    /// A power cut may keep a file's content and lose the change of its mode. Volumes without modes have none to lose.
+    fn mend_modes(&self, key: &Key, stored: &Stored) {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let Ok(root) = rustix::fs::openat(&self.fd, key.as_str(), flags, Mode::empty()) else { return };
+        let _: io::Result<()> = stored.walk(
+            |_| Ok(()),
+            |file| {
+                if let (true, Ok(f)) = (file.executable, open_file_at(&root, file.path))
+                    && f.metadata().is_ok_and(|m| !mirror::file::is_executable(&m))
+                {
+                    let _ = f.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755));
+                }
+                Ok(())
+            },
+        );
+    }
+
+    /// Drops an entry: its listing first, and for good. It may say «durable», which must not outlive a power cut
+    /// beside the files that come in the place of these. Shared trees may have its files as hard links.
     pub fn evict(&self, key: &Key) -> Result<()> {
         self.distrust_trees()?;
-        self.drop_folder(key.as_str())?;
-        self.drop_file(&format!("{}.l", key.as_str()))
+        self.drop_file(&format!("{}.l", key.as_str()))?;
+        mirror::file::sync_dir(&self.dir)?;
+        self.drop_folder(key.as_str())
     }
 
     /// Every shared tree is looked at again before it is used.
@@ -290,8 +309,11 @@ impl Store {
             let stored = Stored::parse(bytes).ok_or_else(unreadable)?;
             // Files without a listing that can be read are worth nothing by their name alone: a kill,
             // a power cut or a flipped bit may have been at them.
-            if self.has(&key) && !self.verify(&key, &stored)? {
-                self.evict(&key)?;
+            if self.has(&key) {
+                match self.verify(&key, &stored)? {
+                    true => self.mend_modes(&key, &stored),
+                    false => self.evict(&key)?,
+                }
             }
             let list = match listed {
                 Listed::Now => self.listing_path(&key),

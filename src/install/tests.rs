@@ -298,6 +298,50 @@ fn an_entry_is_here_once_it_is_listed() {
     assert!(world.store.trusted(&key).unwrap().is_some());
 }
 
+/// What a power cut leaves of an entry whose listing did not survive it (or of one that was put there
+/// while a new one was on its way) is not taken for what the next run extracts.
+#[test]
+fn a_torn_entry_without_a_whole_listing_is_replaced() {
+    for listing in [None, Some(&b""[..]), Some(&b"PLS2 torn"[..])] {
+        let mut world = World::new();
+        let a = world.add("a", "1.0.0", &[("x.js", "good"), ("y.js", "too")], &[]);
+        let (entry, list) =
+            (world.store.dir().join(a.as_str()), world.store.dir().join(format!("{}.l", a.as_str())));
+        mirror::file::replace(&entry.join("x.js"), b"").unwrap();
+        std::fs::remove_file(entry.join("y.js")).unwrap();
+        std::fs::remove_file(&list).unwrap();
+        if let Some(bytes) = listing {
+            mirror::file::write_scratch(&list, bytes).unwrap();
+        }
+        assert!(world.store.trusted(&a).unwrap().is_none());
+        world.add("a", "1.0.0", &[("x.js", "good"), ("y.js", "too")], &[]);
+        let stored = world.store.trusted(&a).unwrap().unwrap();
+        assert!(world.store.verify(&a, &stored).unwrap(), "{listing:?}");
+        // A whole one stays what it is, the very files.
+        let inode = |p: &Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(p).unwrap());
+        let before = inode(&entry.join("x.js"));
+        world.add("a", "1.0.0", &[("x.js", "good"), ("y.js", "too")], &[]);
+        assert_eq!(inode(&entry.join("x.js")), before);
+    }
+}
+
+#[test]
+fn a_mode_that_a_power_cut_lost_is_mended() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut world = World::new();
+    let a = world.add("a", "1.0.0", &[("cli.js", "x")], &["cli.js"]);
+    let file = world.store.dir().join(a.as_str()).join("cli.js");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let list = world.store.dir().join(format!("{}.l", a.as_str()));
+    let mut bytes = std::fs::read(&list).unwrap();
+    bytes[9] ^= 1;
+    let crc = crc32fast::hash(&bytes[8..]);
+    bytes[4..8].copy_from_slice(&crc.to_le_bytes());
+    mirror::file::replace(&list, &bytes).unwrap();
+    assert!(world.store.trusted(&a).unwrap().is_some());
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o755);
+}
+
 #[test]
 fn a_refused_archive_leaves_nothing() {
     let world = World::new();

@@ -5,11 +5,12 @@ use super::apply::{self, Changes};
 use super::build::{Builder, Ladder, has_symlinks};
 use super::fill;
 use super::hoist;
+use super::listing::{BootId, Stored};
 use super::select::Selection;
 use super::state::{Draft, Fingerprint, Input, State};
 use super::store::{Key, Store};
 use super::unit::{Linker, Unit};
-use super::{difference, hoisted, isolated, listing::Stored, shared};
+use super::{difference, hoisted, isolated, shared};
 use crate::error::{Error, Result};
 use crate::resolve::graph::{Graph, Importer, PackageId};
 use rustix::fs::{Mode, OFlags};
@@ -86,7 +87,8 @@ pub fn build(
     let Wanted { project, linker, .. } = *wanted;
     apply::recover(project)?;
     let before = if wanted.force { None } else { State::read(project) };
-    let before = before.filter(|s| s.is_trusted(store.boot()));
+    let boot = BootId::of(&[project, store.dir()]);
+    let before = before.filter(|s| s.is_trusted(boot));
     let volume = open_dir(project)?;
     let symlinks = has_symlinks(volume_fd(&volume), apply::OLD).map_err(Error::io("write to", project))?;
     if !symlinks && linker != Linker::Hoisted {
@@ -104,7 +106,7 @@ pub fn build(
     let names = difference::names(wanted.graph, wanted.selection);
     let settle = &mut || {
         let (names, inputs) = (names.clone(), save()?);
-        Ok(Draft::new(store.boot(), wanted.options, packages, &inputs, &units, names))
+        Ok(Draft::new(boot, wanted.options, packages, &inputs, &units, names))
     };
     let changes = match before {
         Some(before) => apply::by_units(project, &builder, &units, &before, settle)?,
