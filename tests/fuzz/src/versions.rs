@@ -163,7 +163,7 @@ pub fn dependency(data: &[u8]) {
                 let Ok(again) = dependency::parse(found.alias.as_str(), &value, Dialect::Npm, &resolution)
                 else {
                     // Words that npm drops out of a range, and that in front are the beginning of an address.
-                    assert!(words.contains(char::is_whitespace), "{words:?}");
+                    assert!(words.contains(char::is_whitespace) || words.contains('|'), "{words:?}");
                     continue;
                 };
                 let (had, has) =
