@@ -51,7 +51,7 @@ dist: ## fully static binaries with their hashes in target/dist (needs libc.a: D
 bench: ## the specification's ten benchmarks beside bun, pnpm and npm, in one table of ratios
 	@sh tests/bench/run.sh
 
-faults: ## kills the binary at every mutating system call of its commands (strace), not a sample of them
+faults: ## kills the commands, and lets them fail, at every system call that counts (strace), not at a sample; full disks in 48 sizes; 100 kills of a crowd
 	PANTRY_FAULTS=all $(CARGO) test --test faults -- --nocapture
 
 many: ## sixteen processes over one store and two mirrors for a minute (PANTRY_MANY: seconds)

@@ -64,6 +64,11 @@ impl Error {
             _ => Self::Io { action, path: path.into(), source },
         }
     }
+    /// Whether the system could not do it, other than because the file is missing or too short.
+    pub fn is_of_the_system(&self) -> bool {
+        use io::ErrorKind as K;
+        matches!(self, Self::Io { source, .. } if !matches!(source.kind(), K::NotFound | K::UnexpectedEof))
+    }
     pub fn damaged(path: &Path, what: impl Into<String>) -> Self {
         Self::Damaged { path: path.into(), what: what.into() }
     }

@@ -24,15 +24,36 @@ use rustix::fs::{AtFlags, CWD, Mode as Permissions, OFlags, RenameFlags};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// `openat`, made again when a signal interrupts it (slow file systems let that happen).
+pub fn openat<P: rustix::path::Arg + Copy>(
+    dir: impl AsFd,
+    path: P,
+    flags: OFlags,
+    mode: Permissions,
+) -> rustix::io::Result<OwnedFd> {
+    rustix::io::retry_on_intr(|| rustix::fs::openat(&dir, path, flags, mode))
+}
+
+/// Reads at an offset, again when a signal interrupts it.
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    loop {
+        match file.read_at(buffer, at) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
 /// Opens a regular file for reading; anything else is [`Error::NotRegular`].
 pub fn open_regular(path: &Path) -> Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(CWD, path, flags, Permissions::empty()).map_err(|e| open_error(path, e))?;
+    let fd = openat(CWD, path, flags, Permissions::empty()).map_err(|e| open_error(path, e))?;
     regular(File::from(fd), path)
 }
 
@@ -40,17 +61,15 @@ pub fn open_regular(path: &Path) -> Result<File> {
 pub(crate) fn open_below(dir: &Path, folders: &[&str], name: &str) -> Result<File> {
     let mut path = dir.to_path_buf();
     let folder = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let mut fd =
-        rustix::fs::openat(CWD, dir, folder, Permissions::empty()).map_err(|e| open_error(dir, e))?;
+    let mut fd = openat(CWD, dir, folder, Permissions::empty()).map_err(|e| open_error(dir, e))?;
     for f in folders {
         path.push(f);
-        fd = rustix::fs::openat(&fd, *f, folder | OFlags::NOFOLLOW, Permissions::empty())
+        fd = openat(&fd, *f, folder | OFlags::NOFOLLOW, Permissions::empty())
             .map_err(|e| open_error(&path, e))?;
     }
     path.push(name);
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file =
-        rustix::fs::openat(&fd, name, flags, Permissions::empty()).map_err(|e| open_error(&path, e))?;
+    let file = openat(&fd, name, flags, Permissions::empty()).map_err(|e| open_error(&path, e))?;
     regular(File::from(file), &path)
 }
 

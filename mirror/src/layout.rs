@@ -160,12 +160,11 @@ pub(crate) fn names(hash: &Hash) -> impl Iterator<Item = String> {
 
 /// SHA-256 of a whole file, from its beginning.
 pub(crate) fn hash_of(file: &File, path: &Path) -> Result<Hash> {
-    use std::os::unix::fs::FileExt;
     let mut h = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     let mut at = 0;
     loop {
-        let n = file.read_at(&mut buffer, at).map_err(Error::io("read", path))?;
+        let n = file::read_at(file, &mut buffer, at).map_err(Error::io("read", path))?;
         if n == 0 {
             break;
         }

@@ -143,6 +143,7 @@ pub(crate) fn attempt(file: &File, mode: Mode, path: &Path) -> Result<bool> {
     match result {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(e) if e.kind() == io::ErrorKind::Interrupted => attempt(file, mode, path),
         Err(e) => Err(Error::from_io("lock", path, e)),
     }
 }
@@ -243,7 +244,15 @@ pub fn private_dir(parent: &Path) -> Result<(PathBuf, DirLock)> {
             }
             other => other.map_err(Error::io("create", &path))?,
         }
-        let Ok(dir) = File::open(&path) else { continue };
+        let dir = match File::open(&path) {
+            // Whoever cleans was faster.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(e) => {
+                let _ = std::fs::remove_dir(&path);
+                return Err(Error::from_io("open", &path, e));
+            }
+            Ok(dir) => dir,
+        };
         if attempt(&dir, Mode::Exclusive, &path)? && path.is_dir() {
             return Ok((path, DirLock { _dir: dir }));
         }

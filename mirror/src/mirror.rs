@@ -147,6 +147,9 @@ impl Mirror {
                     return Ok((i, snapshot, file, fallback));
                 }
                 Err(e @ Error::NewerFormat { .. }) => return Err(e),
+                // It may be whole and only not readable now: the state before it must not be
+                // offered, let alone be built upon.
+                Err(e) if e.is_of_the_system() => return Err(e),
                 Err(e) => first_error = first_error.or(Some(e)),
             }
         }

@@ -24,7 +24,9 @@ impl Advice {
             Self::Permission => {
                 "look at the owner and the permissions of that file or folder; it may take another user"
             }
-            Self::DiskSpace => "make room on that disk; `pantry cache:clear` deletes what can be made again",
+            Self::DiskSpace => {
+                "make room on that disk (some have a limit for the number of files, too); `pantry cache:clear` deletes what can be made again"
+            }
             Self::CorruptedPackage => {
                 "clear the cache with `pantry cache:clear` and try again; `pantry mirror verify` checks a mirror"
             }

@@ -34,7 +34,7 @@ use super::state::{Draft, State};
 use super::unit::{Digest, Op, Unit};
 use crate::error::{Error, Result};
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags, RenameFlags};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -46,6 +46,7 @@ const NEW: &str = ".node_modules-new";
 pub const OLD: &str = ".node_modules-old";
 const STAGE: &str = "node_modules/.pantry/stage";
 const TRASH: &str = "node_modules/.pantry/trash";
+const NEXT: &str = "node_modules/.pantry/state-next";
 const JOURNAL: &str = "node_modules/.pantry/journal";
 const BOOKS: &str = "node_modules/.pantry";
 /// Bytes; ten thousand units take one million.
@@ -60,7 +61,7 @@ pub struct Changes {
 }
 
 fn open_dir(path: &Path) -> Result<OwnedFd> {
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+    mirror::file::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|e| Error::Io { action: "open", path: path.to_path_buf(), source: e.into() })
 }
 
@@ -68,8 +69,44 @@ fn failed<'a>(action: &'static str, project: &'a Path, name: &'a str) -> impl Fn
     move |source| Error::Io { action, path: project.join(name), source }
 }
 
-/// Writes the lockfile where it has changed, and makes the state that goes with it.
-pub type Settle<'a> = &'a mut dyn FnMut() -> Result<Draft>;
+/// What is done between making the new tree and putting it in place.
+pub struct Settle<'a> {
+    /// Writes the lockfile, if it has changed, and makes the state that goes with it.
+    pub save: &'a mut dyn FnMut() -> Result<Draft>,
+    /// The state as far as it is known before, for the room that it takes.
+    pub before: Draft,
+}
+
+/// A state file whose room on the disk is taken before anything changes.
+struct Reserved {
+    file: std::fs::File,
+    path: PathBuf,
+}
+
+impl Reserved {
+    fn at(path: PathBuf, draft: &Draft, modules: &Path) -> Result<Self> {
+        // A line for each manifest and for the lockfile may still come.
+        let blank = vec![b' '; draft.finish(modules).len() + 1000];
+        let mut file = mirror::file::create_new(&path)?;
+        match io::Write::write_all(&mut file, &blank) {
+            Ok(()) => Ok(Self { file, path }),
+            Err(source) => {
+                let _ = std::fs::remove_file(&path);
+                Err(Error::Io { action: "write", path, source })
+            }
+        }
+    }
+
+    fn fill(self, draft: &Draft, modules: &Path) -> Result<PathBuf> {
+        let text = draft.finish(modules);
+        let written = std::os::unix::fs::FileExt::write_all_at(&self.file, text.as_bytes(), 0)
+            .and_then(|()| self.file.set_len(text.len() as u64));
+        match written {
+            Ok(()) => Ok(self.path),
+            Err(source) => Err(Error::Io { action: "write", path: self.path, source }),
+        }
+    }
+}
 
 /// Whether a run that was killed left something that [`recover`] would take away.
 pub fn is_clean(project: &Path) -> bool {
@@ -97,6 +134,7 @@ pub fn recover(project: &Path) -> Result<()> {
             carry_out(project, &journal)?;
             remove_tree(project, super::state::PATH)?;
         }
+        remove_tree(project, NEXT)?;
         remove_tree(project, STAGE)?;
         remove_tree(project, TRASH)?;
         remove_tree(project, JOURNAL)?;
@@ -159,8 +197,9 @@ fn fill(project: &Path, new: &Path, builder: &Builder<'_>, units: &[Unit], settl
     std::fs::create_dir(new.join(".pantry")).map_err(failed("create", project, NEW))?;
     let all: Vec<&Unit> = units.iter().collect();
     builder.build(&base, new, &all, &|_, unit| unit.path.clone())?;
-    mirror::file::write_scratch(&new.join(".pantry/state"), settle()?.finish(new).as_bytes())?;
-    Ok(())
+    let state = Reserved::at(new.join(".pantry/state"), &settle.before, new)?;
+    let draft = (settle.save)()?;
+    state.fill(&draft, new).map(drop)
 }
 
 /// Puts the new tree in place; what stood there is aside then.
@@ -275,7 +314,9 @@ pub fn by_units(
         .collect();
     let changes = Changes { put: changed.len(), dropped: dropped.len(), kept: units.len() - changed.len() };
     if changed.is_empty() && dropped.is_empty() {
-        finish(project, &settle()?)?;
+        let state = next_state(project, &settle)?;
+        let draft = (settle.save)().inspect_err(|_| drop(remove_tree(project, NEXT)))?;
+        finish(project, state, &draft)?;
         return Ok(changes);
     }
     let (stage, trash) = (project.join(STAGE), project.join(TRASH));
@@ -294,30 +335,36 @@ pub fn by_units(
         journal.push_str("end\n");
         let temporary = project.join(STAGE).join("journal");
         mirror::file::write_scratch(&temporary, journal.as_bytes())?;
-        let draft = settle()?;
+        let state = next_state(project, &settle)?;
+        let draft = (settle.save)()?;
         std::fs::rename(&temporary, project.join(JOURNAL)).map_err(failed("write", project, JOURNAL))?;
-        Ok((journal, draft))
+        Ok((journal, state, draft))
     })();
-    let (journal, draft) = match prepared {
+    let (journal, state, draft) = match prepared {
         Ok(prepared) => prepared,
         Err(e) => {
             let _ = std::fs::remove_dir_all(&stage);
             let _ = std::fs::remove_dir_all(&trash);
+            let _ = remove_tree(project, NEXT);
             return Err(e);
         }
     };
     carry_out(project, &journal)?;
-    finish(project, &draft)?;
+    finish(project, state, &draft)?;
     remove_tree(project, STAGE)?;
     remove_tree(project, TRASH)?;
     remove_tree(project, JOURNAL)?;
     Ok(changes)
 }
 
-fn finish(project: &Path, draft: &Draft) -> Result<()> {
-    let text = draft.finish(&project.join(MODULES));
-    mirror::file::replace_scratch(&project.join(super::state::PATH), text.as_bytes())?;
-    Ok(())
+fn next_state(project: &Path, settle: &Settle<'_>) -> Result<Reserved> {
+    Reserved::at(project.join(NEXT), &settle.before, &project.join(MODULES))
+}
+
+fn finish(project: &Path, state: Reserved, draft: &Draft) -> Result<()> {
+    let next = state.fill(draft, &project.join(MODULES))?;
+    let path = super::state::PATH;
+    std::fs::rename(next, project.join(path)).map_err(failed("write", project, path))
 }
 
 /// The journal that a killed run left. One that is torn by a power cut, or is none of ours, says
@@ -359,7 +406,13 @@ fn carry_out(project: &Path, journal: &str) -> Result<()> {
             std::fs::rename(&from, &target).map_err(failed("put in place", project, MODULES))?;
         } else if let Some(parent) = target.parent().filter(|p| *p != modules) {
             // An empty scope folder goes with its last package.
-            let _ = std::fs::remove_dir(parent);
+            use io::ErrorKind as K;
+            match std::fs::remove_dir(parent) {
+                Err(e) if !matches!(e.kind(), K::DirectoryNotEmpty | K::AlreadyExists | K::NotFound) => {
+                    return Err(failed("remove", project, MODULES)(e));
+                }
+                _ => {}
+            }
         }
     }
     Ok(())

@@ -194,9 +194,9 @@ impl Builder<'_> {
         };
         let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let entry = self.store.dir().join(job.key.as_str());
-        let from = rustix::fs::openat(self.store.fd(), job.key.as_str(), directory, Mode::empty())
+        let from = mirror::file::openat(self.store.fd(), job.key.as_str(), directory, Mode::empty())
             .map_err(error(entry.clone(), "open"))?;
-        let to = rustix::fs::openat(base, job.at.as_str(), directory, Mode::empty())
+        let to = mirror::file::openat(base, job.at.as_str(), directory, Mode::empty())
             .map_err(error(base_path.join(&job.at), "open"))?;
         let here = |path: &CStr| base_path.join(&job.at).join(path.to_string_lossy().as_ref());
         job.stored.walk(
@@ -249,15 +249,15 @@ impl Builder<'_> {
 }
 
 /// A directory below `base`, never through a link at its last part.
-fn open_dir_at(base: &OwnedFd, path: impl rustix::path::Arg) -> std::io::Result<OwnedFd> {
+fn open_dir_at(base: &OwnedFd, path: impl rustix::path::Arg + Copy) -> std::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    Ok(rustix::fs::openat(base, path, flags, Mode::empty())?)
+    Ok(mirror::file::openat(base, path, flags, Mode::empty())?)
 }
 
 /// A regular file below `base`; a FIFO there does not hang.
-pub fn open_file_at(base: &OwnedFd, path: impl rustix::path::Arg) -> std::io::Result<std::fs::File> {
+pub fn open_file_at(base: &OwnedFd, path: impl rustix::path::Arg + Copy) -> std::io::Result<std::fs::File> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = std::fs::File::from(rustix::fs::openat(base, path, flags, Mode::empty())?);
+    let file = std::fs::File::from(mirror::file::openat(base, path, flags, Mode::empty())?);
     if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("not a regular file")) }
 }
 
@@ -265,12 +265,14 @@ pub fn open_file_at(base: &OwnedFd, path: impl rustix::path::Arg) -> std::io::Re
 pub fn read_all(mut file: std::fs::File, buffer: &mut [u8]) -> std::io::Result<(u64, u32)> {
     let (mut crc, mut size) = (crc32fast::Hasher::new(), 0u64);
     loop {
-        match std::io::Read::read(&mut file, buffer)? {
-            0 => return Ok((size, crc.finalize())),
-            n => {
+        match std::io::Read::read(&mut file, buffer) {
+            Ok(0) => return Ok((size, crc.finalize())),
+            Ok(n) => {
                 crc.update(&buffer[..n]);
                 size += n as u64;
             }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
         }
     }
 }
@@ -282,10 +284,10 @@ fn open_pair(
     executable: bool,
 ) -> std::result::Result<(OwnedFd, OwnedFd), Errno> {
     let source =
-        rustix::fs::openat(from, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())?;
+        mirror::file::openat(from, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let mode = Mode::from_raw_mode(if executable { 0o755 } else { 0o644 });
-    Ok((source, rustix::fs::openat(to, path, flags, mode)?))
+    Ok((source, mirror::file::openat(to, path, flags, mode)?))
 }
 
 fn reflink(
@@ -312,9 +314,11 @@ fn copy(
 ) -> std::result::Result<(), Errno> {
     let (source, target) = open_pair(from, to, path, executable)?;
     let (mut source, mut target) = (std::fs::File::from(source), std::fs::File::from(target));
-    std::io::copy(&mut source, &mut target)
-        .map(drop)
-        .map_err(|e| e.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error))
+    std::io::copy(&mut source, &mut target).map(drop).map_err(errno)
+}
+
+fn errno(e: std::io::Error) -> Errno {
+    e.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error)
 }
 
 fn make_dir(base: &OwnedFd, path: &str) -> std::result::Result<(), Errno> {
@@ -363,10 +367,6 @@ fn make_parents(
 /// A new small file with this mode; never follows or replaces anything.
 pub fn write_new(base: &OwnedFd, path: &str, bytes: &[u8], mode: u32) -> std::result::Result<(), Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let fd = rustix::fs::openat(base, path, flags, Mode::from_raw_mode(mode))?;
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        rest = &rest[rustix::io::write(&fd, rest)?..];
-    }
-    Ok(())
+    let mut file = std::fs::File::from(mirror::file::openat(base, path, flags, Mode::from_raw_mode(mode))?);
+    std::io::Write::write_all(&mut file, bytes).map_err(errno)
 }

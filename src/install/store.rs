@@ -23,11 +23,11 @@
 use super::build::{open_file_at, read_all};
 use super::listing::{self, BootId, Stored};
 use crate::error::{Error, Result, Status};
-use mirror::archive::{Expect, Extract, Limits, Sink, Summary, Workspace};
+use mirror::archive::{ArchiveError, Expect, Extract, Limits, Sink, Summary, Workspace};
 use mirror::digest::{Integrity, base32};
 use mirror::name::RelPath;
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use std::ffi::CStr;
 use std::fmt;
 use std::io::{self, Read};
@@ -108,8 +108,13 @@ impl Store {
                 locked => break locked?,
             }
         };
-        let fd = rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|e| io("open")(e.into()))?;
+        let fd = mirror::file::openat(
+            CWD,
+            dir,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|e| io("open")(e.into()))?;
         // Whoever owns it can change what is linked into projects.
         let owner = rustix::fs::fstat(&fd).map_err(|e| io("read")(e.into()))?.st_uid;
         let me = rustix::process::geteuid().as_raw();
@@ -186,7 +191,7 @@ impl Store {
 
     pub(super) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let mut file = std::fs::File::from(rustix::fs::openat(&self.fd, name, flags, Mode::empty())?);
+        let mut file = std::fs::File::from(mirror::file::openat(&self.fd, name, flags, Mode::empty())?);
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(bytes)
@@ -211,7 +216,7 @@ impl Store {
         f: &mut dyn FnMut(&CStr, &'static str) -> bool,
     ) -> Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let Ok(root) = rustix::fs::openat(&self.fd, key.as_str(), flags, Mode::empty()) else {
+        let Ok(root) = mirror::file::openat(&self.fd, key.as_str(), flags, Mode::empty()) else {
             f(c"", "is missing");
             return Ok(());
         };
@@ -350,7 +355,13 @@ impl Store {
     ) -> Result<(Vec<u8>, Summary)> {
         let io = |action| move |source| Error::Io { action, path: private.to_path_buf(), source };
         let mut sink = Extract::create(private).map_err(io("create"))?;
-        let summary = read(source, wanted, workspace, &mut sink)?;
+        let summary = read(source, wanted, workspace, &mut sink).map_err(|e| match e {
+            // It is about this disk, not about the archive.
+            Error::Archive { source: ArchiveError::Write { source, .. }, .. } => {
+                Error::Io { action: "write to", path: self.dir.clone(), source }
+            }
+            e => e,
+        })?;
         let mut listing = sink.into_listing();
         // npm makes the files behind commands executable whatever the archive says.
         for file in listing.files.iter_mut().filter(|f| !f.executable && wanted.bins.contains(&f.path)) {

@@ -13,7 +13,7 @@ use super::unit::{Linker, Unit};
 use super::{difference, hoisted, isolated, shared};
 use crate::error::{Error, Result};
 use crate::resolve::graph::{Graph, Importer, PackageId};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -104,10 +104,8 @@ pub fn build(
     let units = units(wanted, needs, &builder, symlinks)?;
     let packages = wanted.selection.included.iter().filter(|i| **i).count();
     let names = difference::names(wanted.graph, wanted.selection);
-    let settle = &mut || {
-        let (names, inputs) = (names.clone(), save()?);
-        Ok(Draft::new(boot, wanted.options, packages, &inputs, &units, names))
-    };
+    let draft = |inputs: &[Input]| Draft::new(boot, wanted.options, packages, inputs, &units, names.clone());
+    let settle = apply::Settle { save: &mut || Ok(draft(&save()?)), before: draft(&[]) };
     let changes = match before {
         Some(before) => apply::by_units(project, &builder, &units, &before, settle)?,
         None if apply::is_pinned(project) => {
@@ -139,7 +137,7 @@ fn units(wanted: &Wanted<'_>, needs: &Needs, builder: &Builder<'_>, symlinks: bo
 }
 
 fn open_dir(path: &Path) -> Result<rustix::fd::OwnedFd> {
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+    mirror::file::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|e| Error::Io { action: "open", path: path.to_path_buf(), source: e.into() })
 }
 

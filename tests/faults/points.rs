@@ -10,12 +10,20 @@ use crate::world::World;
 pub const MUTATING: &str = "write,pwrite64,writev,rename,renameat,renameat2,mkdir,mkdirat,unlink,unlinkat,rmdir,link,linkat,\
 symlink,symlinkat,ftruncate,fallocate,fsync,fdatasync,syncfs,sync_file_range,chmod,fchmod,fchmodat,copy_file_range,sendfile,utimensat";
 
+/// And what opens, reads, lists and locks.
+pub const ALL: &str = "write,pwrite64,writev,rename,renameat,renameat2,mkdir,mkdirat,unlink,unlinkat,rmdir,link,linkat,\
+symlink,symlinkat,ftruncate,fallocate,fsync,fdatasync,syncfs,sync_file_range,chmod,fchmod,fchmodat,copy_file_range,sendfile,utimensat,\
+open,openat,read,pread64,readv,getdents64,flock,statfs,fstatfs,readlink,readlinkat,faccessat,faccessat2,access,\
+socket,connect,sendto,recvfrom,ioctl,eventfd2,pipe2,dup,fcntl";
+
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Point {
     pub call: String,
     pub n: usize,
     /// It speaks to the terminal (in some thread): a fault there says nothing about what lies on the disk.
     pub speaks: bool,
+    /// It opens a folder (in some thread).
+    pub folder: bool,
 }
 
 pub struct Points {
@@ -25,9 +33,13 @@ pub struct Points {
     pub threads: usize,
 }
 
-pub fn strace(set: &str, trace: &str, inject: Option<&str>) -> Vec<String> {
+pub fn strace(world: &World, set: &str, trace: &str, inject: Option<&str>) -> Vec<String> {
     let mut words: Vec<String> =
-        ["strace", "-f", "-qq", "-o", trace, "-e", &format!("trace={set}")].map(String::from).to_vec();
+        ["strace", "-qq", "-o", trace, "-e", &format!("trace={set}")].map(String::from).to_vec();
+    // Errors in another's program are that program's.
+    if !world.runs_another() {
+        words.push("-f".into());
+    }
     words.extend(inject.into_iter().flat_map(|i| ["-e".to_owned(), format!("inject={i}")]));
     words
 }
@@ -37,7 +49,7 @@ pub fn of(world: &World, set: &str) -> Points {
     // A copy has other inodes than what it is a copy of, and every disturbed run begins in one.
     world.restore();
     let file = world.base().join("trace").to_string_lossy().into_owned();
-    let out = world.pantry(world.command(), &strace(set, &file, None));
+    let out = world.pantry(world.command(), &strace(world, set, &file, None));
     assert_eq!(out.status, 0, "{}: {}", world.name(), String::from_utf8_lossy(&out.stderr));
     let points = parse(&fs::read_to_string(&file).expect("a trace"));
     assert!(!points.list.is_empty(), "{}: no call at all", world.name());
@@ -51,7 +63,9 @@ fn parse(trace: &str) -> Points {
     // Until the program's own first call: the loader looks for libraries and reads their heads.
     let mut loading = true;
     for line in trace.lines() {
-        let Some((thread, call)) = line.split_once(' ') else { continue };
+        // Without `-f` there is no thread at the line's beginning.
+        let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+        let (thread, call) = line.split_at(digits);
         let call = call.trim_start();
         let Some((name, arguments)) = call.split_once('(') else { continue };
         if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
@@ -69,10 +83,14 @@ fn parse(trace: &str) -> Points {
             continue;
         }
         points.calls += 1;
+        let folder = arguments.contains("O_DIRECTORY");
         let speaks = call.starts_with("write(1,") || call.starts_with("write(2,");
         match points.list.iter_mut().find(|p| p.call == name && p.n == *count) {
-            Some(point) => point.speaks |= speaks,
-            None => points.list.push(Point { call: name.into(), n: *count, speaks }),
+            Some(point) => {
+                point.speaks |= speaks;
+                point.folder |= folder;
+            }
+            None => points.list.push(Point { call: name.into(), n: *count, speaks, folder }),
         }
     }
     points.threads = threads.len();

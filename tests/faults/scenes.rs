@@ -102,6 +102,12 @@ pub fn changing_installs() -> Vec<Scene> {
     ]
 }
 
+/// Two projects, one mirror, one store.
+pub fn crowd() -> Scene {
+    let before = vec![PROJECT, Write("two/package.json", OLDER), Run(INIT), Run(ADD)];
+    offline("a crowd", before, HOISTED)
+}
+
 pub fn caches() -> Vec<Scene> {
     vec![offline("cache:clear", vec![PROJECT, Run(INIT), Run(ADD), Run(STORE), Run(HOISTED)], "cache:clear")]
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::scenes::{Scene, Step};
 use crate::support::package::{Package, described};
-use crate::support::process::{self, Output, Run};
+use crate::support::process::{self, Output, Run, Running};
 use crate::support::registry::Registry;
 use crate::support::{diff, listing};
 
@@ -45,6 +45,11 @@ pub struct Look {
 impl World {
     pub fn new(scene: Scene) -> Self {
         pin();
+        Self::crowded(scene)
+    }
+
+    /// With as many workers as the commands like.
+    pub fn crowded(scene: Scene) -> Self {
         let base = tempfile::tempdir().expect("a directory");
         let live = base.path().join("live");
         for dir in ["work", "game", "home", "pantry", "tmp", "tgz"] {
@@ -58,14 +63,13 @@ impl World {
         let registry = scene.online.then(|| Registry::start(packages()).expect("a loopback port"));
         let at = |name: &str| live.join(name).to_string_lossy().into_owned();
         let house = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let env = vec![
+        let mut env = vec![
             ("PATH".to_owned(), std::env::var("PATH").unwrap_or_default()),
             ("HOME".into(), at("home")),
             ("PANTRY_HOME".into(), at("pantry")),
             ("TMPDIR".into(), at("tmp")),
             // Half a profile would spoil `make coverage`.
             ("LLVM_PROFILE_FILE".into(), "/dev/null".into()),
-            ("PANTRY_CONCURRENCY".into(), "1".into()),
             ("LANG".into(), "C.UTF-8".into()),
             ("MZ".into(), house.join("tests/support/fake-mz").to_string_lossy().into_owned()),
             (
@@ -73,6 +77,9 @@ impl World {
                 registry.as_ref().map_or_else(|| "http://127.0.0.1:9".into(), Registry::url),
             ),
         ];
+        if scene.online {
+            env.push(("PANTRY_CONCURRENCY".into(), "1".into()));
+        }
         let world = Self { base, env, scene, _registry: registry };
         for step in &world.scene.before {
             match step {
@@ -98,6 +105,18 @@ impl World {
     pub fn back(&self) -> Option<&'static str> {
         self.scene.back
     }
+    /// The command is a program of somebody else's for a part of the time.
+    pub fn runs_another(&self) -> bool {
+        self.command() == "mzp build"
+    }
+    /// It keeps what it has fetched, in one commit or several, whatever comes of the rest.
+    pub fn writes_through(&self) -> bool {
+        self.scene.online
+    }
+    /// All of the project changes in one step.
+    pub fn changes_as_a_whole(&self) -> bool {
+        self.command().starts_with("install")
+    }
     pub fn base(&self) -> &Path {
         self.base.path()
     }
@@ -121,6 +140,10 @@ impl World {
         Run { argv, env: self.env.clone(), cwd, stdin: Vec::new(), limit: Duration::from_secs(60) }
     }
 
+    pub fn start(&self, dir: &str, command: &str) -> Running {
+        Run { cwd: self.live().join(dir), ..self.run_of(command, &[]) }.spawn().expect("starts")
+    }
+
     pub fn pantry(&self, command: &str, prefix: &[String]) -> Output {
         self.run_of(command, prefix).run().expect("starts")
     }
@@ -138,7 +161,7 @@ impl World {
 
     pub fn look(&self) -> Look {
         let (live, mut project) = (self.live(), String::new());
-        for dir in ["work", "game", "out"] {
+        for dir in ["work", "two", "game", "out"] {
             // The state holds points in time.
             // What the compiler works in holds its own.
             let skip = ["node_modules/.pantry/state", "build/spectrum/unit/*"].map(String::from);
@@ -148,7 +171,7 @@ impl World {
             }
         }
         // The mirror's own files are named by hashes over a date.
-        let skip = ["work", "game", "out", "tgz", "mirror", "pantry/mirror"].map(String::from);
+        let skip = ["work", "two", "game", "out", "tgz", "mirror", "pantry/mirror"].map(String::from);
         let rest = listing::list(&live, &skip, false).expect("lists");
         let mut mirrors = BTreeSet::new();
         for mirror in self.mirrors() {
@@ -185,6 +208,14 @@ impl World {
         counts
     }
 
+    /// What lies in folders for what is being made.
+    pub fn temporaries(&self) -> Vec<String> {
+        let list = listing::list(&self.live(), &["node_modules".into()], false).expect("lists");
+        let below = |path: &&str| path.split('/').rev().skip(1).any(|part| part == "tmp" || part == "TMP");
+        let paths = list.lines().filter_map(|l| l.get(3..)).map(|p| p.trim_end_matches('/'));
+        paths.filter(below).map(str::to_owned).collect()
+    }
+
     /// Files of the user's that a command may replace, each the old or the new, never between.
     pub fn owned(&self) -> Vec<(&'static str, Option<Vec<u8>>)> {
         let files =
@@ -196,6 +227,9 @@ impl World {
     /// command is dead may find a package old, new or not there, but never a part of one.
     pub fn units(&self) -> BTreeMap<String, String> {
         let mut units = self.units_in("work/node_modules");
+        units.extend(
+            self.units_in("two/node_modules").into_iter().map(|(unit, text)| (format!("two {unit}"), text)),
+        );
         units.extend(
             self.units_in("game/packages").into_iter().map(|(unit, text)| (format!("MinZ {unit}"), text)),
         );

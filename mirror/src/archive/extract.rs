@@ -50,7 +50,7 @@ impl Extract {
     pub fn create(directory: &Path) -> io::Result<Self> {
         rustix::fs::mkdirat(CWD, directory, Mode::from(0o755))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let root = rustix::fs::openat(CWD, directory, flags, Mode::empty())?;
+        let root = crate::file::openat(CWD, directory, flags, Mode::empty())?;
         Ok(Self { root, listing: Listing::default(), places: None })
     }
 
@@ -89,7 +89,7 @@ impl Sink for Extract {
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from(if executable { 0o755 } else { 0o644 });
-        let file = rustix::fs::openat(&self.root, path.as_str(), flags, mode)?;
+        let file = crate::file::openat(&self.root, path.as_str(), flags, mode)?;
         let mut crc = crc32fast::Hasher::new();
         loop {
             let bytes = content.fill_buf()?;

@@ -41,7 +41,7 @@ pub fn pack(directory: &Path, files: &[RelPath], out: &mut dyn Write) -> io::Res
 /// Opens a regular file without following a link and without waiting on a FIFO.
 fn open(path: &Path) -> io::Result<(File, u64, bool)> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+    let file = crate::file::openat(CWD, path, flags, Mode::empty())?;
     let stat = rustix::fs::fstat(&file)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         let message = format!("{} is not a regular file", path.display());

@@ -5,7 +5,6 @@ use crate::layout::{Folder, Layout};
 use crate::snapshot::FileEntry;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -47,7 +46,7 @@ impl Read for ArchiveSource {
             let want = buffer.len().min((len - within).min(usize::MAX as u64) as usize);
             let buffer = &mut buffer[..want];
             let n = match part {
-                Part::Pack { file, at, .. } => file.0.read_at(buffer, *at + within)?,
+                Part::Pack { file, at, .. } => crate::file::read_at(&file.0, buffer, *at + within)?,
                 Part::Blob { entry, layout, open } => {
                     if open.is_none() {
                         let (f, _) =
@@ -58,7 +57,7 @@ impl Read for ArchiveSource {
                         *open = Some(f);
                     }
                     match open {
-                        Some(f) => f.read_at(buffer, within)?,
+                        Some(f) => crate::file::read_at(f, buffer, within)?,
                         None => 0,
                     }
                 }

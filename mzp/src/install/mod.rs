@@ -22,7 +22,7 @@ use crate::requirement::Requirement;
 use crate::solve::{PackageSource, Request, project_needs, solve};
 use crate::text;
 use mark::{Mark, State};
-use mirror::archive::{Expect, Extract, Limits, Rule, Workspace};
+use mirror::archive::{ArchiveError, Expect, Extract, Limits, Rule, Workspace};
 use mirror::digest::Integrity;
 use mirror::lock::DirLock;
 use mirror::name::MinzName;
@@ -250,7 +250,11 @@ fn exchange(new: &Path, dir: &Path, aside: &Path) -> Result<()> {
 
 fn unpack(locked: &Locked, registry: &Registry, to: &Path, workspace: &mut Workspace) -> Result<()> {
     let (name, version) = (&locked.name, &locked.version);
-    let refused = |e| Error::Archive { name: name.clone(), version: version.clone(), source: Box::new(e) };
+    let refused = |e| match e {
+        // It is about this disk, not about the archive.
+        ArchiveError::Write { source, .. } => Error::io("write to", to)(source),
+        e => Error::Archive { name: name.clone(), version: version.clone(), source: Box::new(e) },
+    };
     let (mirror, record) = registry.archive(name, version, &locked.sha256)?;
     let mut source = mirror.read_archive(name.as_str(), &record)?;
     let mut sink = Extract::create(to).map_err(Error::io("create", to))?;
@@ -259,9 +263,8 @@ fn unpack(locked: &Locked, registry: &Registry, to: &Path, workspace: &mut Works
     // A package of MinZ source is never as large as the archive reader would allow.
     let limits = Limits { bytes: 256 << 20, entries: 50_000, ..Limits::default() };
     let summary = workspace.read(&mut source, &expect, &limits, &mut sink).map_err(refused)?;
-    let rule = |rule, detail: String| {
-        refused(mirror::archive::ArchiveError::Refused { rule, entry: manifest::FILE.into(), detail })
-    };
+    let rule =
+        |rule, detail: String| refused(ArchiveError::Refused { rule, entry: manifest::FILE.into(), detail });
     let bytes = summary.mzp_toml.ok_or_else(|| rule(Rule::NoManifest, "is missing".into()))?;
     let text = String::from_utf8(bytes).map_err(|_| rule(Rule::NoManifest, "is not UTF-8".into()))?;
     let found = Manifest::parse(&to.join(manifest::FILE), &text)

@@ -159,10 +159,14 @@ fn archive(
     let refuse = |source| Error::Archive { package: path.to_string_lossy().into_owned(), source };
     let (summary, writer) = match (read, tee.finish()) {
         (Ok(summary), Ok(writer)) => (summary, writer),
-        (Err(ArchiveError::Read(e)), _) | (_, Err(e)) => return Err(Error::io("read", path)(e)),
+        // Whatever reading said then: it was told to stop.
+        (_, Err(e)) => return Err(Error::io("write to", batch.mirror().dir())(e)),
         (Err(e), Ok(writer)) => {
             writer.abandon();
-            return Err(refuse(e));
+            return Err(match e {
+                ArchiveError::Read(e) => Error::io("read", path)(e),
+                e => refuse(e),
+            });
         }
     };
     let imported = import::archive(&summary, seen.0).map_err(|e| Error::Other {

@@ -1,0 +1,227 @@
+//! The n-th operation fails, once or from then on: DESIGN section 8, promise 4.
+//!
+//! The command says what failed and why, and leaves everything as it was, or it did what it should all the same; then,
+//! without the fault, it gives what an undisturbed run gives, with nothing left over. An interrupted call is simply
+//! made again.
+
+use std::collections::BTreeSet;
+
+use crate::kill::{Known, again, dead};
+use crate::points::{self, ALL, Point, spread};
+use crate::scenes::{self, Scene};
+use crate::support::{process, say};
+use crate::world::{World, difference};
+use crate::{Failures, everything};
+
+struct Fault {
+    error: &'static str,
+    /// One of these stands in the message.
+    reasons: &'static [&'static str],
+    calls: &'static [&'static str],
+    from_then_on: bool,
+}
+
+const WRITES: &[&str] = &[
+    "write",
+    "pwrite64",
+    "writev",
+    "mkdir",
+    "mkdirat",
+    "link",
+    "linkat",
+    "symlink",
+    "symlinkat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "ftruncate",
+    "fallocate",
+    "fsync",
+    "fdatasync",
+    "syncfs",
+    "copy_file_range",
+    "sendfile",
+];
+const REMOVES: &[&str] = &["unlink", "unlinkat", "rmdir", "fchmod", "fchmodat", "chmod", "utimensat"];
+const READS: &[&str] =
+    &["open", "openat", "read", "pread64", "readv", "getdents64", "readlink", "readlinkat", "flock"];
+/// What POSIX lets a signal interrupt. (`close` too, but that is never to be repeated.)
+const INTERRUPTIBLE: &[&str] = &[
+    "open",
+    "openat",
+    "read",
+    "pread64",
+    "readv",
+    "write",
+    "pwrite64",
+    "writev",
+    "fsync",
+    "fdatasync",
+    "ftruncate",
+    "flock",
+    "copy_file_range",
+    "sendto",
+    "recvfrom",
+];
+const OPENS: &[&str] = &["open", "openat", "socket", "pipe2", "eventfd2", "dup"];
+const DISK: &[&str] = &["input/output error"];
+const FULL: &[&str] = &["no space left", "not enough space", "the disk is full"];
+const READ_ONLY: &[&str] = &["read-only"];
+const TOO_MANY: &[&str] = &["too many open files"];
+
+const FAULTS: [Fault; 10] = [
+    Fault { error: "EIO", reasons: DISK, calls: WRITES, from_then_on: false },
+    Fault { error: "EIO", reasons: DISK, calls: WRITES, from_then_on: true },
+    Fault { error: "EIO", reasons: DISK, calls: REMOVES, from_then_on: false },
+    Fault { error: "EIO", reasons: DISK, calls: READS, from_then_on: false },
+    Fault { error: "ENOSPC", reasons: FULL, calls: WRITES, from_then_on: false },
+    Fault { error: "ENOSPC", reasons: FULL, calls: WRITES, from_then_on: true },
+    Fault { error: "EROFS", reasons: READ_ONLY, calls: WRITES, from_then_on: true },
+    Fault { error: "EMFILE", reasons: TOO_MANY, calls: OPENS, from_then_on: false },
+    Fault { error: "EMFILE", reasons: TOO_MANY, calls: OPENS, from_then_on: true },
+    Fault { error: "EINTR", reasons: &[], calls: INTERRUPTIBLE, from_then_on: false },
+];
+
+/// Points for each fault of each command.
+fn most() -> usize {
+    let few = if everything() { usize::MAX } else { 2 };
+    std::env::var("PANTRY_FAULTS_MOST").ok().and_then(|v| v.parse().ok()).unwrap_or(few)
+}
+
+fn fail_everywhere(scenes: Vec<Scene>) {
+    let mut failures = Failures::default();
+    for scene in scenes {
+        if process::can("strace") != Some(true) {
+            say(&format!("SKIPPED: errors in {}: no strace here", scene.name));
+            continue;
+        }
+        let world = World::new(scene);
+        let old = Known::of(&world, "before");
+        let all = points::of(&world, ALL);
+        let new = Known::of(&world, "undisturbed");
+        let counted = world.counted("undisturbed");
+        let mut counts = String::new();
+        for fault in &FAULTS {
+            // `opendir` is not among what may be interrupted.
+            let fits = |p: &&Point| {
+                let spared = p.speaks || (fault.error == "EINTR" && p.folder);
+                fault.calls.contains(&p.call.as_str()) && !spared
+            };
+            let list: Vec<Point> = all.list.iter().filter(fits).cloned().collect();
+            let chosen = spread(&list, most());
+            for point in &chosen {
+                failures.attempt(|| fail(&world, fault, point, &old, &new, &counted));
+            }
+            let then = if fault.from_then_on { " on" } else { "" };
+            counts.push_str(&format!(" {}{then} {}/{}", fault.error, chosen.len(), list.len()));
+        }
+        say(&format!("faults: errors: {}:{counts}", world.name()));
+    }
+    failures.none();
+}
+
+fn fail(world: &World, fault: &Fault, point: &Point, old: &Known, new: &Known, counted: &[String]) {
+    let Point { call, n, .. } = point;
+    let inject =
+        format!("{call}:error={}:when={n}{}", fault.error, if fault.from_then_on { "+" } else { "" });
+    let place = format!("{}, {inject}", world.name());
+    world.restore();
+    let hit = world.pantry(world.command(), &points::strace(world, ALL, "/dev/null", Some(&inject)));
+    let said = String::from_utf8_lossy(&hit.stderr).into_owned();
+    assert!(!hit.timed_out, "{place}: hangs");
+    assert!(!said.contains("panicked"), "{place}: {said}");
+    assert!([0, 1, 3, 4].contains(&hit.status), "{place}: status {}: {said}", hit.status);
+    if hit.status == 0 {
+        let now = world.look();
+        let tidy =
+            |text: &str| text.lines().filter(|l| !is_leftover(l)).map(str::to_owned).collect::<Vec<_>>();
+        let done = tidy(&now.project) == tidy(&new.look.project);
+        // A copy for later that could not be kept is told, and does not matter enough to fail.
+        let untold = now.mirrors != new.look.mirrors && !said.contains("not kept in the home mirror");
+        assert!(done && !untold, "{place}: done, and not so: {said}\n{}", difference(&new.look, &now));
+        if now.mirrors != new.look.mirrors {
+            world.must(world.command());
+            assert!(world.look().project == new.look.project, "{place}: the rerun gives another result");
+            return;
+        }
+    } else {
+        assert!(fault.error != "EINTR", "{place}: an interrupted call is made again: {said}");
+        let lower = said.to_lowercase();
+        let mute = fault.from_then_on && call == "write";
+        let named = fault.reasons.iter().any(|r| lower.contains(r)) && said.contains('/');
+        assert!(mute || named, "{place}: the message names no file or no reason: {said}");
+        let now = dead(world, &place, "", old, new).project;
+        unchanged(world, &place, &said, &now, old, new);
+        if said.contains("not kept in the home mirror") {
+            world.must(world.command());
+            assert!(world.look().project == new.look.project, "{place}: the rerun gives another result");
+            return;
+        }
+    }
+    again(world, &place, new, counted);
+}
+
+/// After a failure: nothing but what was there, what should be there, and what the next run clears away.
+fn unchanged(world: &World, place: &str, said: &str, now: &str, old: &Known, new: &Known) {
+    let known: BTreeSet<&str> = old.look.project.lines().chain(new.look.project.lines()).collect();
+    let stray: Vec<&str> = now.lines().filter(|l| !known.contains(l) && !is_leftover(l)).collect();
+    assert!(stray.is_empty(), "{place}: failed, and left {stray:#?}: {said}");
+    // A change that has begun is carried out by the next run.
+    if world.changes_as_a_whole() && !now.contains("/.pantry/journal ") {
+        let tree = |project: &str| -> Vec<String> {
+            let other = |l: &&str| {
+                !is_leftover(l) && !l.contains("pantry.lock ") && !l.contains("node_modules/.cache")
+            };
+            project.lines().filter(other).map(str::to_owned).collect()
+        };
+        let tree_now = tree(now);
+        let whole = tree_now == tree(&old.look.project) || tree_now == tree(&new.look.project);
+        assert!(whole, "{place}: failed, and the project is neither old nor new: {said}\n{now}");
+    }
+}
+
+/// What a run clears away that finds it.
+fn is_leftover(line: &str) -> bool {
+    let path = line.get(line.find(": ").map_or(0, |at| at + 5)..).unwrap_or_default();
+    let path = path.split(' ').next().unwrap_or_default();
+    let ours = ["node_modules/.pantry/", ".node_modules-", "packages/.staging/", "build/"];
+    let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let temporary = name.len() > 17
+        && name.starts_with('.')
+        && name.as_bytes()[name.len() - 17] == b'.'
+        && name[name.len() - 16..].bytes().all(|b| b.is_ascii_hexdigit());
+    ours.iter().any(|o| path.starts_with(o))
+        || temporary
+        || name.ends_with(".part")
+        || name == ".mzp-unfinished"
+}
+
+#[test]
+fn mirror_commands_with_an_error_anywhere() {
+    fail_everywhere(scenes::mirror());
+}
+
+#[test]
+fn online_commands_with_an_error_anywhere() {
+    fail_everywhere(scenes::online());
+}
+
+#[test]
+fn first_installs_with_an_error_anywhere() {
+    fail_everywhere(scenes::first_installs());
+}
+
+#[test]
+fn changing_installs_with_an_error_anywhere() {
+    fail_everywhere(scenes::changing_installs());
+}
+
+#[test]
+fn cache_clear_with_an_error_anywhere() {
+    fail_everywhere(scenes::caches());
+}
+
+#[test]
+fn minz_commands_with_an_error_anywhere() {
+    fail_everywhere(scenes::minz());
+}
