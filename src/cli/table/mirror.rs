@@ -70,8 +70,8 @@ const MEMBERS: &[Command] = &[
     command("pull", "Fetch packages and all that they need from a registry")
         .about(
             "Fetches the whole closure of the packages, or of what a manifest or lockfile asks for, into \
-             the mirror, so that it can be installed without a network. All is taken or nothing; what was \
-             fetched before an interruption is not fetched again.",
+             the mirror, so that it can be installed without a network. Archives are committed in batches, \
+             each whole or not at all; what was committed before an interruption is not fetched again.",
         )
         .takes(&[optional("PACKAGE", Kind::Package, "Packages, each with or without a range").many()])
         .flags(&[
