@@ -55,20 +55,12 @@ impl World {
     }
 
     fn run(&self, prefix: &[&str], args: &[&str]) -> Output {
-        let at = |name: &str| self.at(name).to_string_lossy().into_owned();
-        let env = |name: &str, value: String| (name.to_owned(), value);
         let mut argv: Vec<std::ffi::OsString> = prefix.iter().map(Into::into).collect();
         argv.push(process::pantry().into());
         argv.extend(args.iter().map(Into::into));
         let run = Run {
             argv,
-            env: vec![
-                env("PATH", std::env::var("PATH").unwrap_or_default()),
-                env("HOME", at("home")),
-                env("PANTRY_HOME", at("pantry")),
-                env("TMPDIR", at("tmp")),
-                env("LANG", "C.UTF-8".into()),
-            ],
+            env: process::homes(self.base.path()),
             cwd: self.at("work"),
             stdin: Vec::new(),
             limit: Duration::from_secs(20),

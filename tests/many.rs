@@ -53,20 +53,13 @@ impl World {
 
     /// Runs pantry in a folder below the base; anything but status 0 is a failure, and so is what lasts too long.
     fn ok(&self, folder: &str, args: &[&str]) -> Output {
-        let env = |name: &str, value: String| (name.to_owned(), value);
-        let at = |name: &str| self.at(name).to_string_lossy().into_owned();
+        let mut env = process::homes(self.base.path());
+        env.push(("npm_config_registry".into(), self.registry.url()));
         let mut argv: Vec<_> = vec![process::pantry().into()];
         argv.extend(args.iter().map(Into::into));
         let run = Run {
             argv,
-            env: vec![
-                env("PATH", std::env::var("PATH").unwrap_or_default()),
-                env("HOME", at("home")),
-                env("PANTRY_HOME", at("pantry")),
-                env("TMPDIR", at("tmp")),
-                env("LANG", "C.UTF-8".into()),
-                env("npm_config_registry", self.registry.url()),
-            ],
+            env,
             cwd: self.at(folder),
             stdin: Vec::new(),
             // Who cleans up or clears waits until nobody reads, which may be when all others have ended.

@@ -55,18 +55,11 @@ impl World {
     }
 
     fn spawn(&self, argv: &[&str]) -> Running {
-        let at = |name: &str| self.at(name).to_string_lossy().into_owned();
-        let env = |name: &str, value: String| (name.to_owned(), value);
+        let mut env = process::homes(self.base.path());
+        env.push(("npm_config_registry".into(), self.registry.url()));
         let run = Run {
             argv: argv.iter().map(Into::into).collect(),
-            env: vec![
-                env("PATH", std::env::var("PATH").unwrap_or_default()),
-                env("HOME", at("home")),
-                env("PANTRY_HOME", at("pantry")),
-                env("TMPDIR", at("tmp")),
-                env("LANG", "C.UTF-8".into()),
-                env("npm_config_registry", self.registry.url()),
-            ],
+            env,
             cwd: self.at("work"),
             stdin: Vec::new(),
             limit: Duration::from_secs(30),

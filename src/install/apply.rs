@@ -30,7 +30,7 @@
 //! The project's directory itself is locked (`flock`) while this runs.
 
 use super::build::Builder;
-use super::state::{Draft, State};
+use super::state::{Draft, Input, State};
 use super::unit::{Digest, Op, Unit};
 use crate::error::{Error, Result};
 use rustix::fd::OwnedFd;
@@ -60,7 +60,7 @@ pub struct Changes {
     pub kept: usize,
 }
 
-fn open_dir(path: &Path) -> Result<OwnedFd> {
+pub fn open_dir(path: &Path) -> Result<OwnedFd> {
     mirror::file::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|e| Error::Io { action: "open", path: path.to_path_buf(), source: e.into() })
 }
@@ -71,10 +71,10 @@ fn failed<'a>(action: &'static str, project: &'a Path, name: &'a str) -> impl Fn
 
 /// What is done between making the new tree and putting it in place.
 pub struct Settle<'a> {
-    /// Writes the lockfile, if it has changed, and makes the state that goes with it.
-    pub save: &'a mut dyn FnMut() -> Result<Draft>,
-    /// The state as far as it is known before, for the room that it takes.
-    pub before: Draft,
+    /// Writes the lockfile, if it has changed, and gives the inputs as they were when they were read.
+    pub save: &'a mut dyn FnMut() -> Result<Vec<Input>>,
+    /// The state, but for them.
+    pub draft: &'a Draft,
 }
 
 /// A state file whose room on the disk is taken before anything changes.
@@ -84,9 +84,8 @@ struct Reserved {
 }
 
 impl Reserved {
-    fn at(path: PathBuf, draft: &Draft, modules: &Path) -> Result<Self> {
-        // A line for each manifest and for the lockfile may still come.
-        let blank = vec![b' '; draft.finish(modules).len() + 1000];
+    fn at(path: PathBuf, draft: &Draft) -> Result<Self> {
+        let blank = vec![b' '; draft.room()];
         let mut file = mirror::file::create_new(&path)?;
         match io::Write::write_all(&mut file, &blank) {
             Ok(()) => Ok(Self { file, path }),
@@ -97,8 +96,7 @@ impl Reserved {
         }
     }
 
-    fn fill(self, draft: &Draft, modules: &Path) -> Result<PathBuf> {
-        let text = draft.finish(modules);
+    fn fill(self, text: &str) -> Result<PathBuf> {
         let written = std::os::unix::fs::FileExt::write_all_at(&self.file, text.as_bytes(), 0)
             .and_then(|()| self.file.set_len(text.len() as u64));
         match written {
@@ -108,7 +106,7 @@ impl Reserved {
     }
 }
 
-/// Whether a run that was killed left something that [`recover`] would take away.
+/// Whether no run that was killed left anything that [`recover`] would take away.
 pub fn is_clean(project: &Path) -> bool {
     [JOURNAL, NEW, OLD].iter().all(|name| !exists(project, name))
 }
@@ -197,9 +195,9 @@ fn fill(project: &Path, new: &Path, builder: &Builder<'_>, units: &[Unit], settl
     std::fs::create_dir(new.join(".pantry")).map_err(failed("create", project, NEW))?;
     let all: Vec<&Unit> = units.iter().collect();
     builder.build(&base, new, &all, &|_, unit| unit.path.clone())?;
-    let state = Reserved::at(new.join(".pantry/state"), &settle.before, new)?;
-    let draft = (settle.save)()?;
-    state.fill(&draft, new).map(drop)
+    let state = Reserved::at(new.join(".pantry/state"), settle.draft)?;
+    let inputs = (settle.save)()?;
+    state.fill(&settle.draft.finish(&inputs, new)).map(drop)
 }
 
 /// Puts the new tree in place; what stood there is aside then.
@@ -314,9 +312,9 @@ pub fn by_units(
         .collect();
     let changes = Changes { put: changed.len(), dropped: dropped.len(), kept: units.len() - changed.len() };
     if changed.is_empty() && dropped.is_empty() {
-        let state = next_state(project, &settle)?;
-        let draft = (settle.save)().inspect_err(|_| drop(remove_tree(project, NEXT)))?;
-        finish(project, state, &draft)?;
+        let state = Reserved::at(project.join(NEXT), settle.draft)?;
+        let inputs = (settle.save)().inspect_err(|_| drop(remove_tree(project, NEXT)))?;
+        finish(project, state, settle.draft, &inputs)?;
         return Ok(changes);
     }
     let (stage, trash) = (project.join(STAGE), project.join(TRASH));
@@ -335,12 +333,12 @@ pub fn by_units(
         journal.push_str("end\n");
         let temporary = project.join(STAGE).join("journal");
         mirror::file::write_scratch(&temporary, journal.as_bytes())?;
-        let state = next_state(project, &settle)?;
-        let draft = (settle.save)()?;
+        let state = Reserved::at(project.join(NEXT), settle.draft)?;
+        let inputs = (settle.save)()?;
         std::fs::rename(&temporary, project.join(JOURNAL)).map_err(failed("write", project, JOURNAL))?;
-        Ok((journal, state, draft))
+        Ok((journal, state, inputs))
     })();
-    let (journal, state, draft) = match prepared {
+    let (journal, state, inputs) = match prepared {
         Ok(prepared) => prepared,
         Err(e) => {
             let _ = std::fs::remove_dir_all(&stage);
@@ -350,19 +348,15 @@ pub fn by_units(
         }
     };
     carry_out(project, &journal)?;
-    finish(project, state, &draft)?;
+    finish(project, state, settle.draft, &inputs)?;
     remove_tree(project, STAGE)?;
     remove_tree(project, TRASH)?;
     remove_tree(project, JOURNAL)?;
     Ok(changes)
 }
 
-fn next_state(project: &Path, settle: &Settle<'_>) -> Result<Reserved> {
-    Reserved::at(project.join(NEXT), &settle.before, &project.join(MODULES))
-}
-
-fn finish(project: &Path, state: Reserved, draft: &Draft) -> Result<()> {
-    let next = state.fill(draft, &project.join(MODULES))?;
+fn finish(project: &Path, state: Reserved, draft: &Draft, inputs: &[Input]) -> Result<()> {
+    let next = state.fill(&draft.finish(inputs, &project.join(MODULES)))?;
     let path = super::state::PATH;
     std::fs::rename(next, project.join(path)).map_err(failed("write", project, path))
 }

@@ -20,7 +20,7 @@ use super::unit::{Op, Unit};
 use crate::error::{Error, Result};
 use crate::resolve::graph::{Graph, Importer, PackageId};
 use mirror::digest::{Hash, base32};
-use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{Access, AtFlags};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
@@ -125,8 +125,7 @@ pub fn ensure(
     let links = store.dir().join("links");
     let io = |source: io::Error| Error::Io { action: "create", path: links.clone(), source };
     std::fs::create_dir_all(&links).map_err(io)?;
-    let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let fd = mirror::file::openat(CWD, &links, directory, Mode::empty()).map_err(|e| io(e.into()))?;
+    let fd = super::apply::open_dir(&links)?;
     let all: Vec<(PackageId, &str, Key)> =
         ids.iter().filter_map(|id| Some((*id, folders.get(*id)?, keys[id.index()]?))).collect();
     let mut missing = Vec::new();
@@ -145,8 +144,7 @@ pub fn ensure(
         let private = store.private_path()?;
         std::fs::create_dir(&private).map_err(io)?;
         let made = (|| {
-            let base =
-                mirror::file::openat(CWD, &private, directory, Mode::empty()).map_err(|e| io(e.into()))?;
+            let base = super::apply::open_dir(&private)?;
             builder.build(&base, &private, &missing.iter().collect::<Vec<_>>(), &|_, u| u.path.clone())?;
             for unit in &missing {
                 match rustix::fs::renameat(&base, unit.path.as_str(), &fd, unit.path.as_str()) {

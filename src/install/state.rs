@@ -186,19 +186,9 @@ pub struct Draft {
 }
 
 impl Draft {
-    pub fn new(
-        boot: BootId,
-        options: Fingerprint,
-        packages: usize,
-        inputs: &[Input],
-        units: &[Unit],
-        names: String,
-    ) -> Self {
-        let mut text =
+    pub fn new(boot: BootId, options: Fingerprint, packages: usize, units: &[Unit], names: String) -> Self {
+        let text =
             format!("{FIRST}\nboot {} U\noptions {}\npackages {packages}\n", hex(&boot.0), hex(&options.0));
-        for Input { path, mtime, size, inode } in inputs {
-            let _ = writeln!(text, "input {mtime} {size} {inode} {}", path.display());
-        }
         let mut list = String::new();
         for unit in units {
             let _ = writeln!(list, "unit {:?} {}", unit.digest, unit.path);
@@ -206,9 +196,18 @@ impl Draft {
         Self { text, units: list, names }
     }
 
+    /// Bytes that [`Draft::finish`] surely has room in: a line for a scope is shorter than one for a
+    /// unit in it, and a line for each of a few inputs is to come.
+    pub fn room(&self) -> usize {
+        self.text.len() + 2 * self.units.len() + self.names.len() + 2_000
+    }
+
     /// The whole file for a tree at `modules` (which may still be in its private place).
-    pub fn finish(&self, modules: &Path) -> String {
+    pub fn finish(&self, inputs: &[Input], modules: &Path) -> String {
         let mut text = self.text.clone();
+        for Input { path, mtime, size, inode } in inputs {
+            let _ = writeln!(text, "input {mtime} {size} {inode} {}", path.display());
+        }
         let mut dirs = vec![String::new(), ".bin".to_string()];
         let mut last = "";
         for line in self.units.lines() {

@@ -250,7 +250,7 @@ impl Store {
     /// A power cut may keep a file's content and lose the change of its mode. Volumes without modes have none to lose.
     fn mend_modes(&self, key: &Key, stored: &Stored) {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let Ok(root) = rustix::fs::openat(&self.fd, key.as_str(), flags, Mode::empty()) else { return };
+        let Ok(root) = mirror::file::openat(&self.fd, key.as_str(), flags, Mode::empty()) else { return };
         let _: io::Result<()> = stored.walk(
             |_| Ok(()),
             |file| {

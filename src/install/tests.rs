@@ -58,14 +58,15 @@ impl World {
     }
 
     fn draft(&self, units: &[Unit]) -> Draft {
-        Draft::new(self.store.boot(), Fingerprint::of("test"), units.len(), &[], units, String::new())
+        Draft::new(self.store.boot(), Fingerprint::of("test"), units.len(), units, String::new())
     }
 
     fn apply(&self, units: &[Unit]) -> Changes {
         let ladder = Ladder::for_volume(rustix::fd::AsFd::as_fd(self.store.fd()));
         let builder = Builder { store: &self.store, listings: &self.listings, ladder: &ladder, threads: 2 };
         apply::recover(&self.project).unwrap();
-        let settle = apply::Settle { save: &mut || Ok(self.draft(units)), before: self.draft(units) };
+        let draft = self.draft(units);
+        let settle = apply::Settle { save: &mut || Ok(Vec::new()), draft: &draft };
         match State::read(&self.project) {
             Some(before) => apply::by_units(&self.project, &builder, units, &before, settle).unwrap(),
             None => apply::whole(&self.project, &builder, units, settle).unwrap(),
@@ -237,8 +238,8 @@ fn the_state_knows_when_nothing_changed() {
     let builder = Builder { store: &world.store, listings: &world.listings, ladder: &ladder, threads: 1 };
     let options = Fingerprint::of("x");
     let inputs = [Input::look(&world.project, Path::new("package.json")).unwrap()];
-    let draft = || Draft::new(world.store.boot(), options, 2, &inputs, &units, "a@1.0.0".into());
-    let settle = apply::Settle { save: &mut || Ok(draft()), before: draft() };
+    let draft = Draft::new(world.store.boot(), options, 2, &units, "a@1.0.0".into());
+    let settle = apply::Settle { save: &mut || Ok(inputs.to_vec()), draft: &draft };
     apply::whole(&world.project, &builder, &units, settle).unwrap();
     let boot = world.store.boot();
     let current =

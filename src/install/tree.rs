@@ -13,7 +13,6 @@ use super::unit::{Linker, Unit};
 use super::{difference, hoisted, isolated, shared};
 use crate::error::{Error, Result};
 use crate::resolve::graph::{Graph, Importer, PackageId};
-use rustix::fs::{CWD, Mode, OFlags};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -89,7 +88,7 @@ pub fn build(
     let before = if wanted.force { None } else { State::read(project) };
     let boot = BootId::of(&[project, store.dir()]);
     let before = before.filter(|s| s.is_trusted(boot));
-    let volume = open_dir(project)?;
+    let volume = apply::open_dir(project)?;
     let symlinks = has_symlinks(volume_fd(&volume), apply::OLD).map_err(Error::io("write to", project))?;
     if !symlinks && linker != Linker::Hoisted {
         return Err(Error::NoSymlinks { project: project.to_path_buf(), linker: linker.name() });
@@ -104,8 +103,8 @@ pub fn build(
     let units = units(wanted, needs, &builder, symlinks)?;
     let packages = wanted.selection.included.iter().filter(|i| **i).count();
     let names = difference::names(wanted.graph, wanted.selection);
-    let draft = |inputs: &[Input]| Draft::new(boot, wanted.options, packages, inputs, &units, names.clone());
-    let settle = apply::Settle { save: &mut || Ok(draft(&save()?)), before: draft(&[]) };
+    let draft = Draft::new(boot, wanted.options, packages, &units, names);
+    let settle = apply::Settle { save, draft: &draft };
     let changes = match before {
         Some(before) => apply::by_units(project, &builder, &units, &before, settle)?,
         None if apply::is_pinned(project) => {
@@ -134,11 +133,6 @@ fn units(wanted: &Wanted<'_>, needs: &Needs, builder: &Builder<'_>, symlinks: bo
             None => Vec::new(),
         },
     })
-}
-
-fn open_dir(path: &Path) -> Result<rustix::fd::OwnedFd> {
-    mirror::file::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|e| Error::Io { action: "open", path: path.to_path_buf(), source: e.into() })
 }
 
 fn volume_fd(fd: &rustix::fd::OwnedFd) -> rustix::fd::BorrowedFd<'_> {

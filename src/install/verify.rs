@@ -11,7 +11,7 @@ use super::fill::in_parallel;
 use super::listing::{self, Stored};
 use super::store::{Key, Store};
 use crate::error::{Error, Result};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::ffi::CStr;
@@ -194,7 +194,7 @@ fn wrong(
 ) -> Result<Vec<(String, &'static str)>> {
     let mut found = Vec::new();
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let Ok(here) = rustix::fs::open(root, flags, Mode::empty()) else {
+    let Ok(here) = mirror::file::openat(CWD, root, flags, Mode::empty()) else {
         return Ok(vec![(String::new(), "is missing")]);
     };
     let entry = store.dir().join(key.as_str());

@@ -52,7 +52,7 @@ if [ -f "$CORPUS/stat.json" ]; then
 fi
 echo "bench: fetching the corpus once, a few minutes"
 fetch() { # DIRECTORY OPTIONS...: a normal install, then a resolution with a date, which asks for the full documents
-  directory=$CORPUS/work/$1; shift
+  directory=$CORPUS/warm/$1; shift
   [ -f "$directory/done" ] && return
   (cd "$directory" && rm -rf node_modules package-lock.json && npm install $QUIET "$@" --cache "$CORPUS/npm-corgi" &&
     cp package-lock.json kept.json && rm package-lock.json && rm -rf node_modules &&
@@ -60,13 +60,13 @@ fetch() { # DIRECTORY OPTIONS...: a normal install, then a resolution with a dat
   touch "$directory/done"
 }
 for project in app mono; do
-  [ -d "$CORPUS/work/$project" ] || { mkdir -p "$CORPUS/work"; cp -R "$LAB/projects/$project" "$CORPUS/work/$project"; }
+  [ -d "$CORPUS/warm/$project" ] || { mkdir -p "$CORPUS/warm"; cp -R "$LAB/projects/$project" "$CORPUS/warm/$project"; }
   fetch $project
 done
 # What is asked for besides: lodash by add and remove, and versions that other resolvers choose for "*" in the workspace.
-mkdir -p "$CORPUS/work/add" "$CORPUS/work/other"
-echo '{"name":"add","version":"1.0.0","dependencies":{"lodash":"^4.17.0","node-gyp":"latest","fsevents":"2.3.3"}}' >"$CORPUS/work/add/package.json"
-echo '{"name":"other","version":"1.0.0","dependencies":{"pino":"10","@types/node":"26"}}' >"$CORPUS/work/other/package.json"
+mkdir -p "$CORPUS/warm/add" "$CORPUS/warm/other"
+echo '{"name":"add","version":"1.0.0","dependencies":{"lodash":"^4.17.0","node-gyp":"latest","fsevents":"2.3.3"}}' >"$CORPUS/warm/add/package.json"
+echo '{"name":"other","version":"1.0.0","dependencies":{"pino":"10","@types/node":"26"}}' >"$CORPUS/warm/other/package.json"
 fetch add --force
 fetch other --force
 documents

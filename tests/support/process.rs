@@ -43,6 +43,20 @@ pub fn coverage() -> Option<(&'static str, std::ffi::OsString)> {
     std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file))
 }
 
+/// What a command sees whose homes lie in `base`, as they do in a script test's directory.
+pub fn homes(base: &Path) -> Vec<(String, String)> {
+    let at = |name: &str| base.join(name).to_string_lossy().into_owned();
+    [
+        ("PATH", std::env::var("PATH").unwrap_or_default()),
+        ("HOME", at("home")),
+        ("PANTRY_HOME", at("pantry")),
+        ("TMPDIR", at("tmp")),
+        ("LANG", "C.UTF-8".into()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
 impl Run {
     pub fn spawn(&self) -> io::Result<Running> {
         let mut command = Command::new(&self.argv[0]);

@@ -118,13 +118,24 @@ impl<'a> Stream<'a> {
             sha512: (!strong).then(|| Hasher::new(Algorithm::Sha512)),
             sha256: (sha256 && expected != Some(Algorithm::Sha256)).then(|| Hasher::new(Algorithm::Sha256)),
         };
+        Self::over(source, buffers, limits, hashes, State::Header, Rule::BadGzip)
+    }
+
+    fn over(
+        source: &'a mut dyn Read,
+        buffers: &'a mut Buffers,
+        limits: &'a Limits,
+        hashes: Hashes,
+        state: State,
+        damage: Rule,
+    ) -> Self {
         Self {
             source,
             buffers,
             limits,
             hashes,
-            state: State::Header,
-            damage: Rule::BadGzip,
+            state,
+            damage,
             input: 0..0,
             window: 0..0,
             crc: crc32fast::Hasher::new(),
@@ -143,20 +154,8 @@ impl<'a> Stream<'a> {
                 State::Raw
             }
         };
-        Stream {
-            source: data,
-            buffers: self.buffers,
-            limits: self.limits,
-            hashes: Hashes { expected: None, sha512: None, sha256: None },
-            state,
-            damage: Rule::BadZip,
-            input: 0..0,
-            window: 0..0,
-            crc: crc32fast::Hasher::new(),
-            member: 0,
-            compressed: 0,
-            unpacked: 0,
-        }
+        let hashes = Hashes { expected: None, sha512: None, sha256: None };
+        Stream::over(data, self.buffers, self.limits, hashes, state, Rule::BadZip)
     }
 
     /// Looks at the first bytes. Nothing has been taken yet.
