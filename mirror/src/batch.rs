@@ -185,10 +185,8 @@ impl Batch {
         self.state().date = Some(seconds);
     }
 
-    /// Removes what was prepared; the mirror is as it was.
-    pub fn abandon(mut self) {
-        self.clean();
-    }
+    /// Removes what was prepared, as dropping does; the mirror is as it was.
+    pub fn abandon(self) {}
 
     /// Best effort: what is left is garbage, and known to be.
     pub(crate) fn clean(&mut self) {
@@ -244,9 +242,17 @@ impl Batch {
 }
 
 impl Drop for Batch {
-    /// Tidiness on the way out of an error; nothing relies on it.
+    /// What dead batches left goes along, as with a commit; where somebody holds the writer lock,
+    /// that one has seen to it.
     fn drop(&mut self) {
+        if self.guard.is_none() {
+            return;
+        }
         self.clean();
+        let layout = self.mirror.layout();
+        if let Ok(Some(_lock)) = Lock::attempt(&layout.path(layout::LOCK), Mode::Exclusive) {
+            let _ = crate::commit::clean_tmp(layout);
+        }
     }
 }
 

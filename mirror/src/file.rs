@@ -26,7 +26,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -290,6 +290,29 @@ pub(crate) fn make_dir(path: &Path) -> Result<bool> {
     }
 }
 
+/// Makes a directory and what is missing above it, for everybody to read and for its owner alone to
+/// write. Unlike the standard library's, it holds its ground where another process takes the directory
+/// away at that moment: what stood in the way is gone by the time one looks at it.
+pub fn make_dirs(path: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o755);
+    for _ in 0..100 {
+        match builder.create(path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && !stands_in_the_way(path) => {}
+            other => return other.map_err(Error::io("create", path)),
+        }
+    }
+    Err(Error::from_io("create", path, io::Error::other("others take it away again and again")))
+}
+
+/// Whether something has the name that is no directory and leads to none.
+fn stands_in_the_way(path: &Path) -> bool {
+    match std::fs::metadata(path) {
+        Ok(found) => !found.is_dir(),
+        Err(_) => std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir()),
+    }
+}
+
 /// A new file `.NAME.<16 hex digits>` beside the one it will replace. Locked while it is written:
 /// one whose lock is free was left by a process that was killed, and goes first.
 fn temporary(path: &Path) -> Result<(File, PathBuf)> {
@@ -379,6 +402,28 @@ mod tests {
         replace_scratch(&at("y"), b"two").unwrap();
         assert_eq!(there(), 5);
         assert_eq!(std::fs::read(at("x")).unwrap(), b"one");
+    }
+
+    #[test]
+    fn a_directory_is_made_though_others_take_it_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("one/two");
+        std::thread::scope(|scope| {
+            let making = scope.spawn(|| (0..5_000).for_each(|_| make_dirs(&path).unwrap()));
+            while !making.is_finished() {
+                let _ = std::fs::remove_dir(&path);
+            }
+        });
+        make_dirs(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o022, 0);
+        for (name, to) in [("dangling", "nowhere"), ("led", "one/two")] {
+            std::os::unix::fs::symlink(to, dir.path().join(name)).unwrap();
+        }
+        make_dirs(&dir.path().join("led/three")).unwrap();
+        write_scratch(&dir.path().join("file"), b"").unwrap();
+        for name in ["dangling", "file", "file/below"] {
+            make_dirs(&dir.path().join(name)).unwrap_err();
+        }
     }
 
     #[test]

@@ -231,7 +231,7 @@ pub fn clean_private(parent: &Path) {
 /// A fresh private directory `parent/<pid in hexadecimal>-<n>`, locked while the
 /// returned lock lives. What dead processes left beside it is removed first.
 pub fn private_dir(parent: &Path) -> Result<(PathBuf, DirLock)> {
-    std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+    file::make_dirs(parent)?;
     clean_private(parent);
     for n in 0u32.. {
         let path = parent.join(format!("{:x}-{n}", std::process::id()));
@@ -239,7 +239,7 @@ pub fn private_dir(parent: &Path) -> Result<(PathBuf, DirLock)> {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
             // Whoever was the last in it took it away.
             Err(e) if e.kind() == io::ErrorKind::NotFound && n < 100 => {
-                std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+                file::make_dirs(parent)?;
                 continue;
             }
             other => other.map_err(Error::io("create", &path))?,

@@ -124,7 +124,7 @@ pub fn ensure(
     let store = builder.store;
     let links = store.dir().join("links");
     let io = |source: io::Error| Error::Io { action: "create", path: links.clone(), source };
-    std::fs::create_dir_all(&links).map_err(io)?;
+    mirror::file::make_dirs(&links)?;
     let fd = super::apply::open_dir(&links)?;
     let all: Vec<(PackageId, &str, Key)> =
         ids.iter().filter_map(|id| Some((*id, folders.get(*id)?, keys[id.index()]?))).collect();

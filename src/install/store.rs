@@ -31,7 +31,6 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use std::ffi::CStr;
 use std::fmt;
 use std::io::{self, Read};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -100,8 +99,7 @@ impl Store {
     pub fn open(dir: &Path, waiting: &mut dyn FnMut()) -> Result<Self> {
         let io = |action| move |source| Error::Io { action, path: dir.to_path_buf(), source };
         let in_use = loop {
-            // Not for others to write, whatever the umask.
-            std::fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(io("create"))?;
+            mirror::file::make_dirs(dir)?;
             match mirror::lock::DirLock::shared(dir, waiting) {
                 // `cache:clear` took it away.
                 Err(mirror::Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}

@@ -157,6 +157,20 @@ fn removed_stays_removed_until_it_is_put_again() {
 }
 
 #[test]
+fn an_abandoned_batch_takes_along_what_dead_ones_left() {
+    let (_dir, m) = new_mirror();
+    for name in ["TMP/KILLED77.LCK", "TMP/KILLED88"] {
+        file::replace_scratch(&m.dir().join(name), b"x").unwrap();
+    }
+    let alive = Batch::begin(&m, 0).unwrap();
+    Batch::begin(&m, 0).unwrap().abandon();
+    let left = || std::fs::read_dir(m.dir().join("TMP")).unwrap().count();
+    assert_eq!(left(), 2, "the living one's folder and guard");
+    alive.abandon();
+    assert_eq!(left(), 0);
+}
+
+#[test]
 fn a_dropped_batch_leaves_the_old_state_and_garbage_that_goes() {
     let (_dir, m) = new_mirror();
     let b = Batch::begin(&m, 0).unwrap();

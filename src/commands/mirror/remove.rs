@@ -12,6 +12,8 @@ use mirror::version::Version;
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let dir = folder(invocation, settings, None)?;
     let mirror = open_for_writing(&dir, settings, ui)?;
+    // Before anything can fail: it takes along what a killed run left.
+    let batch = Batch::begin(&mirror, 0)?;
     let mut wanted = Vec::new();
     for word in &invocation.arguments {
         let (keys, version) = named(&mirror, &word.to_string_lossy())?;
@@ -22,7 +24,6 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         wanted.push((keys, version));
     }
     let mut gone = Vec::new();
-    let batch = Batch::begin(&mirror, 0)?;
     let mut absent = Vec::new();
     for ((keys, version), word) in wanted.iter().zip(&invocation.arguments) {
         let before = gone.len();
