@@ -106,21 +106,19 @@ impl Items<'_> {
 
     /// The index after the bracket that closes the one at `open`.
     fn matching(&self, open: usize) -> Result<usize> {
-        let mut depth = 0usize;
-        for i in open..self.tokens.len() {
-            let t = &self.tokens[i];
-            if t.kind != Kind::Sign {
-                continue;
-            }
+        let mut wanted = Vec::new();
+        for (i, t) in self.tokens.iter().enumerate().skip(open).filter(|(_, t)| t.kind == Kind::Sign) {
             match t.text(self.text) {
-                "(" | "[" | "{" => depth += 1,
-                ")" | "]" | "}" => {
-                    depth = depth.saturating_sub(1);
-                    if depth == 0 {
-                        return Ok(i + 1);
-                    }
+                "(" => wanted.push(")"),
+                "[" => wanted.push("]"),
+                "{" => wanted.push("}"),
+                found @ (")" | "]" | "}") if wanted.pop() != Some(found) => {
+                    return Err(self.fail(i, "a closing bracket of another kind than its opening one"));
                 }
                 _ => {}
+            }
+            if wanted.is_empty() {
+                return Ok(i + 1);
             }
         }
         Err(self.fail(open, "a bracket that is never closed"))

@@ -46,16 +46,47 @@ impl Token {
 
 /// All tokens of a text. `file` only serves messages.
 pub fn tokens(file: &Path, text: &str) -> Result<Vec<Token>> {
-    Lexer { file, text, at: 0, assembly: false, out: Vec::with_capacity(text.len() / 5) }.run()
+    Lexer { file, text, at: 0, assembly: Assembly::None, out: Vec::with_capacity(text.len() / 5) }.run()
 }
 
 struct Lexer<'a> {
     file: &'a Path,
     text: &'a str,
     at: usize,
-    /// The next `{` opens assembly.
-    assembly: bool,
+    assembly: Assembly,
     out: Vec<Token>,
+}
+
+/// Whether a `{` that comes opens assembly. Never true beyond the end of an item: what an item's text
+/// means does not depend on what stands before it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Assembly {
+    None,
+    /// Behind `asm` and what may stand between it and `{` or `fun`.
+    Named,
+    /// Behind `asm fun`, with so many brackets open.
+    Header(u32),
+}
+
+impl Assembly {
+    /// After one more token.
+    fn then(self, token: &str) -> Self {
+        match (self, token) {
+            (_, "asm" | "@asm") => Self::Named,
+            (Self::Named, "inline" | "extern" | "pub" | "export") => Self::Named,
+            (Self::Named, "fun" | "fn") => Self::Header(0),
+            (Self::Header(n), "(" | "[") => Self::Header(n + 1),
+            (Self::Header(n), ")" | "]") => n.checked_sub(1).map_or(Self::None, Self::Header),
+            (Self::Header(0), ";") | (Self::Header(_), "}" | "{") | (Self::None | Self::Named, _) => {
+                Self::None
+            }
+            (Self::Header(n), _) => Self::Header(n),
+        }
+    }
+
+    fn opens(self) -> bool {
+        matches!(self, Self::Named | Self::Header(0))
+    }
 }
 
 impl Lexer<'_> {
@@ -64,6 +95,11 @@ impl Lexer<'_> {
     }
 
     fn push(&mut self, kind: Kind, length: usize) {
+        self.assembly = match kind {
+            Kind::Literal | Kind::Number => self.assembly.then(""),
+            Kind::Raw => Assembly::None,
+            _ => self.assembly.then(&self.text[self.at..self.at + length]),
+        };
         self.out.push(Token { kind, start: self.at, end: self.at + length });
         self.at += length;
     }
@@ -88,15 +124,13 @@ impl Lexer<'_> {
                 },
                 '@' => {
                     let length = 1 + word(&rest[1..]);
-                    self.assembly |= &rest[..length] == "@asm";
                     self.push(if length > 1 { Kind::Directive } else { Kind::Sign }, length);
                 }
                 '[' if rest.starts_with("[[[") => match rest.find("]]]") {
                     Some(end) => self.push(Kind::Raw, end + 3),
                     None => return Err(self.fail(self.at, "a `[[[` without its `]]]`")),
                 },
-                '{' if self.assembly => {
-                    self.assembly = false;
+                '{' if self.assembly.opens() => {
                     self.push(Kind::Sign, 1);
                     let length = self.assembly()?;
                     if length > 0 {
@@ -107,17 +141,8 @@ impl Lexer<'_> {
                     let length = rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
                     self.push(Kind::Number, length);
                 }
-                _ if c.is_alphabetic() || c == '_' => {
-                    let length = word(rest);
-                    self.assembly |= &rest[..length] == "asm";
-                    self.push(Kind::Word, length);
-                }
-                _ => {
-                    if c == ';' {
-                        self.assembly = false;
-                    }
-                    self.push(Kind::Sign, c.len_utf8());
-                }
+                _ if c.is_alphabetic() || c == '_' => self.push(Kind::Word, word(rest)),
+                _ => self.push(Kind::Sign, c.len_utf8()),
             }
         }
         Ok(self.out)

@@ -22,6 +22,9 @@ fn words_are_found_only_where_they_are_words() {
     assert_eq!(words("asm fun f() -> void { call g } h"), ["asm", "fun", "f", "void", "h"]);
     assert_eq!(words("@define(a, b)[[[ z ]]] w"), ["@define", "a", "b", "w"]);
     assert_eq!(words("@asm { ret ;} \nx"), ["@asm", "x"]);
+    assert_eq!(words("asm fun f(a: [u8; 4]) { call g } h"), ["asm", "fun", "f", "a", "u8", "h"]);
+    assert_eq!(words("asm fun f(); struct P { x }"), ["asm", "fun", "f", "struct", "P", "x"]);
+    assert_eq!(words("(asm fun f) { x } asm y { z }"), ["asm", "fun", "f", "x", "asm", "y", "z"]);
 }
 
 #[test]
@@ -62,6 +65,7 @@ fn what_the_compiler_would_drop_or_hang_on_is_an_error() {
         ("/* x", "m.minz:1:1: a comment that does not end"),
         ("const X: u8 = 4", "m.minz:1:1: a declaration that does not end"),
         ("}", "m.minz:1:1: a closing bracket without its opening one"),
+        ("fun f() { g(1]; }", "m.minz:1:14: a closing bracket of another kind than its opening one"),
         ("@asm { nop", "m.minz:1:6: assembly without its `}`"),
         ("[[[ x", "m.minz:1:1: a `[[[` without its `]]]`"),
         ("fun\npub fun f() {}", "m.minz:2:1: a name that is a word of the language"),
@@ -81,6 +85,29 @@ proptest! {
                 prop_assert!(t.start >= last && t.end > t.start);
                 last = t.end;
                 let _ = t.text(&text);
+            }
+        }
+    }
+
+    /// A bundle takes items out of their text: there they must be what they were.
+    #[test]
+    fn an_item_alone_is_what_it_is_among_others(
+        words in proptest::collection::vec(
+            "asm |fun |pub |f|struct |const |@asm|\\{|\\}|\\(|\\)|\\[|\\]|;|'|\"|\\[\\[\\[|\\]\\]\\]| |\n|=|//|/|\\{\\}|\\{x\\}|\\(y\\)|f;",
+            0..14,
+        )
+    ) {
+        let text = words.concat();
+        if let Ok(source) = read(&text) {
+            for item in &source.items {
+                let alone = format!("{}\n", &text[source.span(item)]);
+                let read = read(&alone).unwrap_or_else(|e| panic!("{e}: {alone:?} of {text:?}"));
+                prop_assert_eq!(read.items.len(), 1, "{:?} of {:?}", alone, text);
+                let shapes = |s: &Source, i: usize| -> Vec<_> {
+                    s.tokens[s.items[i].tokens.clone()].iter().map(|t| (t.kind, t.end - t.start)).collect()
+                };
+                let i = source.items.iter().position(|other| other == item).unwrap();
+                prop_assert_eq!(shapes(&read, 0), shapes(&source, i), "{:?} of {:?}", alone, text);
             }
         }
     }
