@@ -1,15 +1,21 @@
 #!/usr/bin/env python3
 """`make soak`: real packages that the archive reader must not refuse.
 
-npm itself (`npm install`, no scripts, eight connections) fetches some well-known packages with all that they depend on,
-their newest versions, into a cache outside of the repository; what it has is not fetched again. Every archive of that
-cache then goes through `pantry mirror add --dry-run`. A refusal that `reviewed.tsv` does not explain fails this, and so
-does a cache that holds too few archives to say anything.
+The list is the registry's own: the newest versions of what `npm search` finds for some everyday words, the most popular
+first, 2,000 in all, fetched with `npm cache add` into a cache outside of the repository; what that has is not fetched
+again. Where the registry answers no searches (that is said), and for PACKAGE… by name, `npm install` (no scripts, eight
+connections) fetches some well-known packages with all that they depend on instead. Every archive of the cache then goes
+through `pantry mirror add --dry-run`. A refusal that `reviewed.tsv` does not explain fails this, and so does a cache that
+holds too few archives to say anything.
 
     popular.py PANTRY [PACKAGE…]        PANTRY_SOAK_CACHE: where the cache lies, instead of ~/.cache/pantry-soak
 """
 
 import base64, concurrent.futures, json, os, shutil, subprocess, sys, tempfile
+
+WORDS = """react vue angular webpack babel eslint typescript node cli http server stream file path parse json css html test
+           util async promise date string array object date color image database sql aws plugin types logger""".split()
+MOST = 2000
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Tools with long and different lists of dependencies: front ends, builders, servers, clients, test runners.
@@ -27,6 +33,33 @@ def fetch(cache, name):
         done = subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if done.returncode:
             print("could not be fetched whole: %s: %s" % (name, (done.stderr.strip().splitlines() or ["?"])[0]))
+
+
+def searched():
+    """NAME@VERSION of what the registry's search finds, in turn from each word's list; none where it has no search."""
+    lists = []
+    for word in dict.fromkeys(WORDS):
+        command = ["npm", "search", "--json", "--searchlimit=200", "--loglevel=error", word]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            found = json.loads(done.stdout)
+        except ValueError:
+            found = None
+        if done.returncode or not isinstance(found, list):
+            why = (done.stderr.strip().splitlines() or ["status %d" % done.returncode])[0]
+            print("soak/popular: the registry answers no search (%s)" % why)
+            return []
+        lists.append(["%s@%s" % (p["name"], p["version"]) for p in found])
+    longest = max(map(len, lists))
+    return list(dict.fromkeys(one[i] for i in range(longest) for one in lists if i < len(one)))[:MOST]
+
+
+def fetch_alone(cache, specs):
+    for at in range(0, len(specs), 50):
+        command = ["npm", "cache", "add", "--loglevel=error", "--maxsockets=8", "--prefer-offline", "--cache", cache]
+        done = subprocess.run(command + specs[at : at + 50], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            print("could not be fetched whole: %s" % (done.stderr.strip().splitlines() or ["?"])[0])
 
 
 def archives(cache):
@@ -56,7 +89,9 @@ def main(pantry, roots):
     home = os.environ.get("PANTRY_SOAK_CACHE") or os.path.expanduser("~/.cache/pantry-soak")
     cache = os.path.join(home, "npm")
     os.makedirs(cache, exist_ok=True)
-    for name in roots:
+    listed = [] if roots else searched()
+    fetch_alone(cache, listed)
+    for name in roots or ([] if listed else ROOTS):
         fetch(cache, name)
     found = archives(cache)
     total = sum(os.path.getsize(path) for path in found)
@@ -95,4 +130,4 @@ def main(pantry, roots):
     return 1 if unexplained or len(found) < LEAST else 0
 
 
-sys.exit(main(os.path.abspath(sys.argv[1]), sys.argv[2:] or ROOTS))
+sys.exit(main(os.path.abspath(sys.argv[1]), sys.argv[2:]))
