@@ -91,7 +91,12 @@ fn options(settings: &Settings, npmrc: &npmrc::Npmrc) -> ClientOptions {
             no_proxy: NoProxy::parse(&none),
         },
         roots: RootOptions {
-            cafile: certificates.cafile.clone().or_else(|| npmrc.cafile().map(PathBuf::from)),
+            cafile: certificates.cafile.clone().or_else(|| {
+                let written = npmrc.cafile()?;
+                let home =
+                    written.strip_prefix("~/").and_then(|rest| Some(settings.user_home().ok()?.join(rest)));
+                Some(home.unwrap_or_else(|| PathBuf::from(written)))
+            }),
             ca: npmrc.ca(),
             ssl_cert_file: certificates.bundle.clone(),
             extra: certificates.extra.clone(),

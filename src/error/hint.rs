@@ -4,7 +4,7 @@
 //! particular to one error is worded beside it.
 
 use super::missing::for_shell;
-use mirror::http::HttpError;
+use mirror::http::{HttpError, TlsProblem};
 use std::io;
 
 /// The specification's contextual suggestions.
@@ -122,9 +122,17 @@ pub(super) fn for_archive(error: &mirror::archive::ArchiveError) -> Vec<String> 
 pub(super) fn for_http(error: &HttpError) -> Vec<String> {
     let one = match error {
         HttpError::Offline { .. } => "without --offline and PANTRY_OFFLINE it can be fetched",
-        HttpError::Tls { .. } => {
-            "behind a gateway with certificates of its own, name them with --cafile or SSL_CERT_FILE"
-        }
+        HttpError::Tls { problem, .. } => match problem {
+            TlsProblem::Expired(_) | TlsProblem::Early(_) => {
+                "look at this machine's clock; if it is right, the server needs another certificate"
+            }
+            TlsProblem::OtherName(_) => "look at the host's name in the registry's address",
+            TlsProblem::NotTls => "look at port and scheme of the registry's address, and at the proxy's",
+            TlsProblem::TooOld => "its owner can turn on TLS 1.2 or 1.3",
+            TlsProblem::UnknownIssuer | TlsProblem::Other(_) => {
+                "behind a gateway with certificates of its own, name them with --cafile, `cafile` in ~/.npmrc or NODE_EXTRA_CA_CERTS"
+            }
+        },
         HttpError::Private { .. } => "only a registry that is itself at such an address may point there",
         HttpError::Proxy { .. } => "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name the proxies",
         _ => return Vec::new(),

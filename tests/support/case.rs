@@ -120,6 +120,8 @@ impl Case {
             // The repository: for the fixtures that are part of it.
             ("HOUSE".into(), env!("CARGO_MANIFEST_DIR").into()),
             ("LANG".into(), "C.UTF-8".into()),
+            // What this machine's npm is told is not for the tests.
+            ("npm_config_globalconfig".into(), dir("home/npmrc-of-no-machine")),
             // Nothing listens here: a case that wants a registry says so.
             ("npm_config_registry".into(), "http://127.0.0.1:9".into()),
         ]);
@@ -214,6 +216,9 @@ impl Case {
         let mut text = text.to_owned();
         if let Some(registry) = &self.registry {
             text = text.replace(&registry.url(), "[REGISTRY]").replace(&registry.other_url(), "[OTHER]");
+        }
+        if let Some(secure) = self.env.get("SECURE") {
+            text = text.replace(secure.as_str(), "[SECURE]");
         }
         for (name, placeholder) in [
             ("work", "[WORK]"),

@@ -4,6 +4,7 @@
 //!   (`tests/README.md` is their manual);
 //! * [`package`] and [`hostile`] make tarballs, well-formed ones and the other kind;
 //! * [`registry`] is a loopback npm registry that serves them, counts what it is asked and misbehaves on demand;
+//!   [`tls`] puts it behind certificates, good ones and the other kind;
 //! * [`process`] runs programs with a scrubbed environment and a time limit; [`listing`] and [`diff`] compare trees and texts.
 //!
 //! Nothing here knows how pantry works inside: only its command line, its files and its exit statuses.
@@ -24,6 +25,7 @@ pub mod steps_check;
 pub mod steps_files;
 pub mod steps_run;
 pub mod steps_world;
+pub mod tls;
 
 /// Past the capturing of test output: what was left out must be seen.
 pub fn say(message: &str) {

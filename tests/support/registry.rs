@@ -7,7 +7,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use miniserde::json::{self, Array, Object, Value};
 
 use super::listing::matches;
 use super::package::{Package, clone, gzip, text};
+use super::tls::Identity;
 
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -71,11 +72,19 @@ impl Registry {
         let state = Arc::new(Mutex::new(State { packages, ..State::default() }));
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
-        serve(listener, port, &state);
+        serve(listener, &state, None);
         if let Ok(other) = TcpListener::bind(("127.0.0.2", port)) {
-            serve(other, port, &state);
+            serve(other, &state, None);
         }
         Ok(Self { port, state })
+    }
+
+    /// The same registry behind TLS, on a port of its own; its address.
+    pub fn secure(&self, identity: Identity) -> io::Result<String> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = format!("https://{}", listener.local_addr()?);
+        serve(listener, &self.state, Some(identity));
+        Ok(address)
     }
 
     pub fn url(&self) -> String {
@@ -130,22 +139,32 @@ impl Registry {
     }
 }
 
-fn serve(listener: TcpListener, port: u16, state: &Arc<Mutex<State>>) {
+fn serve(listener: TcpListener, state: &Arc<Mutex<State>>, identity: Option<Identity>) {
     let state = state.clone();
     // The listener lives as long as the test process: a case's registry is never asked again after the case.
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let state = state.clone();
+            let (state, identity) = (state.clone(), identity.clone());
             std::thread::spawn(move || {
                 let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
                 let _ = stream.set_nodelay(true);
-                let _ = converse(stream, port, &state);
+                let _ = match &identity {
+                    None => converse(stream, &state, |host| format!("http://{host}")),
+                    Some(identity) => identity
+                        .accept(stream)
+                        .and_then(|stream| converse(stream, &state, |host| format!("https://{host}"))),
+                };
             });
         }
     });
 }
 
-fn converse(mut stream: TcpStream, port: u16, state: &Mutex<State>) -> io::Result<()> {
+/// `base`: the registry's address for who calls it by that name.
+fn converse(
+    mut stream: impl Read + Write,
+    state: &Mutex<State>,
+    base: impl Fn(&str) -> String,
+) -> io::Result<()> {
     let mut pending = Vec::new();
     while let Some(request) = read_request(&mut stream, &mut pending)? {
         let fault = {
@@ -161,7 +180,7 @@ fn converse(mut stream: TcpStream, port: u16, state: &Mutex<State>) -> io::Resul
         };
         let answer = {
             let state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            respond(&state, &request, port)
+            respond(&state, &request, &base)
         };
         if !send(&mut stream, &request, answer, fault)? {
             break;
@@ -170,7 +189,7 @@ fn converse(mut stream: TcpStream, port: u16, state: &Mutex<State>) -> io::Resul
     Ok(())
 }
 
-fn read_request(stream: &mut TcpStream, pending: &mut Vec<u8>) -> io::Result<Option<Request>> {
+fn read_request(stream: &mut impl Read, pending: &mut Vec<u8>) -> io::Result<Option<Request>> {
     let end = loop {
         if let Some(at) = pending.windows(4).position(|w| w == b"\r\n\r\n") {
             break at;
@@ -227,7 +246,7 @@ fn error(status: u16, message: &str) -> Answer {
     json_answer(status, &Value::Object(body))
 }
 
-fn respond(state: &State, request: &Request, port: u16) -> Answer {
+fn respond(state: &State, request: &Request, base: &impl Fn(&str) -> String) -> Answer {
     let header = |name: &str| request.headers.iter().find(|(k, _)| k == name).map(|(_, v)| v.as_str());
     if let Some(wanted) = &state.authorization
         && header("authorization") != Some(wanted)
@@ -235,13 +254,7 @@ fn respond(state: &State, request: &Request, port: u16) -> Answer {
         return error(401, "authentication required");
     }
     let path = request.path.split('?').next().unwrap_or_default().trim_start_matches('/');
-    let base = state.tarball_base.clone().unwrap_or_else(|| {
-        if request.host.is_empty() {
-            format!("http://127.0.0.1:{port}")
-        } else {
-            format!("http://{}", request.host)
-        }
-    });
+    let base = state.tarball_base.clone().unwrap_or_else(|| base(&request.host));
     if path == "-/ping" || path.is_empty() {
         return json_answer(200, &Value::Object(Object::new()));
     }
@@ -351,7 +364,7 @@ fn search(state: &State, path: &str) -> Answer {
 
 /// Whether the connection can go on.
 fn send(
-    stream: &mut TcpStream,
+    stream: &mut impl Write,
     request: &Request,
     answer: Answer,
     fault: Option<Trouble>,

@@ -4,6 +4,8 @@
 //! tarballs DIR all|NAME@VER …       the described packages as DIR/NAME-VER.tgz
 //! mirror-of DIR all|NAME@VER …      a mirror that holds them, made by `pantry mirror init` and `add`
 //! registry all|NAME@VER …           starts the loopback registry; $REGISTRY, $OTHER and npm_config_registry point there
+//! secure KIND                       the same behind TLS; $SECURE and npm_config_registry point there, $AUTHORITY is the file of who
+//!                                   signed: good · expired · early · elsewhere · stranger · self-signed · cut · plain · old · too-new · silent
 //! publish NAME@VER|hostile:KIND …   more packages for it; a hostile one is evil@1.0.0
 //! fault PATH WHAT [ARG] [times N]   status 500 · slow 200 · cut 100 · flip · redirect URL · html · endless · hang · bytes FILE · retry-after S
 //! recover                           no more faults
@@ -28,6 +30,7 @@ use super::registry::{Registry, Trouble};
 use super::script::{Step, Wanted};
 use super::steps_files::{number, set_mode};
 use super::steps_run;
+use super::tls::Identity;
 
 pub fn step(case: &mut Case, step: &Step, words: &[String]) -> Result<bool, Stop> {
     let args: Vec<&str> = words[1..].iter().map(String::as_str).collect();
@@ -42,6 +45,7 @@ pub fn step(case: &mut Case, step: &Step, words: &[String]) -> Result<bool, Stop
             case.registry = Some(registry);
             Ok(())
         }
+        ("secure", [kind]) => secure(case, kind),
         ("publish", specs) => {
             for package in chosen(case, specs)? {
                 registry(case)?.publish(package);
@@ -96,6 +100,17 @@ pub fn step(case: &mut Case, step: &Step, words: &[String]) -> Result<bool, Stop
 
 fn registry(case: &Case) -> Result<&Registry, Stop> {
     case.registry.as_ref().ok_or_else(|| "no `registry` was started".into())
+}
+
+fn secure(case: &mut Case, kind: &str) -> Outcome {
+    let (identity, authority) = Identity::new(kind)?;
+    let url = registry(case)?.secure(identity)?;
+    let file = case.root.join("home/authority.pem");
+    fs::write(&file, authority)?;
+    case.env.insert("AUTHORITY".into(), file.to_string_lossy().into_owned());
+    case.env.insert("npm_config_registry".into(), url.clone());
+    case.env.insert("SECURE".into(), url);
+    Ok(())
 }
 
 fn chosen(case: &Case, specs: &[&str]) -> Result<Vec<Package>, Stop> {

@@ -5,6 +5,7 @@ use super::body::Body;
 use super::error::HttpError;
 use super::proxy::ProxyOptions;
 use super::roots::{self, RootOptions};
+use super::tls::TlsProblem;
 use super::url::{Url, is_link_local, is_private_address};
 use base64ct::{Base64, Encoding};
 use std::collections::HashMap;
@@ -411,6 +412,12 @@ fn backoff(attempt: u32, asked: Option<Duration>) -> Duration {
 fn explain(url: &Url, error: Ureq) -> HttpError {
     let url = url.clone();
     match error {
+        // Where the library has no words: the end came within the handshake.
+        Ureq::Io(e)
+            if url.is_https() && e.kind() == io::ErrorKind::UnexpectedEof && e.get_ref().is_none() =>
+        {
+            HttpError::Broken { url, detail: "it ends before the connection is secured".into() }
+        }
         Ureq::Io(e) => explain_io(&url, &e),
         Ureq::Timeout(Timeout::Resolve | Timeout::Connect) => {
             HttpError::Connect { url, detail: "no answer in time".into() }
@@ -421,8 +428,11 @@ fn explain(url: &Url, error: Ureq) -> HttpError {
         Ureq::ConnectProxyFailed(detail) => {
             HttpError::Connect { url, detail: format!("the proxy refused: {}", crate::name::escape(&detail)) }
         }
-        Ureq::Tls(detail) => HttpError::Tls { url, detail: detail.into() },
-        Ureq::Rustls(e) => HttpError::Tls { url, detail: e.to_string() },
+        Ureq::Tls(detail) => HttpError::Tls { url, problem: TlsProblem::Other(detail.into()) },
+        Ureq::Rustls(e) => {
+            let problem = TlsProblem::of(&e).unwrap_or_else(|| TlsProblem::Other(e.to_string()));
+            HttpError::Tls { url, problem }
+        }
         other => HttpError::Broken { url, detail: crate::name::escape(&other.to_string()).into_owned() },
     }
 }
@@ -431,7 +441,7 @@ pub(super) fn explain_io(url: &Url, error: &io::Error) -> HttpError {
     use io::ErrorKind as K;
     let url = url.clone();
     let inner = error.get_ref();
-    // TLS problems arrive as I/O errors; the library's own arrive wrapped.
+    // The library's own arrive wrapped.
     if let Some(e) = inner.and_then(|e| e.downcast_ref::<Ureq>()) {
         return match e {
             Ureq::Timeout(_) => HttpError::Timeout { url, phase: "between two parts of the answer" },
@@ -441,12 +451,10 @@ pub(super) fn explain_io(url: &Url, error: &io::Error) -> HttpError {
             other => HttpError::Broken { url, detail: crate::name::escape(&other.to_string()).into_owned() },
         };
     }
-    let text = error.to_string();
-    if error.kind() == K::InvalidData
-        && (text.contains("certificate") || text.contains("TLS") || text.contains("peer"))
-    {
-        return HttpError::Tls { url, detail: text };
+    if let Some(problem) = inner.and_then(|e| e.downcast_ref()).and_then(TlsProblem::of) {
+        return HttpError::Tls { url, problem };
     }
+    let text = error.to_string();
     match error.kind() {
         K::ConnectionRefused
         | K::HostUnreachable

@@ -1,5 +1,6 @@
 //! What can go wrong between here and a server, as data.
 
+use super::tls::TlsProblem;
 use super::url::Url;
 use std::fmt;
 use std::io;
@@ -30,9 +31,10 @@ pub enum HttpError {
         url: Url,
         phase: &'static str,
     },
+    /// A server that cannot be trusted to be the one that is meant.
     Tls {
         url: Url,
-        detail: String,
+        problem: TlsProblem,
     },
     /// A redirect that is not followed.
     Redirect {
@@ -100,7 +102,7 @@ impl fmt::Display for HttpError {
                 write!(f, "{url}: its host could not be reached ({detail})")
             }
             Self::Timeout { url, phase } => write!(f, "{url} took too long ({phase})"),
-            Self::Tls { url, detail } => write!(f, "no trusted connection to {url}: {detail}"),
+            Self::Tls { url, problem } => write!(f, "no trusted connection to {url}: {problem}"),
             Self::Redirect { url, to, rule } => {
                 write!(f, "{url} redirects to `{}`, which is not followed: {rule}", crate::name::escape(to))
             }

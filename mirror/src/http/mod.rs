@@ -29,6 +29,7 @@ mod proxy;
 mod roots;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod url;
 
 pub use body::Body;
@@ -36,4 +37,5 @@ pub use client::{Client, ClientOptions, Reach, Request, Response};
 pub use error::HttpError;
 pub use proxy::{NoProxy, ProxyOptions};
 pub use roots::RootOptions;
+pub use tls::TlsProblem;
 pub use url::{Url, is_private_address};

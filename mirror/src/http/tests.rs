@@ -328,8 +328,23 @@ fn through_a_proxy_by_connect() {
 fn tls_to_a_server_without_it_is_a_clear_error() {
     let s = serve(|_, c| say(c, "400 Bad", "", b"not TLS"));
     let url = Url::parse(&format!("https://127.0.0.1:{}/", s.port)).unwrap();
-    let quick = Client::new(ClientOptions { retries: 0, ..ClientOptions::default() });
-    let e = quick.get(&Request::new(&url)).err().unwrap();
-    assert!(matches!(e, HttpError::Tls { .. } | HttpError::Broken { .. }), "{e:?}");
+    let e = Client::new(ClientOptions::default()).get(&Request::new(&url)).err().unwrap();
+    assert!(matches!(e, HttpError::Tls { problem: TlsProblem::NotTls, .. }), "{e:?}");
     assert!(e.to_string().contains(&format!("https://127.0.0.1:{}/", s.port)));
+    assert_eq!(s.heads().len(), 1, "nothing changes by asking again");
+}
+
+#[test]
+fn a_handshake_that_never_ends_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = Url::parse(&format!("https://{}/", listener.local_addr().unwrap())).unwrap();
+    let impatient = Client::new(ClientOptions {
+        retries: 0,
+        connect_timeout: Duration::from_millis(200),
+        ..ClientOptions::default()
+    });
+    let start = Instant::now();
+    let e = impatient.get(&Request::new(&url)).err().unwrap();
+    assert!(matches!(e, HttpError::Connect { .. }) && e.to_string().contains("no answer in time"), "{e:?}");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
