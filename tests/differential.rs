@@ -17,7 +17,8 @@ use std::fs;
 use std::io::{self, BufRead};
 use std::path::Path;
 use std::process::Command;
-use support::package::{gzip, hex};
+use support::hostile::gzip;
+use support::package::hex;
 use support::{hostile, say};
 
 const TARS: &[&str] = &[

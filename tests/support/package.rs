@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use flate2::{Compression, GzBuilder};
+use super::hostile::gzip;
 use miniserde::json::{self, Array, Object, Value};
 use sha2::Digest;
 
@@ -265,13 +265,6 @@ pub fn clone(of: &Object) -> Object {
         copy.insert(key.clone(), json::from_str(&json::to_string(value)).expect("own JSON"));
     }
     copy
-}
-
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
-    use std::io::Write;
-    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::new(6));
-    encoder.write_all(bytes).expect("into memory");
-    encoder.finish().expect("into memory")
 }
 
 pub fn hex(bytes: &[u8]) -> String {

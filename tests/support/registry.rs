@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use miniserde::json::{self, Array, Object, Value};
 
+use super::hostile::gzip;
 use super::listing::matches;
-use super::package::{Package, clone, gzip, text};
+use super::package::{Package, clone, text};
 use super::tls::Identity;
 
 #[derive(Debug, Clone)]

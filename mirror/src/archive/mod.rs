@@ -68,4 +68,6 @@ pub fn file_extension(head: &[u8]) -> &'static str {
 }
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod tests;

@@ -77,9 +77,9 @@ fn sha512(bytes: &[u8]) -> Integrity {
 
 /// Collects what arrives.
 #[derive(Default)]
-struct Collect {
+pub(super) struct Collect {
     directories: Vec<String>,
-    files: BTreeMap<String, (bool, Vec<u8>)>,
+    pub(super) files: BTreeMap<String, (bool, Vec<u8>)>,
 }
 impl Sink for Collect {
     fn directory(&mut self, path: &RelPath) -> io::Result<()> {
@@ -344,11 +344,15 @@ fn ceilings() {
     // A size that only a header claims is refused before anything is read for it.
     let huge = Tar::default().raw(b"p/a", EntryType::Regular, 7 << 30, b"", |_| {}).gz();
     assert_eq!(rule(&huge), Rule::TooLarge);
-    // 96 MiB of zeros in 100 KB.
-    let zeros = Tar::default().raw(b"p/a", EntryType::Regular, 96 << 20, &vec![0; 96 << 20], |_| {}).gz();
+    // 65 MiB of zeros in 65 KB, and one MiB less of them, at which nobody looks.
+    let zeros = |n: u64| {
+        let header = Tar::default().raw(b"p/a", EntryType::Regular, n << 20, b"", |_| {}).0;
+        [gz(&header), gz(&[0; 1 << 20]).repeat(n as usize)].concat()
+    };
     let tight = Limits { ratio: 200, ..base() };
-    let err = read(&mut &zeros[..], &Expect::default(), &tight, &mut ()).err().unwrap();
-    assert_eq!(err.rule(), Some(Rule::Ratio));
+    let with = |n| read(&mut &zeros(n)[..], &Expect::default(), &tight, &mut ()).err().and_then(|e| e.rule());
+    assert_eq!(with(65), Some(Rule::Ratio));
+    assert_eq!(with(63), None);
 }
 
 /// A few kilobytes that would make millions of directories, or gigabytes of names.

@@ -1,7 +1,6 @@
 //! What is around the tar stream: gzip members, xz streams, or nothing.
 
-use super::super::package::gzip;
-use super::stream;
+use super::{gzip, stream};
 use lzma_rust2::{CheckType, XzOptions, XzWriter};
 use std::io::Write;
 

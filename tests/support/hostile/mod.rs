@@ -2,14 +2,18 @@
 //! decent library would write them.
 //!
 //! A kind is a word: of a tar stream ([`plain`], [`headers`]; in gzip, or after `xz-` in xz), of the frame around one
-//! ([`frames`]), or after `zip-` of a zip archive ([`zip`]). `tests/archives.rs` says what becomes of each.
+//! ([`frames`]), or after `zip-` of a zip archive ([`zip`]). What becomes of each stands in [`outcomes`].
+//!
+//! The unit tests of the reader include this directory (`mirror/src/archive/corpus.rs`): it stands on nothing beside it.
 
 mod frames;
 mod headers;
+pub mod outcomes;
 mod tar;
 mod zip;
 
-use super::package::gzip;
+use flate2::{Compression, GzBuilder};
+use std::io::Write;
 use tar::Tar;
 
 /// A named archive for package `evil@1.0.0` (unless the kind says otherwise), as compressed bytes.
@@ -21,6 +25,12 @@ pub fn archive(kind: &str) -> Option<Vec<u8>> {
         return frames::xz(kind);
     }
     frames::gzipped(kind).or_else(|| Some(gzip(&stream(kind)?)))
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::new(6));
+    encoder.write_all(bytes).expect("into memory");
+    encoder.finish().expect("into memory")
 }
 
 /// The tar stream of a kind.
