@@ -23,7 +23,7 @@ use crate::install::select::{Groups, select};
 use crate::network::Network;
 use crate::resolve::graph::{Graph, Package, PackageId};
 use crate::resolve::{self, ImporterRequest};
-use crate::source::mirrors::Mirrors;
+use crate::source::mirrors::{Damage, Mirrors};
 use crate::source::npm::crawl::{Arrival, Plan, Watch, crawl};
 use crate::source::npm::fetch::Question;
 use crate::supply::online::{Archives, at_registry, keep, seeds};
@@ -86,7 +86,8 @@ pub fn pull(
     waiting: &mut dyn FnMut(&str),
 ) -> Result<Report> {
     let target = Mirror::open_pinned(&options.mirror, waiting)?;
-    let mirrors = Mirrors::open(std::slice::from_ref(&options.mirror), Some(&options.home), waiting)?;
+    let mirrors =
+        Mirrors::open(std::slice::from_ref(&options.mirror), Some(&options.home), Damage::Ends, waiting)?;
     let records = Records::default();
     let mut report = Report::default();
     let graph = match wanted {

@@ -117,10 +117,13 @@ impl Layout {
 
     /// As [`open`](Self::open), for what the snapshot says is there.
     pub fn need(&self, folder: Folder, hash: &Hash, bytes: u64) -> Result<(File, PathBuf)> {
-        self.open(folder, hash, bytes)?.ok_or_else(|| Error::Io {
-            action: "open",
-            path: self.folder(folder, hash).join(self.name(&hash.file_name())),
-            source: io::ErrorKind::NotFound.into(),
+        self.open(folder, hash, bytes)?.ok_or_else(|| {
+            let path = self.folder(folder, hash).join(self.name(&hash.file_name()));
+            match folder {
+                // Without its archives a mirror is a smaller one; without its index it is none.
+                Folder::Snapshots | Folder::Segments => Error::damaged(&path, "it is missing"),
+                _ => Error::Io { action: "open", path, source: io::ErrorKind::NotFound.into() },
+            }
         })
     }
 

@@ -285,10 +285,15 @@ fn with_store(
                 needs.listings.extend(downloaded?);
                 step("downloaded");
             }
-            report.warnings.extend(got.damaged.iter().map(|(mirror, damage)| {
+            for (mirror, damage) in &got.damaged {
                 let mirror = mirror.to_string_lossy();
-                format!("the archive in {} was passed over: {damage}", mirror::name::escape(&mirror))
-            }));
+                let mirror = mirror::name::escape(&mirror);
+                let words = format!("the archive in {mirror} was passed over: {damage}");
+                // One pack holds many archives.
+                if !report.warnings.contains(&words) {
+                    report.warnings.push(words);
+                }
+            }
         }
         supply.settle();
         let mut save = || {

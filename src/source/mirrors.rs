@@ -4,6 +4,12 @@
 //!
 //! To the resolver several mirrors look like one index: a version may be chosen
 //! when any of them has its archive. Tags come from the first that has the name.
+//!
+//! Of a damaged mirror everything else is used, with a word on it ([`notes`](Mirrors::notes)):
+//! an archive whose hash is given comes from the next source that has it. What
+//! may be chosen is another matter: online the registry says it, so damage is
+//! passed over; offline the mirrors do, and one that keeps a version to itself
+//! would change the choice, so damage is an error.
 
 use crate::error::{Error, Result};
 use crate::install::platform::Platform;
@@ -16,14 +22,25 @@ use mirror::version::Version;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
+
+/// What a damaged index means for what can be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// The mirrors alone decide.
+    Ends,
+    /// A registry is asked for what a mirror does not know.
+    PassedOver,
+}
 
 /// Opened mirrors, first one first.
 pub struct Mirrors {
     list: Vec<Mirror>,
-    /// Why the home mirror is not among them, though it is there.
-    skipped: Option<String>,
+    damage: Damage,
+    /// Mirrors that are damaged, and what of them was met first.
+    damaged: Mutex<Vec<(PathBuf, String)>>,
 }
 
 impl Mirrors {
@@ -31,25 +48,60 @@ impl Mirrors {
     /// mirror is only there when it has been made; a damaged one is passed over
     /// when others were named. Nothing is deleted from them while they are open;
     /// `waiting` is told when that is going on in one of them.
-    pub fn open(named: &[PathBuf], home: Option<&PathBuf>, waiting: &mut dyn FnMut(&str)) -> Result<Self> {
-        let (mut list, mut skipped) = (Vec::new(), None);
+    pub fn open(
+        named: &[PathBuf],
+        home: Option<&PathBuf>,
+        damage: Damage,
+        waiting: &mut dyn FnMut(&str),
+    ) -> Result<Self> {
+        let mut all = Self { list: Vec::new(), damage, damaged: Mutex::default() };
         for dir in named {
-            list.push(Mirror::open_pinned(dir, waiting)?);
-        }
-        if let Some(dir) = home.filter(|d| d.join("ROOT.A").exists()) {
             match Mirror::open_pinned(dir, waiting) {
-                Ok(home) if list.iter().any(|m| m.id() == home.id() && m.dir() == home.dir()) => {}
-                Ok(home) => list.push(home),
-                Err(e) if !list.is_empty() => skipped = Some(format!("the home mirror is passed over: {e}")),
+                Ok(mirror) => all.list.push(mirror),
+                Err(e) if damage == Damage::PassedOver && is_damage(&e) => all.pass_over(dir, &e),
                 Err(e) => return Err(e.into()),
             }
         }
-        Ok(Self { list, skipped })
+        if let Some(dir) = home.filter(|d| d.join("ROOT.A").exists()) {
+            match Mirror::open_pinned(dir, waiting) {
+                Ok(home) if all.list.iter().any(|m| m.id() == home.id() && m.dir() == home.dir()) => {}
+                Ok(home) => all.list.push(home),
+                Err(e) if !all.list.is_empty() || (damage == Damage::PassedOver && is_damage(&e)) => {
+                    all.pass_over(dir, &e);
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(all)
+    }
+
+    fn pass_over(&self, dir: &Path, error: &mirror::Error) {
+        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        if damaged.iter().all(|(known, _)| known != dir) {
+            damaged.push((dir.to_path_buf(), error.to_string()));
+        }
+    }
+
+    /// `None` where the mirror cannot know any more.
+    fn lookup(&self, mirror: &Mirror, key: &Key, damage: Damage) -> Result<Option<RecordView>> {
+        match mirror.lookup(key) {
+            Err(e) if damage == Damage::PassedOver && is_damage(&e) => {
+                self.pass_over(mirror.dir(), &e);
+                Ok(None)
+            }
+            other => Ok(other?),
+        }
     }
 
     /// What the user should know about how they were opened.
     pub fn notes(&self) -> Vec<String> {
-        let mut notes: Vec<String> = self.skipped.iter().cloned().collect();
+        let damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes: Vec<String> = Vec::new();
+        for (dir, what) in damaged.iter() {
+            let dir = dir.to_string_lossy();
+            let dir = mirror::name::escape(&dir);
+            notes.push(format!("{dir}: what is damaged of this mirror is passed over: {what}"));
+        }
         for mirror in &self.list {
             let dir = mirror.dir().to_string_lossy();
             let dir = mirror::name::escape(&dir);
@@ -76,7 +128,7 @@ impl Mirrors {
     pub fn records(&self, key: &Key) -> Result<Vec<RecordView>> {
         let mut found = Vec::new();
         for mirror in &self.list {
-            found.extend(mirror.lookup(key)?);
+            found.extend(self.lookup(mirror, key, self.damage)?);
         }
         Ok(found)
     }
@@ -107,9 +159,15 @@ impl Mirrors {
     ) -> Result<Option<(usize, VersionRecord)>> {
         let text = version.to_string();
         for (at, mirror) in self.list.iter().enumerate().skip(from) {
-            let Some(view) = mirror.lookup(key)? else { continue };
+            let Some(view) = self.lookup(mirror, key, Damage::PassedOver)? else { continue };
             let Some(i) = view.find(&text).filter(|i| view.is_present(*i)) else { continue };
-            let record = view.load(i)?;
+            let record = match view.load(i) {
+                Err(e) if is_damage(&e) => {
+                    self.pass_over(mirror.dir(), &e);
+                    continue;
+                }
+                other => other?,
+            };
             // A lock made from a weak upstream hash rests on our own.
             let ours = record.sha256.map(Integrity::from);
             if integrity.is_none() || record.integrity.as_ref() == integrity || ours.as_ref() == integrity {
@@ -118,6 +176,12 @@ impl Mirrors {
         }
         Ok(None)
     }
+}
+
+/// Whether the mirror itself is wrong, not the way to it.
+fn is_damage(error: &mirror::Error) -> bool {
+    use mirror::Error as M;
+    matches!(error, M::Damaged { .. } | M::NotRegular { .. } | M::Record { .. } | M::WrongBytes { .. })
 }
 
 /// The mirrors as the resolver's index.

@@ -8,7 +8,7 @@ use crate::install::run::{Downloaded, Resolved, Supply};
 use crate::install::store::Store;
 use crate::resolve::graph::{Graph, PackageId};
 use crate::resolve::{self, ImporterRequest};
-use crate::source::mirrors::{MirrorIndex, Mirrors};
+use crate::source::mirrors::{Damage, MirrorIndex, Mirrors};
 use mirror::name::PackageName;
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ impl Supply for Offline<'_> {
             return Ok(mirrors);
         }
         let waiting = &mut |holder: &str| self.watch.waiting(Busy::Mirror(holder));
-        let mirrors = Mirrors::open(&self.named, Some(&self.home), waiting)?;
+        let mirrors = Mirrors::open(&self.named, Some(&self.home), Damage::Ends, waiting)?;
         Ok(self.mirrors.get_or_init(|| mirrors))
     }
 

@@ -14,7 +14,7 @@ use crate::network::Network;
 use crate::resolve::graph::{Graph, PackageId};
 use crate::resolve::spec::Spec;
 use crate::resolve::{self, ImporterRequest};
-use crate::source::mirrors::{MirrorIndex, Mirrors};
+use crate::source::mirrors::{Damage, MirrorIndex, Mirrors};
 use crate::source::npm::crawl::{Arrival, Outage, Plan, Watch, crawl};
 use crate::source::npm::fetch::Question;
 use mirror::http::Request;
@@ -220,7 +220,8 @@ impl Supply for Online {
             return Ok(mirrors);
         }
         let waiting = &mut |holder: &str| self.progress.waiting(Busy::Mirror(holder));
-        let mirrors = Mirrors::open(&self.settings.named, Some(&self.settings.home), waiting)?;
+        let Settings { named, home, .. } = &self.settings;
+        let mirrors = Mirrors::open(named, Some(home), Damage::PassedOver, waiting)?;
         Ok(self.mirrors.get_or_init(|| mirrors))
     }
 
