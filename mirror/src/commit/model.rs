@@ -310,8 +310,14 @@ impl World {
     }
 }
 
+/// Long ones: a sixth of the cases that other properties get (`PROPTEST_CASES`).
+fn few() -> ProptestConfig {
+    let all = ProptestConfig::default();
+    ProptestConfig { cases: all.cases.div_ceil(6), ..all }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(few())]
     /// Any sequence of changes, commits, crashes and clean-ups says what a map says.
     #[test]
     fn behaves_like_a_map(ops in proptest::collection::vec(op(), 1..50)) {
