@@ -6,7 +6,7 @@ use super::collate;
 use super::failure::{Failure, Missing, PeerConflict, Reason, Step, Warning};
 use super::graph::Graph;
 use super::index::{Candidates, Index};
-use super::names::{Dep, Kind, Manifest, ManifestId, Name, Names, Origin, SpecId, in_edge_order};
+use super::names::{Dep, Dependencies, Kind, Manifest, ManifestId, Name, Names, Origin, SpecId};
 use super::place::Placed;
 use super::spec::Wanted;
 use super::tree::{EdgeId, NodeId, NodeSet, Tree};
@@ -20,7 +20,7 @@ use std::rc::Rc;
 
 /// No real tree has as many places; hostile metadata has more.
 const MOST_NODES: usize = 1_000_000;
-/// 300 MB of them; a project of 3,200 direct dependencies needs as many.
+/// 300 MB of them; a project of 10,000 direct dependencies needs fewer than 100,000.
 const MOST_EDGES: usize = 10 << 20;
 /// Versions times parts of ranges, compared in all. A large project comes to two
 /// million; hostile metadata has 100,000 versions and as many parts.
@@ -119,7 +119,7 @@ impl<'a> Builder<'a> {
         mirror::order::sort_by(&mut dependencies, |a, b| {
             collate::compare(names.text(a.name).as_str(), names.text(b.name).as_str())
         });
-        in_edge_order(&mut dependencies, names);
+        let dependencies = Dependencies::new(dependencies, names);
         // Never looked up: an importer has no folder in node_modules.
         let name = Name(u32::MAX);
         let manifest = ManifestId(self.tree.manifests.len() as u32);
@@ -145,13 +145,13 @@ impl<'a> Builder<'a> {
         let first = self.tree.manifests.len() as u32;
         for id in graph.ids() {
             let package = graph.package(id);
-            let mut dependencies: Vec<Dep> = package
+            let dependencies: Vec<Dep> = package
                 .dependencies
                 .iter()
                 .map(|e| Dep { name: names.name(&e.alias), spec: names.spec(&e.range), kind: e.kind.into() })
                 .filter(|d| !(self.legacy_peers && d.kind.is_peer()))
                 .collect();
-            in_edge_order(&mut dependencies, names);
+            let dependencies = Dependencies::new(dependencies, names);
             let bundled =
                 package.bundled.iter().filter_map(|b| PackageName::parse(b).ok()).collect::<Vec<_>>();
             let name = names.name(&package.name);
@@ -288,7 +288,6 @@ impl<'a> Builder<'a> {
             let dep = match dep {
                 Some(dep) => dep,
                 None => {
-                    // A dependant's wishes are shown anew for each of them: their number squared.
                     if self.tree.edges.len() > MOST_EDGES {
                         return Err(Failure::TooLarge { places: MOST_EDGES });
                     }
@@ -436,7 +435,7 @@ impl<'a> Builder<'a> {
             let names = &mut self.tree.names;
             dependencies.push(Dep { name: names.name(&name), spec: names.spec(&d.range), kind });
         }
-        in_edge_order(&mut dependencies, &self.tree.names);
+        let dependencies = Dependencies::new(dependencies, &self.tree.names);
         let bundled = record.bundled.iter().filter_map(|b| PackageName::parse(b).ok()).collect::<Vec<_>>();
         let bundled = bundled.iter().map(|b| self.tree.names.name(b)).collect();
         let source = self.sources.entry(package).or_insert_with(|| candidates.source().into()).clone();

@@ -51,13 +51,53 @@ pub struct Dep {
     pub kind: Kind,
 }
 
-/// A version of a package, or an importer, with what it depends on in the
-/// order in which npm makes the edges.
+/// What a package depends on, in the order in which npm makes the edges.
+#[derive(Debug, Default)]
+pub struct Dependencies {
+    list: Vec<Dep>,
+    /// Places in the list, by name.
+    by_fold: Vec<(Fold, u32)>,
+}
+
+impl Dependencies {
+    /// npm makes a package's edges kind by kind; a later one of the same name
+    /// takes the earlier one's place, at the end.
+    pub fn new(mut list: Vec<Dep>, names: &Names) -> Self {
+        mirror::order::sort_by_key(&mut list, |d| match d.kind {
+            Kind::Peer => 0,
+            Kind::PeerOptional => 1,
+            Kind::Normal => 2,
+            Kind::Optional => 3,
+            Kind::Dev => 4,
+        });
+        let mut last = HashMap::with_capacity(list.len());
+        last.extend(list.iter().enumerate().map(|(i, d)| (names.fold(d.name), i)));
+        let mut i = 0;
+        list.retain(|d| {
+            i += 1;
+            last[&names.fold(d.name)] == i - 1
+        });
+        let mut by_fold: Vec<_> = list.iter().zip(0..).map(|(d, i)| (names.fold(d.name), i)).collect();
+        mirror::order::sort(&mut by_fold);
+        Self { list, by_fold }
+    }
+
+    pub fn list(&self) -> &[Dep] {
+        &self.list
+    }
+    /// Where in the list a name is.
+    pub fn position(&self, fold: Fold) -> Option<usize> {
+        let at = self.by_fold.binary_search_by_key(&fold, |d| d.0).ok()?;
+        Some(self.by_fold[at].1 as usize)
+    }
+}
+
+/// A version of a package, or an importer.
 #[derive(Debug)]
 pub struct Manifest {
     pub name: Name,
     pub version: Version,
-    pub dependencies: Vec<Dep>,
+    pub dependencies: Dependencies,
     /// Lie inside the archive; never placed.
     pub bundled: Vec<Name>,
     pub origin: Origin,
@@ -119,26 +159,5 @@ impl Names {
     }
     pub fn parsed(&self, spec: SpecId) -> &Spec {
         &self.specs[spec.0 as usize].1
-    }
-}
-
-/// npm makes a package's edges kind by kind; a later one of the same name
-/// takes the earlier one's place, at the end.
-pub fn in_edge_order(dependencies: &mut Vec<Dep>, names: &Names) {
-    mirror::order::sort_by_key(dependencies, |d| match d.kind {
-        Kind::Peer => 0,
-        Kind::PeerOptional => 1,
-        Kind::Normal => 2,
-        Kind::Optional => 3,
-        Kind::Dev => 4,
-    });
-    let mut i = 0;
-    while i < dependencies.len() {
-        let fold = names.fold(dependencies[i].name);
-        if dependencies[i + 1..].iter().any(|d| names.fold(d.name) == fold) {
-            dependencies.remove(i);
-        } else {
-            i += 1;
-        }
     }
 }

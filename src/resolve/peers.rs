@@ -101,7 +101,7 @@ impl Builder<'_> {
             if to.is_some() && self.tree.is_valid(edge) {
                 continue;
             }
-            let asked = self.tree.edge_named(set, self.tree.edge(edge).fold);
+            let asked = self.tree.wish(set, self.tree.edge(edge).fold);
             let source = self.tree.node(set).source;
             let may_pass = !source.is_some_and(|s| self.tree.is_importer(s));
             let Some(current) = to else {

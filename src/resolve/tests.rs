@@ -572,6 +572,20 @@ fn versions_that_nest_without_end_are_refused() {
     assert!(matches!(failure, Failure::TooDeep), "{failure}");
 }
 
+/// A dependant's wishes are shown once for each of them: not all of them each time.
+#[test]
+fn many_direct_dependencies_take_edges_by_their_number() {
+    let count = 4_000;
+    let mut lines = vec!["host@1.0.0".to_string()];
+    lines.extend((0..count).map(|i| format!("p{i}@1.0.0: peer:host@1 p{}@1", (i + 1) % count)));
+    let world = world(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let wanted = (0..count).map(|i| format!("p{i}@1 ")).collect::<String>();
+    let mut builder = build::Builder::new(&project(&wanted), &world).unwrap();
+    builder.run().unwrap();
+    assert_eq!(finish::listing(&builder).len(), count + 1);
+    assert!(builder.tree.edges.len() < 8 * count, "{} edges", builder.tree.edges.len());
+}
+
 #[test]
 fn a_range_with_as_many_parts_as_there_are_versions_is_refused() {
     let lines: Vec<String> = (0..20_000).map(|i| format!("a@1.{i}.0")).collect();

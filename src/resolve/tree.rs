@@ -29,7 +29,8 @@ pub struct Node {
     pub outer: Option<NodeId>,
     /// The topmost node of the tree it is in; itself when it is in none.
     pub root: NodeId,
-    /// A virtual root: the node whose dependencies it shows.
+    /// A virtual root: the node whose dependencies it shows. Its edges are made
+    /// when they are first asked for ([`Tree::wish`]).
     pub source: Option<NodeId>,
     /// A symbolic link to an ancestor, which ends a loop of nesting.
     pub link: Option<NodeId>,
@@ -100,23 +101,15 @@ impl Tree {
 
     /// A node outside of any tree, with an edge per dependency.
     pub fn add(&mut self, name: Name, manifest: Option<ManifestId>, failure: Option<u32>) -> NodeId {
+        let id = self.add_bare(name, manifest, failure);
+        let count = manifest.map_or(0, |m| self.manifests[m.0 as usize].dependencies.list().len());
+        let edges = (0..count).filter_map(|i| self.add_edge(id, i)).collect();
+        self.node_mut(id).edges_out = edges;
+        id
+    }
+
+    fn add_bare(&mut self, name: Name, manifest: Option<ManifestId>, failure: Option<u32>) -> NodeId {
         let id = NodeId(self.nodes.len() as u32);
-        let count = manifest.map_or(0, |m| self.manifests[m.0 as usize].dependencies.len());
-        let first = self.edges.len() as u32;
-        for i in 0..count {
-            let Some(m) = manifest else { break };
-            let dep = self.manifests[m.0 as usize].dependencies[i];
-            let fold = self.names.fold(dep.name);
-            self.edges.push(Edge {
-                from: id,
-                name: dep.name,
-                fold,
-                spec: dep.spec,
-                kind: dep.kind,
-                to: None,
-                conflicted: false,
-            });
-        }
         self.nodes.push(Node {
             name,
             manifest,
@@ -127,7 +120,7 @@ impl Tree {
             source: None,
             link: None,
             children: Vec::new(),
-            edges_out: (first..first + count as u32).map(EdgeId).collect(),
+            edges_out: Vec::new(),
             edges_in: Vec::new(),
             seen: false,
             virtual_root: None,
@@ -136,13 +129,39 @@ impl Tree {
         id
     }
 
-    /// Shows the dependencies of `source` in a tree of its own.
+    /// An edge for a node's dependency at that place in its list.
+    fn add_edge(&mut self, from: NodeId, at: usize) -> Option<EdgeId> {
+        let dep = *self.manifest(from)?.dependencies.list().get(at)?;
+        let fold = self.names.fold(dep.name);
+        let (to, conflicted) = (None, false);
+        self.edges.push(Edge { from, name: dep.name, fold, spec: dep.spec, kind: dep.kind, to, conflicted });
+        Some(EdgeId(self.edges.len() as u32 - 1))
+    }
+
+    /// Shows the dependencies of `source` in a tree of its own. There is one for
+    /// nearly every dependency, of which few edges ever matter: those that point
+    /// to something, and those that are asked for by name.
     pub fn add_virtual_root(&mut self, source: NodeId) -> NodeId {
         let Node { name, manifest, failure, .. } = *self.node(source);
-        let id = self.add(name, manifest, failure);
+        let id = self.add_bare(name, manifest, failure);
         self.node_mut(id).source = Some(source);
         self.node_mut(source).virtual_root = Some(id);
         id
+    }
+
+    /// As [`edge_named`](Self::edge_named), also where a virtual root has not made its edge yet.
+    pub fn wish(&mut self, id: NodeId, fold: Fold) -> Option<EdgeId> {
+        let known = self.edge_named(id, fold);
+        if known.is_some() || self.node(id).source.is_none() {
+            return known;
+        }
+        let place = |t: &Self, fold| t.manifest(id)?.dependencies.position(fold);
+        let at = place(self, fold)?;
+        let edge = self.add_edge(id, at)?;
+        let before = |&e: &EdgeId| place(self, self.edge(e).fold) < Some(at);
+        let i = self.node(id).edges_out.partition_point(before);
+        self.node_mut(id).edges_out.insert(i, edge);
+        Some(edge)
     }
 
     /// Makes a node without parent part of the project's tree: the root itself, or a member.
@@ -189,7 +208,12 @@ impl Tree {
         children.binary_search_by_key(&fold, |c| c.0).ok().map(|i| children[i].1)
     }
     pub fn edge_named(&self, id: NodeId, fold: Fold) -> Option<EdgeId> {
-        self.node(id).edges_out.iter().copied().find(|&e| self.edge(e).fold == fold)
+        let edges = &self.node(id).edges_out;
+        if self.node(id).source.is_some() {
+            return edges.iter().copied().find(|&e| self.edge(e).fold == fold);
+        }
+        // A link has none.
+        edges.get(self.manifest(id)?.dependencies.position(fold)?).copied()
     }
     pub fn resolve(&self, id: NodeId, fold: Fold) -> Option<NodeId> {
         self.ancestry(id).find_map(|n| self.child(n, fold))
@@ -305,7 +329,7 @@ impl Tree {
     fn reload_named(&mut self, under: NodeId, fold: Fold) {
         if !self.in_project(under) {
             for n in self.subtree(under) {
-                if let Some(e) = self.edge_named(n, fold) {
+                if let Some(e) = self.wish(n, fold) {
                     self.reload(e);
                 }
             }
