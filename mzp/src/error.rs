@@ -126,7 +126,13 @@ pub enum Error {
     Mirror {
         source: Box<mirror::Error>,
     },
-    /// `--frozen-lockfile` and no lock.
+    /// A name that mzp.toml or mzp.lock would have to have.
+    NotNamed {
+        file: &'static str,
+        name: MinzName,
+        suggestion: Option<String>,
+    },
+    /// No mzp.lock where one is needed.
     NoLock {
         path: PathBuf,
     },
@@ -189,6 +195,8 @@ pub enum FeatureProblem {
     Cycle(Vec<String>),
     /// `package/feature` names no dependency.
     NoDependency(String),
+    /// It needs a dependency that is to go.
+    Needs(MinzName),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -290,6 +298,9 @@ impl fmt::Display for Error {
                         "feature `{feature}` of {package} names `{}`, which is not one of its dependencies",
                         escape(name)
                     ),
+                    FeatureProblem::Needs(name) => {
+                        write!(f, "feature `{feature}` of {package} needs {name}")
+                    }
                 }
             }
             Self::Source { place, name, kind } => {
@@ -317,9 +328,8 @@ impl fmt::Display for Error {
             ),
             Self::Archive { name, version, source } => write!(f, "{name} {version}: {source}"),
             Self::Mirror { source } => source.fmt(f),
-            Self::NoLock { path } => {
-                write!(f, "{} is missing, and the lockfile must not change", escape(&path.to_string_lossy()))
-            }
+            Self::NotNamed { file, name, .. } => write!(f, "{name} is not in {file}"),
+            Self::NoLock { path } => write!(f, "{} is missing", escape(&path.to_string_lossy())),
             Self::NotOurs { path } => {
                 write!(f, "{} was not put there by mzp", escape(&path.to_string_lossy()))
             }

@@ -50,6 +50,9 @@ fn find(path: &str) -> Option<Run> {
         "complete" => Plain(complete::run),
         "mzp init" => With(mzp::init::run),
         "mzp install" => With(mzp::install::run),
+        "mzp add" => With(mzp::install::add),
+        "mzp remove" => With(mzp::install::remove),
+        "mzp update" => With(mzp::install::update),
         "mzp build" => With(mzp::build::run),
         _ => return None,
     })

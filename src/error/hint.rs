@@ -165,7 +165,14 @@ pub(super) fn for_mzp(error: &mzp::Error) -> Vec<String> {
         | M::Reference { suggestion, .. } => mean(suggestion),
         M::Feature { problem: mzp::error::FeatureProblem::Unknown { suggestion }, .. } => mean(suggestion),
         M::Lock { .. } => Some("delete mzp.lock to have `mzp install` choose versions anew".to_string()),
-        M::LockStale { .. } | M::NoLock { .. } => {
+        M::Feature { problem: mzp::error::FeatureProblem::Needs(name), .. } => {
+            Some(format!("take {name} out of that feature first"))
+        }
+        M::NotNamed { suggestion, .. } => {
+            mean(suggestion).or_else(|| Some("`mzp list` shows what is there".to_string()))
+        }
+        M::NoLock { .. } => Some("`mzp install` without --frozen-lockfile makes it".to_string()),
+        M::LockStale { .. } => {
             Some("`mzp install` without --frozen-lockfile brings it up to date".to_string())
         }
         M::UnknownPackage { name, suggestion, .. } => mean(suggestion).or_else(|| {

@@ -11,15 +11,20 @@
 //! is the user's, and is never touched.
 
 pub mod mark;
+mod shelf;
 #[cfg(test)]
 mod tests;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, FeatureProblem, Result};
+use crate::feature::Part;
 use crate::lockfile::{self, Lock, Locked};
-use crate::manifest::{self, Manifest, Origin, edit};
+use crate::manifest::edit::{self, Table};
+use crate::manifest::{self, Manifest, Origin};
+use crate::platform::Support;
 use crate::registry::Registry;
 use crate::requirement::Requirement;
 use crate::solve::{PackageSource, Request, project_needs, solve};
+use crate::suggestion::nearest;
 use crate::text;
 use mark::{Mark, State};
 use mirror::archive::{ArchiveError, Expect, Extract, Limits, Rule, Workspace};
@@ -27,13 +32,20 @@ use mirror::digest::Integrity;
 use mirror::lock::DirLock;
 use mirror::name::MinzName;
 use mirror::version::Version;
+use shelf::Shelf;
 use std::path::{Path, PathBuf};
 
 /// What is wanted.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// Packages to add to the manifest; without a requirement: `^` the newest.
+    /// Packages to add to the manifest; without a requirement: `^` what is chosen.
     pub add: Vec<(MinzName, Option<Requirement>)>,
+    /// Where they are added.
+    pub table: Table,
+    /// Packages to take out of every table of the manifest.
+    pub remove: Vec<MinzName>,
+    /// These may move, and the others only where they must; none named: all may.
+    pub update: Option<Vec<MinzName>>,
     /// The lock must fit and is not changed.
     pub frozen: bool,
 }
@@ -45,6 +57,8 @@ pub struct Plan {
     /// The manifest's new text, where it changes.
     pub manifest: Option<String>,
     pub lock: Lock,
+    /// The lock before.
+    pub old: Option<Lock>,
     /// The lock's text, where it changes.
     pub lock_text: Option<String>,
     /// In the lock's order, then what goes.
@@ -82,18 +96,11 @@ pub fn lock(start: &Path, waiting: &mut dyn FnMut()) -> Result<DirLock> {
 pub fn plan(project: &Path, registry: &Registry, options: &Options) -> Result<Plan> {
     let mut manifest = Manifest::find(project)?;
     let root = manifest.root().to_path_buf();
-    let mut new_manifest = None;
-    if !options.add.is_empty() {
-        let mut text = text::require(&manifest.path)?;
-        for (name, requirement) in &options.add {
-            let wanted = match requirement {
-                Some(r) => r.to_string(),
-                None => Requirement::caret(&newest(registry, name, &manifest)?),
-            };
-            text = edit::set_dependency(&manifest.path, &text, "dependencies", name, &wanted)?;
-        }
-        manifest = Manifest::parse(&manifest.path, &text)?;
-        new_manifest = Some(text);
+    // Added without a requirement: what is chosen decides it.
+    let mut open = Vec::new();
+    let mut new_manifest = change(&manifest, registry, options, &mut open)?;
+    if let Some(text) = &new_manifest {
+        manifest = Manifest::parse(&manifest.path, text)?;
     }
     let dev = manifest.dev_dependencies.iter().map(|d| (None, d));
     if let Some((_, d)) = manifest.all_dependencies().chain(dev).find(|(_, d)| d.origin != Origin::Registry) {
@@ -102,21 +109,40 @@ pub fn plan(project: &Path, registry: &Registry, options: &Options) -> Result<Pl
 
     let path = root.join(lockfile::FILE);
     let old = Lock::load(&root)?;
-    let lock = match old {
-        Some(lock) if lock.difference(&manifest).is_none() => lock,
-        Some(lock) if options.frozen => {
+    let fits = |lock: &&Lock| lock.difference(&manifest).is_none();
+    let keeps = open.is_empty() && options.update.is_none();
+    let lock = match &old {
+        Some(lock) if options.frozen && !fits(&lock) => {
             let what = lock.difference(&manifest).unwrap_or_default();
             return Err(Error::LockStale { path, what });
         }
         None if options.frozen => return Err(Error::NoLock { path }),
-        old => {
+        Some(lock) if keeps && fits(&lock) => lock.clone(),
+        _ => {
+            let moving = [options.update.as_deref().unwrap_or_default(), &open].concat();
+            let mut preferred = old.as_ref().map(Lock::preferred).unwrap_or_default();
+            match &options.update {
+                Some(names) if names.is_empty() => preferred.clear(),
+                Some(names) => present(names, lockfile::FILE, &preferred.keys().collect::<Vec<_>>())?,
+                None => {}
+            }
+            preferred.retain(|name, _| !moving.contains(name));
             let chosen = solve(&Request {
                 project: manifest.name.clone(),
                 needs: project_needs(&manifest),
                 platforms: manifest.platforms(),
-                preferred: old.as_ref().map(Lock::preferred).unwrap_or_default(),
-                source: registry,
+                preferred,
+                first: &moving,
+                source: &Shelf { registry, packages: root.join("packages"), lock: old.as_ref() },
             })?;
+            for c in chosen.iter().filter(|c| open.contains(&c.name)) {
+                let wanted = Requirement::caret(&c.version);
+                let text = new_manifest.get_or_insert_default();
+                *text = edit::set_dependency(&manifest.path, text, options.table, &c.name, &wanted)?;
+            }
+            if let Some(text) = &new_manifest {
+                manifest = Manifest::parse(&manifest.path, text)?;
+            }
             let lock = Lock::of(&manifest, chosen)?;
             // A locked archive that changed its hash under the same version.
             for p in old.iter().flat_map(|l| &l.packages) {
@@ -137,7 +163,79 @@ pub fn plan(project: &Path, registry: &Registry, options: &Options) -> Result<Pl
     let text = lock.write();
     let same = text::read(&path, 8 << 20)?.is_some_and(|t| t == text);
     let steps = steps(&root, &lock)?;
-    Ok(Plan { root, manifest: new_manifest, lock, lock_text: (!same).then_some(text), steps })
+    Ok(Plan { root, manifest: new_manifest, lock, old, lock_text: (!same).then_some(text), steps })
+}
+
+/// The manifest's text after what is to be removed and added; `None`: nothing is.
+/// What was added for any version goes to `open`.
+fn change(
+    manifest: &Manifest,
+    registry: &Registry,
+    options: &Options,
+    open: &mut Vec<MinzName>,
+) -> Result<Option<String>> {
+    if options.add.is_empty() && options.remove.is_empty() {
+        return Ok(None);
+    }
+    if let Table::Platform(platform) = options.table
+        && !manifest.platforms().contains(&platform)
+    {
+        return Err(Error::Unsupported {
+            package: manifest.name.clone(),
+            platform: platform.name,
+            supported: manifest.supported.iter().map(Support::name).collect(),
+        });
+    }
+    let path = &manifest.path;
+    let mut text = text::require(path)?;
+    let dev = manifest.dev_dependencies.iter();
+    let names: Vec<_> = manifest.all_dependencies().map(|(_, d)| d).chain(dev).map(|d| &d.name).collect();
+    present(&options.remove, manifest::FILE, &names)?;
+    for name in &options.remove {
+        for f in &manifest.features {
+            let needs = |part: &Part| match part {
+                Part::File(_) => false,
+                Part::Name(n) => n == name.as_str() && manifest.features.iter().all(|f| f.name != *n),
+                Part::Of(n, _) => n == name,
+            };
+            if f.parts.iter().any(needs) {
+                return Err(Error::Feature {
+                    place: Some(f.place.clone()),
+                    package: manifest.name.clone(),
+                    feature: f.name.clone(),
+                    problem: FeatureProblem::Needs(name.clone()),
+                });
+            }
+        }
+        // A name that was given twice is gone by now.
+        text = edit::remove_dependency(path, &text, name)?.unwrap_or(text);
+    }
+    for (name, requirement) in &options.add {
+        let wanted = match requirement {
+            Some(r) => r.to_string(),
+            None => match newest(registry, name, manifest)? {
+                only if only.is_prerelease() => Requirement::caret(&only),
+                _ => {
+                    open.push(name.clone());
+                    "*".into()
+                }
+            },
+        };
+        text = edit::set_dependency(path, &text, options.table, name, &wanted)?;
+    }
+    Ok(Some(text))
+}
+
+/// Each of the names must be known to the file.
+fn present(names: &[MinzName], file: &'static str, known: &[&MinzName]) -> Result<()> {
+    match names.iter().find(|name| !known.contains(name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::NotNamed {
+            file,
+            name: name.clone(),
+            suggestion: nearest(name.as_str(), known.iter().map(|n| n.as_str())).map(String::from),
+        }),
+    }
 }
 
 fn newest(registry: &Registry, name: &MinzName, manifest: &Manifest) -> Result<Version> {
@@ -195,8 +293,8 @@ pub fn run(
         let outcome = replace(plan, registry, &packages, &staging, progress);
         sweep(&staging)?;
         let _ = std::fs::remove_dir(&staging);
-        outcome?;
         let _ = std::fs::remove_dir(&packages); // only when nothing is in it
+        outcome?;
     }
     if let Some(text) = &plan.manifest {
         mirror::file::replace(&plan.root.join(manifest::FILE), text.as_bytes())?;

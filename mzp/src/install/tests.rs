@@ -111,14 +111,122 @@ fn adds_to_the_manifest() {
     let w = World::of(&[("core", "1.0.0", ""), ("core", "2.0.0-beta.1", "")]);
     w.manifest("# none yet\n");
     let name = MinzName::parse("core").unwrap();
-    w.install_with(&Options { add: vec![(name.clone(), None)], frozen: false }).unwrap();
+    w.install_with(&Options { add: vec![(name.clone(), None)], ..Options::default() }).unwrap();
     assert!(w.read("mzp.toml").contains("# none yet") && w.read("mzp.toml").contains("core = \"^1.0.0\""));
     let unknown = MinzName::parse("cord").unwrap();
     let before = w.read("mzp.toml");
-    let e = w.install_with(&Options { add: vec![(unknown, None)], frozen: false }).unwrap_err();
+    let e = w.install_with(&Options { add: vec![(unknown, None)], ..Options::default() }).unwrap_err();
     let Error::UnknownPackage { suggestion, .. } = &e else { panic!("{e}") };
     assert_eq!(suggestion.as_deref(), Some("core"));
     assert_eq!(w.read("mzp.toml"), before);
+}
+
+fn names(list: &[&str]) -> Vec<MinzName> {
+    list.iter().map(|n| MinzName::parse(n).unwrap()).collect()
+}
+
+#[test]
+fn what_is_added_is_the_newest_that_fits_with_the_rest() {
+    let w = World::of(&[("core", "1.0.0", ""), ("core", "1.1.0", ""), ("gfx", "1.0.0", "core = \"~1.0.0\"")]);
+    w.manifest("gfx = \"1\"\n");
+    w.install().unwrap();
+    w.publish("core", "2.0.0", "", "pub fun g() -> void {}\n");
+    let core = names(&["core"]).remove(0);
+    w.install_with(&Options { add: vec![(core.clone(), None)], table: Table::Dev, ..Options::default() })
+        .unwrap();
+    assert!(
+        w.read("mzp.toml").ends_with("\n[dev-dependencies]\ncore = \"^1.0.0\"\n"),
+        "{}",
+        w.read("mzp.toml")
+    );
+    let manifest = Manifest::load(&w.root()).unwrap().unwrap();
+    assert_eq!(Lock::load(&w.root()).unwrap().unwrap().difference(&manifest), None);
+    // Once nobody holds it back it moves, though a version is locked.
+    w.install_with(&Options {
+        remove: names(&["gfx", "gfx"]),
+        add: vec![(core, None)],
+        ..Options::default()
+    })
+    .unwrap();
+    assert!(w.read("mzp.toml").contains("\n[dependencies]\ncore = \"^1.1.0\"\n"), "{}", w.read("mzp.toml"));
+    // A requirement that cannot be met changes nothing.
+    let before = (w.read("mzp.toml"), w.read("mzp.lock"));
+    let add = vec![(names(&["gfx"]).remove(0), Some(Requirement::parse("9").unwrap()))];
+    assert!(matches!(w.install_with(&Options { add, ..Options::default() }), Err(Error::Conflict(_))));
+    assert_eq!((w.read("mzp.toml"), w.read("mzp.lock")), before);
+    // Nor does a platform that the project is not for.
+    let text = format!("{}[targets]\nsupported = [\"6502\"]\n", before.0);
+    write(w.root().join("mzp.toml"), &text);
+    let table = Table::Platform(crate::platform::Platform::find("cpm").unwrap());
+    let add = vec![(names(&["gfx"]).remove(0), None)];
+    let refused = w.install_with(&Options { add, table, ..Options::default() });
+    assert!(matches!(refused, Err(Error::Unsupported { platform: "cpm", .. })));
+    assert_eq!(w.read("mzp.toml"), text);
+}
+
+#[test]
+fn what_is_removed_needs_no_mirror_for_the_rest() {
+    let w = World::of(&[("core", "1.0.0", ""), ("gfx", "1.0.0", "core = \"1\""), ("utils", "1.0.0", "")]);
+    w.manifest("gfx = \"1\"\nutils = \"1\"\n\n[platform-dependencies.cpm]\nutils = \"1\"\n\n[features]\nx = [\"gfx/y\"]\n");
+    // The feature is only read when it is asked for.
+    assert!(w.install().is_err(), "gfx has no feature y");
+    w.manifest("gfx = \"1\"\nutils = \"1\"\n\n[platform-dependencies.cpm]\nutils = \"1\"\n");
+    w.install().unwrap();
+    let remove = |name: &str| Options { remove: names(&[name]), ..Options::default() };
+    let Error::NotNamed { suggestion, .. } = w.install_with(&remove("utlis")).unwrap_err() else { panic!() };
+    assert_eq!(suggestion.as_deref(), Some("utils"));
+    assert!(
+        matches!(w.install_with(&remove("core")), Err(Error::NotNamed { .. })),
+        "gfx needs it, mzp.toml does not"
+    );
+    std::fs::rename(w.mirror(), w.0.path().join("gone")).unwrap();
+    Mirror::init(&w.mirror(), &InitOptions::default()).unwrap();
+    assert_eq!(w.install_with(&remove("utils")).unwrap(), ["Keep core", "Keep gfx", "Remove utils"]);
+    assert!(!w.read("mzp.toml").contains("utils") && !w.read("mzp.lock").contains("utils"));
+    // What is not whole is not taken for the locked one.
+    write(w.root().join("packages/core/mzp.toml"), "");
+    w.manifest("gfx = \"^1\"\n");
+    assert!(matches!(w.install(), Err(Error::UnknownPackage { .. })));
+}
+
+#[test]
+fn what_a_feature_needs_is_not_removed() {
+    let w = World::of(&[]);
+    w.manifest("gfx = \"1\"\nsnd = { version = \"1\", optional = true }\n\n[features]\na = [\"gfx/y\"]\nb = [\"snd\"]\n");
+    for (name, feature) in [("gfx", "a"), ("snd", "b")] {
+        let options = Options { remove: names(&[name]), ..Options::default() };
+        let refused = w.install_with(&options).unwrap_err().to_string();
+        assert!(refused.ends_with(&format!("feature `{feature}` of game needs {name}")), "{refused}");
+    }
+}
+
+#[test]
+fn an_update_moves_what_is_named_and_the_rest_only_where_it_must() {
+    let w = World::of(&[("core", "1.0.0", ""), ("gfx", "1.0.0", "core = \"1\""), ("utils", "1.0.0", "")]);
+    w.manifest("gfx = \"1\"\nutils = \"1\"\n");
+    w.install().unwrap();
+    for (name, version, needs) in [
+        ("core", "1.1.0", ""),
+        ("core", "1.2.0", ""),
+        ("gfx", "1.1.0", "core = \"^1.1\""),
+        ("utils", "1.1.0", ""),
+        ("utils", "2.0.0", ""),
+    ] {
+        w.publish(name, version, needs, "pub fun g() -> void {}\n");
+    }
+    let update = |list: &[&str]| Options { update: Some(names(list)), ..Options::default() };
+    let versions = |options: &Options| {
+        w.install_with(options).unwrap();
+        let lock = Lock::load(&w.root()).unwrap().unwrap();
+        lock.packages.iter().map(|p| format!("{} {}", p.name, p.version)).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(versions(&update(&["utils"])), "core 1.0.0, gfx 1.0.0, utils 1.1.0");
+    // gfx moves, though the locked core does not fit its new version.
+    assert_eq!(versions(&update(&["gfx"])), "core 1.2.0, gfx 1.1.0, utils 1.1.0");
+    w.publish("core", "1.3.0", "", "pub fun h() -> void {}\n");
+    assert_eq!(versions(&Options::default()), "core 1.2.0, gfx 1.1.0, utils 1.1.0");
+    assert_eq!(versions(&update(&[])), "core 1.3.0, gfx 1.1.0, utils 1.1.0");
+    assert!(matches!(w.plan(&update(&["cord"])), Err(Error::NotNamed { file: "mzp.lock", .. })));
 }
 
 #[test]

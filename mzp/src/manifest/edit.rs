@@ -2,34 +2,62 @@
 
 use crate::error::{Error, Result};
 use crate::place::Place;
+use crate::platform::Platform;
 use mirror::name::MinzName;
 use std::path::Path;
-use toml_edit::{DocumentMut, Item, Table, TableLike, value};
+use toml_edit::{DocumentMut, Item, TableLike, value};
+
+/// A table of dependencies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Table {
+    #[default]
+    Dependencies,
+    Dev,
+    Platform(&'static Platform),
+}
 
 /// Sets the version of a dependency, adding it (and its table) where needed. An
 /// entry that is a table keeps its other keys. Returns the new text.
 pub fn set_dependency(
     path: &Path,
     text: &str,
-    table: &str,
+    table: Table,
     name: &MinzName,
     requirement: &str,
 ) -> Result<String> {
     let mut document = parse(path, text)?;
-    let entry = document.entry(table).or_insert_with(|| Item::Table(Table::new()));
-    let list = table_of(path, text, entry)?;
+    let top = document.as_table_mut();
+    let list = match table {
+        Table::Dependencies => child(path, text, top, "dependencies", false)?,
+        Table::Dev => child(path, text, top, "dev-dependencies", false)?,
+        Table::Platform(platform) => {
+            let tables = child(path, text, top, "platform-dependencies", true)?;
+            // It may stand there under another of its names.
+            let is = |key: &&str| Platform::find(key) == Some(platform);
+            let key = tables.iter().map(|(key, _)| key).find(is).unwrap_or(platform.name).to_string();
+            child(path, text, tables, &key, false)?
+        }
+    };
     match list.get_mut(name.as_str()) {
-        Some(old) if old.is_table_like() => {
-            if let Some(t) = old.as_table_like_mut() {
-                t.insert("version", value(requirement));
-            }
-        }
-        Some(old) => *old = value(requirement),
-        None => {
-            list.insert(name.as_str(), value(requirement));
-        }
+        Some(old) => match old.as_table_like_mut() {
+            Some(t) => match t.get_mut("version") {
+                Some(version) => put(version, requirement),
+                None => drop(t.insert("version", value(requirement))),
+            },
+            None => put(old, requirement),
+        },
+        None => drop(list.insert(name.as_str(), value(requirement))),
     }
     Ok(document.to_string())
+}
+
+/// A new value in an old one's place, with the comment behind it.
+fn put(item: &mut Item, requirement: &str) {
+    let decor = item.as_value().map(|v| v.decor().clone());
+    *item = value(requirement);
+    if let (Some(v), Some(decor)) = (item.as_value_mut(), decor) {
+        *v.decor_mut() = decor;
+    }
 }
 
 /// Takes a dependency out of every dependency table. `None`: it is in none.
@@ -58,10 +86,21 @@ fn parse(path: &Path, text: &str) -> Result<DocumentMut> {
     })
 }
 
-fn table_of<'a>(path: &Path, text: &str, item: &'a mut Item) -> Result<&'a mut dyn TableLike> {
-    item.as_table_like_mut().ok_or_else(|| Error::Type {
+fn child<'a>(
+    path: &Path,
+    text: &str,
+    parent: &'a mut dyn TableLike,
+    key: &str,
+    implicit: bool,
+) -> Result<&'a mut dyn TableLike> {
+    let entry = parent.entry(key).or_insert_with(|| {
+        let mut table = toml_edit::Table::new();
+        table.set_implicit(implicit);
+        Item::Table(table)
+    });
+    entry.as_table_like_mut().ok_or_else(|| Error::Type {
         place: Place::at(path, text, 0),
-        key: "dependencies".into(),
+        key: key.into(),
         expected: "a table",
     })
 }

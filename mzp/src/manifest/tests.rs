@@ -134,14 +134,14 @@ fn errors_name_line_and_column() {
 fn edits_keep_comments() {
     let path = Path::new("mzp.toml");
     let name = MinzName::parse("utils").unwrap();
-    let text = edit::set_dependency(path, DESIGN, "dependencies", &name, "^2.0.0").unwrap();
+    let text = edit::set_dependency(path, DESIGN, edit::Table::Dependencies, &name, "^2.0.0").unwrap();
     assert!(text.contains("# Version specifications") && text.contains("optional = true"));
     assert_eq!(parse(&text).unwrap().dependencies[2].requirement.as_str(), "^2.0.0");
     let new = MinzName::parse("zx-sound").unwrap();
     let text = edit::set_dependency(
         path,
         "# c\n[package]\nname = \"a\"\nversion = \"1.0.0\"\n",
-        "dependencies",
+        edit::Table::Dependencies,
         &new,
         "^1.0.0",
     )
@@ -153,6 +153,42 @@ fn edits_keep_comments() {
     let text = edit::remove_dependency(path, &text, &new).unwrap().unwrap();
     assert_eq!(parse(&text).unwrap().dependencies.len(), 0);
     assert!(edit::remove_dependency(path, &text, &new).unwrap().is_none());
+}
+
+#[test]
+fn an_added_dependency_goes_where_it_belongs_and_keeps_what_stands_beside_it() {
+    use edit::{Table, set_dependency};
+    let path = Path::new("mzp.toml");
+    let core = MinzName::parse("core").unwrap();
+    let set = |text: &str, table| set_dependency(path, text, table, &core, "^2.0.0").unwrap();
+    // The comment behind the old version stays, in an inline table too.
+    assert_eq!(
+        set("[dependencies]\na = \"1\"\ncore = '1'  # why\n", Table::Dependencies),
+        "[dependencies]\na = \"1\"\ncore = \"^2.0.0\"  # why\n"
+    );
+    assert_eq!(
+        set("[dependencies]\ncore = { version = '1', optional = true }  # why\n", Table::Dependencies),
+        "[dependencies]\ncore = { version = \"^2.0.0\", optional = true }  # why\n"
+    );
+    assert_eq!(set("", Table::Dev), "[dev-dependencies]\ncore = \"^2.0.0\"\n");
+    let cpm = Table::Platform(Platform::find("cpm").unwrap());
+    assert_eq!(set("x = 1\n", cpm), "x = 1\n\n[platform-dependencies.cpm]\ncore = \"^2.0.0\"\n");
+    // A table under another name of the same machine is that table.
+    assert_eq!(
+        set("[platform-dependencies.\"cp/m\"]\na = \"1\"\n", cpm),
+        "[platform-dependencies.\"cp/m\"]\na = \"1\"\ncore = \"^2.0.0\"\n"
+    );
+    for odd in
+        ["platform-dependencies = {}\n", "platform-dependencies.cpm = {}\n", "[platform-dependencies]\n"]
+    {
+        let text = set(odd, cpm);
+        let head = "[package]\nname = \"a\"\nversion = \"1.0.0\"\n";
+        // What is at the top must stay above the tables.
+        let whole = if odd.starts_with('[') { format!("{head}{text}") } else { format!("{text}{head}") };
+        let manifest = parse(&whole).unwrap_or_else(|e| panic!("{whole}: {e}"));
+        assert_eq!(manifest.platform_dependencies[0].1[0].requirement.as_str(), "^2.0.0", "{whole}");
+    }
+    assert!(set_dependency(path, "dependencies = 1\n", Table::Dependencies, &core, "1").is_err());
 }
 
 #[test]

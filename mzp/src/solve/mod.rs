@@ -73,6 +73,8 @@ pub struct Request<'a> {
     pub platforms: Vec<&'static Platform>,
     /// Versions to keep where they fit: what the lock had.
     pub preferred: BTreeMap<MinzName, Version>,
+    /// Decided before the others, so that these move rather than stay for their sake.
+    pub first: &'a [MinzName],
     pub source: &'a dyn PackageSource,
 }
 
@@ -312,7 +314,7 @@ impl DependencyProvider for Provider<'_> {
     type P = Node;
     type V = Version;
     type VS = Versions;
-    type Priority = (u32, bool, Reverse<usize>);
+    type Priority = (u32, bool, bool, Reverse<usize>);
     type M = String;
     type Err = Error;
 
@@ -325,7 +327,8 @@ impl DependencyProvider for Provider<'_> {
         let count = node.package().map_or(0, |name| {
             self.versions(name).map_or(0, |v| v.iter().filter(|v| range.contains(*v)).count())
         });
-        (conflicts.conflict_count(), !matches!(node, Node::Feature(..)), Reverse(count))
+        let first = node.package().is_some_and(|name| self.request.first.contains(name));
+        (conflicts.conflict_count(), first, !matches!(node, Node::Feature(..)), Reverse(count))
     }
 
     fn choose_version(&self, node: &Node, range: &Versions) -> Result<Option<Version>> {

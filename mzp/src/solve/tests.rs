@@ -61,6 +61,7 @@ impl Shelf {
             needs: needs.iter().map(|n| (need(n), None)).collect(),
             platforms: targets.iter().map(|t| Platform::find(t).unwrap()).collect(),
             preferred: BTreeMap::new(),
+            first: &[],
             source: self,
         })
     }
@@ -187,6 +188,7 @@ fn the_lock_is_preferred_and_prereleases_are_not() {
         needs: vec![(need("core ^1.0.0"), None)],
         platforms: vec![Platform::usual()],
         preferred: BTreeMap::from([(name("core"), Version::parse(v).unwrap())]),
+        first: &[],
         source: &shelf,
     };
     assert_eq!(solve(&request("1.0.0")).unwrap()[0].version.to_string(), "1.0.0");

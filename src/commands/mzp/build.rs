@@ -22,10 +22,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
             return Err(Error::NotBuilt { what: format!("`{} --emit {kind}`", invocation.shown()) });
         }
     };
-    let (start, elsewhere) = super::project(settings)?;
-    if let Some(folder) = elsewhere {
-        ui.note(&format!("the project is {folder}"));
-    }
+    let start = super::start(settings, ui)?;
     let absolute = |path: PathBuf| start.join(path);
     let defines = invocation.list("define")?;
     if let Some(name) = defines.iter().find(|name| **name != "DEBUG") {

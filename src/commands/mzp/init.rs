@@ -12,8 +12,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let here = settings.working_directory()?;
     let dir = invocation.argument_path(0).map_or_else(|| here.clone(), |dir| here.join(dir));
     let name = match invocation.text("name")? {
-        Some(text) => MinzName::parse(text)
-            .map_err(|source| Error::Usage { message: source.to_string(), hint: None })?,
+        Some(text) => super::parsed(MinzName::parse(text))?,
         None => {
             let folder = dir.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
             name_for(&folder).ok_or_else(|| Error::Usage {
@@ -24,11 +23,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     };
     let platform = match invocation.text("target")? {
         None => Platform::usual(),
-        Some(name) => Platform::find(name).ok_or_else(|| mzp::Error::UnknownPlatform {
-            place: None,
-            name: name.into(),
-            suggestion: Platform::suggest(name).map(String::from),
-        })?,
+        Some(name) => super::platform(name)?,
     };
     if std::fs::symlink_metadata(dir.join("mzp.toml")).is_ok() {
         return Err(Error::Other {

@@ -1,4 +1,5 @@
-//! `mzp install [NAME…]`: what mzp.toml asks for, from mirrors into `packages/`.
+//! `mzp install [NAME…]`, `add`, `remove` and `update`: `mzp.toml` as it is or is
+//! to be, from mirrors into `packages/`.
 
 use crate::cli::Invocation;
 use crate::commands::bar::waiting;
@@ -9,20 +10,54 @@ use crate::install::fill::Busy;
 use crate::settings::Settings;
 use crate::ui::{Ui, Unit};
 use mirror::name::{MinzName, escape};
+use mirror::version::Version;
 use mzp::install::{Options, Plan, Step, lock, plan, run as carry_out};
+use mzp::manifest::edit::Table;
 use mzp::requirement::Requirement;
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
-    let (start, elsewhere) = super::project(settings)?;
-    if let Some(folder) = elsewhere {
-        ui.note(&format!("the project is {folder}"));
-    }
-    let add = invocation.argument_texts()?.into_iter().map(package).collect::<Result<_>>()?;
+    let options = Options {
+        add: packages(invocation)?,
+        frozen: invocation.has("frozen-lockfile"),
+        ..Options::default()
+    };
+    install(&options, invocation, settings, ui)
+}
+
+pub fn add(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let table = match (invocation.text("platform")?, invocation.has("dev")) {
+        (Some(_), true) => {
+            return Err(Error::Usage {
+                message: "--dev and --platform name two different tables of mzp.toml".into(),
+                hint: None,
+            });
+        }
+        (Some(name), false) => Table::Platform(super::platform(name)?),
+        (None, true) => Table::Dev,
+        (None, false) => Table::Dependencies,
+    };
+    install(&Options { add: packages(invocation)?, table, ..Options::default() }, invocation, settings, ui)
+}
+
+pub fn remove(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    install(&Options { remove: super::names(invocation)?, ..Options::default() }, invocation, settings, ui)
+}
+
+pub fn update(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    install(
+        &Options { update: Some(super::names(invocation)?), ..Options::default() },
+        invocation,
+        settings,
+        ui,
+    )
+}
+
+fn install(options: &Options, invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let start = super::start(settings, ui)?;
     let registry = super::registry(settings, ui.progress("Installing", Unit::Packages));
-    let options = Options { add, frozen: invocation.has("frozen-lockfile") };
     let dry = invocation.has("dry-run");
     let project = (!dry).then(|| lock(&start, &mut || ui.status(&waiting(Busy::Project)))).transpose()?;
-    let plan = plan(&start, &registry, &options)?;
+    let plan = plan(&start, &registry, options)?;
     if let Some(project) = &project {
         let mut done = Vec::new();
         let outcome = carry_out(&plan, project, &registry, &mut |name| done.push(name.to_string()));
@@ -41,6 +76,10 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     Ok(Status::Done)
 }
 
+fn packages(invocation: &Invocation) -> Result<Vec<(MinzName, Option<Requirement>)>> {
+    invocation.argument_texts()?.into_iter().map(package).collect()
+}
+
 /// `zx-graphics` or `zx-graphics@^1.0`; other sources are not built yet.
 fn package(text: &str) -> Result<(MinzName, Option<Requirement>)> {
     if text.starts_with(['.', '/']) || text.contains('/') || text.contains(':') {
@@ -48,24 +87,27 @@ fn package(text: &str) -> Result<(MinzName, Option<Requirement>)> {
             what: format!("installing `{}` (a folder, GitHub or a URL)", escape(text)),
         });
     }
-    let usage = |e: mirror::name::NameError| Error::Usage { message: e.to_string(), hint: None };
     let (name, requirement) = match text.split_once('@') {
-        Some((name, requirement)) => (name, Some(Requirement::parse(requirement).map_err(usage)?)),
+        Some((name, requirement)) => (name, Some(super::parsed(Requirement::parse(requirement))?)),
         None => (text, None),
     };
-    Ok((MinzName::parse(name).map_err(usage)?, requirement))
+    Ok((super::parsed(MinzName::parse(name))?, requirement))
 }
 
 fn tell(plan: &Plan, dry: bool, ui: &mut Ui) -> Result<()> {
     // Packages that came, changed and went.
     let mut numbers = [0; 3];
     for (name, step) in &plan.steps {
-        let (which, line) = match step {
-            Step::Keep(_) => continue,
-            Step::Add(version) => (0, format!("{name}@{version}")),
-            Step::Replace { from, to } => (1, format!("{name}@{to} (was {from})")),
-            Step::Restore(version) => (1, format!("{name}@{version} (its files had changed)")),
-            Step::Remove => (2, name.to_string()),
+        let (which, line) = match (step, moved(plan, name, step)) {
+            (_, Some((from, to))) => {
+                (usize::from(matches!(step, Step::Replace { .. })), format!("{name} {from} -> {to}"))
+            }
+            (step, None) => match step {
+                Step::Keep(_) | Step::Replace { .. } => continue,
+                Step::Add(version) => (0, format!("{name}@{version}")),
+                Step::Restore(version) => (1, format!("{name}@{version} (its files had changed)")),
+                Step::Remove => (2, name.to_string()),
+            },
         };
         numbers[which] += 1;
         match (dry, which) {
@@ -86,6 +128,19 @@ fn tell(plan: &Plan, dry: bool, ui: &mut Ui) -> Result<()> {
     Ok(())
 }
 
+/// From and to, of a package that changed its version: in packages/, or where it
+/// is not there, in the lock.
+fn moved<'a>(plan: &'a Plan, name: &MinzName, step: &'a Step) -> Option<(&'a Version, &'a Version)> {
+    match step {
+        Step::Replace { from, to } if from != to => Some((from, to)),
+        Step::Add(to) => {
+            let from = &plan.old.as_ref()?.get(name)?.version;
+            (from != to).then_some((from, to))
+        }
+        _ => None,
+    }
+}
+
 fn report(plan: &Plan, dry: bool, ui: &mut Ui) -> Result<()> {
     ui.json(|document| {
         document.truth("dryRun", dry);
@@ -97,6 +152,9 @@ fn report(plan: &Plan, dry: bool, ui: &mut Ui) -> Result<()> {
                     o.text("name", p.name.as_str());
                     o.text("version", &p.version.to_string());
                     o.text("sha256", &p.sha256.to_string());
+                    if let Some((from, _)) = step.and_then(|step| moved(plan, &p.name, step)) {
+                        o.text("from", &from.to_string());
+                    }
                     o.text(
                         "action",
                         match step {

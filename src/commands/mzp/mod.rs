@@ -5,13 +5,15 @@ pub mod build;
 pub mod init;
 pub mod install;
 
+use crate::cli::Invocation;
 use crate::commands::bar::waiting;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::install::fill::Busy;
 use crate::settings::Settings;
-use crate::ui::Progress;
-use mirror::name::escape;
+use crate::ui::{Progress, Ui};
+use mirror::name::{MinzName, NameError, escape};
 use mzp::manifest::Manifest;
+use mzp::platform::Platform;
 use mzp::registry::Registry;
 use std::path::{Path, PathBuf};
 
@@ -22,12 +24,33 @@ fn registry(settings: &Settings, bar: Progress) -> Registry {
     Registry::new(settings.mirrors.clone(), settings.home_mirror().ok(), Box::new(waiting))
 }
 
-/// The project, and the folder it was found in when that is not this one.
-fn project(settings: &Settings) -> Result<(PathBuf, Option<String>)> {
+/// This folder, which lies in a project; the project is named when it is not this folder.
+fn start(settings: &Settings, ui: &mut Ui) -> Result<PathBuf> {
     let here = settings.working_directory()?;
     let manifest = Manifest::find(&here)?;
-    let elsewhere = (manifest.root() != here).then(|| shown(manifest.root(), &here));
-    Ok((here, elsewhere))
+    if manifest.root() != here {
+        ui.note(&format!("the project is {}", shown(manifest.root(), &here)));
+    }
+    Ok(here)
+}
+
+/// A word of the command line that breaks its grammar.
+fn parsed<T>(result: std::result::Result<T, NameError>) -> Result<T> {
+    result.map_err(|e| Error::Usage { message: e.to_string(), hint: None })
+}
+
+/// The arguments, as names of packages.
+fn names(invocation: &Invocation) -> Result<Vec<MinzName>> {
+    invocation.argument_texts()?.into_iter().map(|text| parsed(MinzName::parse(text))).collect()
+}
+
+/// The machine that an option names.
+fn platform(name: &str) -> Result<&'static Platform> {
+    Ok(Platform::find(name).ok_or_else(|| mzp::Error::UnknownPlatform {
+        place: None,
+        name: name.into(),
+        suggestion: Platform::suggest(name).map(String::from),
+    })?)
 }
 
 /// A path as a message names it: relative where it lies inside.

@@ -123,7 +123,7 @@ pub fn mzp_manifest(data: &[u8]) {
         super::says(&e);
     }
     let Ok(name) = MinzName::parse(name) else { return };
-    let set = mzp::manifest::edit::set_dependency(path, document, "dependencies", &name, "^1.2.3");
+    let set = mzp::manifest::edit::set_dependency(path, document, Default::default(), &name, "^1.2.3");
     match set {
         Ok(text) => {
             let after = mzp::manifest::Manifest::parse(path, &text);
