@@ -140,6 +140,18 @@ impl Lock {
         text::read(&path, 8 << 20)?.map(|t| Self::parse(&path, &t)).transpose()
     }
 
+    /// The lock of a project, which must be there and fit.
+    pub fn require(manifest: &Manifest) -> Result<Self> {
+        let path = manifest.root().join(FILE);
+        match Self::load(manifest.root())? {
+            None => Err(Error::NoLock { path }),
+            Some(lock) => match lock.difference(manifest) {
+                Some(what) => Err(Error::LockStale { path, what }),
+                None => Ok(lock),
+            },
+        }
+    }
+
     /// Strict: what this module would not write is refused.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let at = |offset: usize, what: String| Error::Lock { place: Place::at(path, text, offset), what };

@@ -87,6 +87,12 @@ impl Registry {
         Ok(found)
     }
 
+    /// The newest version that is no pre-release; where all are, the newest.
+    pub fn newest(&self, name: &MinzName) -> Result<Option<Version>> {
+        let versions = self.versions(name)?;
+        Ok(versions.iter().rev().find(|v| !v.is_prerelease()).or(versions.last()).cloned())
+    }
+
     /// The first mirror that has this very archive.
     pub fn archive(
         &self,

@@ -53,6 +53,10 @@ fn find(path: &str) -> Option<Run> {
         "mzp add" => With(mzp::install::add),
         "mzp remove" => With(mzp::install::remove),
         "mzp update" => With(mzp::install::update),
+        "mzp list" => With(mzp::list::run),
+        "mzp tree" => With(mzp::tree::run),
+        "mzp why" => With(mzp::tree::why),
+        "mzp outdated" => With(mzp::outdated::run),
         "mzp build" => With(mzp::build::run),
         _ => return None,
     })

@@ -93,6 +93,10 @@ impl Ui {
     pub fn is_closed(&self) -> bool {
         self.closed
     }
+    /// Whether more than ASCII can be read there.
+    pub fn is_unicode(&self) -> bool {
+        self.terminal.is_unicode()
+    }
     /// For threads: a cheap copy that writes its lines by itself.
     pub fn logger(&self) -> Logger {
         self.logger

@@ -92,8 +92,28 @@ pub fn lock(start: &Path, waiting: &mut dyn FnMut()) -> Result<DirLock> {
     Ok(DirLock::acquire(Manifest::find(start)?.root(), waiting)?)
 }
 
+/// What is chosen, before anybody looks at what is installed.
+pub struct Choice {
+    /// As it is or is to be.
+    pub manifest: Manifest,
+    /// Its new text, where it changes.
+    text: Option<String>,
+    pub lock: Lock,
+    pub old: Option<Lock>,
+}
+
 /// Reads what is there and decides. Changes nothing.
 pub fn plan(project: &Path, registry: &Registry, options: &Options) -> Result<Plan> {
+    let Choice { manifest, text: new_manifest, lock, old } = choose(project, registry, options)?;
+    let root = manifest.root().to_path_buf();
+    let text = lock.write();
+    let same = text::read(&root.join(lockfile::FILE), 8 << 20)?.is_some_and(|t| t == text);
+    let steps = steps(&root, &lock)?;
+    Ok(Plan { root, manifest: new_manifest, lock, old, lock_text: (!same).then_some(text), steps })
+}
+
+/// The versions, and the manifest that asks for them.
+pub fn choose(project: &Path, registry: &Registry, options: &Options) -> Result<Choice> {
     let mut manifest = Manifest::find(project)?;
     let root = manifest.root().to_path_buf();
     // Added without a requirement: what is chosen decides it.
@@ -160,10 +180,7 @@ pub fn plan(project: &Path, registry: &Registry, options: &Options) -> Result<Pl
             lock
         }
     };
-    let text = lock.write();
-    let same = text::read(&path, 8 << 20)?.is_some_and(|t| t == text);
-    let steps = steps(&root, &lock)?;
-    Ok(Plan { root, manifest: new_manifest, lock, old, lock_text: (!same).then_some(text), steps })
+    Ok(Choice { manifest, text: new_manifest, lock, old })
 }
 
 /// The manifest's text after what is to be removed and added; `None`: nothing is.
@@ -239,9 +256,7 @@ fn present(names: &[MinzName], file: &'static str, known: &[&MinzName]) -> Resul
 }
 
 fn newest(registry: &Registry, name: &MinzName, manifest: &Manifest) -> Result<Version> {
-    let versions = registry.versions(name)?;
-    let newest = versions.iter().rev().find(|v| !v.is_prerelease()).or(versions.last());
-    newest.cloned().ok_or_else(|| Error::UnknownPackage {
+    registry.newest(name)?.ok_or_else(|| Error::UnknownPackage {
         name: name.clone(),
         chain: vec![manifest.name.to_string()],
         suggestion: registry.suggest(name),

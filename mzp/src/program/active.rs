@@ -33,6 +33,9 @@ pub struct Active<'a> {
     /// `~/.mzp/packages`, the last place an import is looked for.
     pub system_dir: Option<PathBuf>,
     pub packages: BTreeMap<MinzName, ActivePackage>,
+    /// The project's own features that are on.
+    features: BTreeSet<String>,
+    dev: bool,
 }
 
 #[derive(Debug)]
@@ -58,6 +61,18 @@ fn depends(manifest: &Manifest, platform: &Platform, name: &MinzName) -> bool {
 impl<'a> Active<'a> {
     pub fn root(&self) -> &Path {
         self.project.root()
+    }
+
+    /// The packages that one (`None`: the project) needs for this build.
+    pub fn needs(&self, of: Option<&MinzName>) -> BTreeSet<MinzName> {
+        let package = of.and_then(|name| self.packages.get(name));
+        let (manifest, on) = package.map_or((self.project, &self.features), |p| (&p.manifest, &p.features));
+        let mut needs: BTreeSet<_> = BTreeSet::new();
+        needs.extend(wanted(manifest, self.platform, on).into_iter().map(|w| w.name));
+        if of.is_none() && self.dev {
+            needs.extend(self.project.dev_dependencies.iter().map(|d| d.name.clone()));
+        }
+        needs
     }
 
     /// Whether an importer (`None`: the project) may import a package.
@@ -87,9 +102,11 @@ impl<'a> Active<'a> {
             return Err(unsupported(project));
         }
         let packages_dir = project.root().join("packages");
-        let mut active = Self { project, platform, packages_dir, system_dir, packages: BTreeMap::new() };
-        let on = closure(project, &selection.features, selection.defaults)?;
-        let mut todo = wanted(project, platform, &on);
+        let features = closure(project, &selection.features, selection.defaults)?;
+        let mut todo = wanted(project, platform, &features);
+        let dev = selection.dev;
+        let packages = BTreeMap::new();
+        let mut active = Self { project, platform, packages_dir, system_dir, packages, features, dev };
         if selection.dev {
             todo.extend(project.dev_dependencies.iter().map(|d| Wanted {
                 name: d.name.clone(),

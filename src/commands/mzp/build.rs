@@ -8,7 +8,6 @@ use crate::ui::Ui;
 use mirror::name::escape;
 use mzp::build::{Emit, Options, Report, Way, build};
 use mzp::compiler::Limits;
-use mzp::program::active::Selection;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,11 +28,10 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         return Err(Error::NotBuilt { what: format!("`--define {}` (only DEBUG)", escape(name)) });
     }
     let time = invocation.number("timeout").map(Duration::from_millis);
-    let features = invocation.list("features")?.into_iter().map(String::from).collect();
     let options = Options {
         main: invocation.argument_path(0).map(absolute),
         target: invocation.text("target")?.map(String::from),
-        selection: Selection { features, defaults: !invocation.has("no-default-features"), dev: false },
+        selection: super::selection(invocation, false)?,
         debug: !defines.is_empty(),
         emit,
         output: invocation.path("output").map(|path| absolute(path.into())),

@@ -4,6 +4,9 @@
 pub mod build;
 pub mod init;
 pub mod install;
+pub mod list;
+pub mod outdated;
+pub mod tree;
 
 use crate::cli::Invocation;
 use crate::commands::bar::waiting;
@@ -14,6 +17,7 @@ use crate::ui::{Progress, Ui};
 use mirror::name::{MinzName, NameError, escape};
 use mzp::manifest::Manifest;
 use mzp::platform::Platform;
+use mzp::program::active::Selection;
 use mzp::registry::Registry;
 use std::path::{Path, PathBuf};
 
@@ -51,6 +55,17 @@ fn platform(name: &str) -> Result<&'static Platform> {
         name: name.into(),
         suggestion: Platform::suggest(name).map(String::from),
     })?)
+}
+
+/// The machine that `--target` names, else the project's.
+fn target(invocation: &Invocation, _settings: &Settings, manifest: &Manifest) -> Result<&'static Platform> {
+    invocation.text("target")?.map_or_else(|| Ok(manifest.default_platform()), platform)
+}
+
+/// What `--features` and `--no-default-features` select.
+fn selection(invocation: &Invocation, dev: bool) -> Result<Selection> {
+    let features = invocation.list("features")?.into_iter().map(String::from).collect();
+    Ok(Selection { features, defaults: !invocation.has("no-default-features"), dev })
 }
 
 /// A path as a message names it: relative where it lies inside.
