@@ -102,7 +102,7 @@ pub enum Error {
         chain: Vec<String>,
         suggestion: Option<String>,
     },
-    /// A version that is in the lock and in no mirror.
+    /// A version that is in no mirror.
     AbsentVersion {
         name: MinzName,
         version: Version,
@@ -318,7 +318,7 @@ impl fmt::Display for Error {
                 Ok(())
             }
             Self::AbsentVersion { name, version, present } => {
-                write!(f, "{name} {version} is locked, but its archive is in no mirror")?;
+                write!(f, "the archive of {name} {version} is in no mirror")?;
                 if present.is_empty() { Ok(()) } else { write!(f, " (present: {})", list(present)) }
             }
             Self::Conflict(conflict) => conflict.fmt(f),

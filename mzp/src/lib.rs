@@ -12,6 +12,7 @@
 
 pub mod build;
 pub mod bundle;
+pub mod catalogue;
 pub mod compiler;
 pub mod conditional;
 pub mod error;

@@ -238,7 +238,8 @@ fn write_list(out: &mut String, items: impl Iterator<Item = String>) {
     out.push_str("]\n");
 }
 
-fn write_need(n: &Need) -> String {
+/// `NAME REQUIREMENT`, then what applies of ` for TARGET`, ` with FEATURE,…`, ….
+pub fn write_need(n: &Need) -> String {
     let mut out = format!("{} {}", n.name, n.requirement);
     if let Some(p) = n.platform {
         let _ = write!(out, " for {p}");

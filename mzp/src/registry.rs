@@ -6,6 +6,7 @@
 //! | key | value |
 //! |---|---|
 //! | `description` | one line |
+//! | `keywords` | joined by commas |
 //! | `feature.NAME` | what it brings, joined by commas |
 //! | `targets` | `supported`, joined by commas |
 //! | `wants.NAME` or `wants.NAME@PLATFORM` | features of that dependency, joined by commas; `!default` without its defaults |
@@ -93,6 +94,40 @@ impl Registry {
         Ok(versions.iter().rev().find(|v| !v.is_prerelease()).or(versions.last()).cloned())
     }
 
+    /// The record of a version that is present. Two mirrors must not disagree about its archive.
+    pub fn record(&self, name: &MinzName, version: &Version) -> Result<VersionRecord> {
+        let text = version.to_string();
+        let mut found: Option<VersionRecord> = None;
+        for view in self.records(name)?.iter() {
+            let Some(i) = view.find(&text).filter(|i| view.is_present(*i)) else { continue };
+            let record = view.load(i)?;
+            match &found {
+                None => found = Some(record),
+                Some(first) => {
+                    if let (Some(a), Some(b)) = (&first.sha256, &record.sha256)
+                        && a != b
+                    {
+                        return Err(mismatch(name, version, a, b));
+                    }
+                }
+            }
+        }
+        found.ok_or_else(|| Error::AbsentVersion {
+            name: name.clone(),
+            version: version.clone(),
+            present: Vec::new(),
+        })
+    }
+
+    /// Walks the records of all packages, a mirror after the other.
+    pub fn for_each(
+        &self,
+        f: &mut dyn FnMut(RecordView) -> std::result::Result<(), mirror::Error>,
+    ) -> Result<()> {
+        let prefix = Prefix::Names { ecosystem: Ecosystem::Minz, source: SOURCE, begin: "" };
+        Ok(self.mirrors()?.iter().try_for_each(|mirror| mirror.for_each(prefix, f))?)
+    }
+
     /// The first mirror that has this very archive.
     pub fn archive(
         &self,
@@ -144,53 +179,30 @@ impl PackageSource for Registry {
     }
 
     fn dependencies(&self, name: &MinzName, version: &Version) -> Result<Candidate> {
-        let text = version.to_string();
-        let mut found: Option<VersionRecord> = None;
-        for view in self.records(name)?.iter() {
-            let Some(i) = view.find(&text).filter(|i| view.is_present(*i)) else { continue };
-            let record = view.load(i)?;
-            match &found {
-                None => found = Some(record),
-                Some(first) => {
-                    if let (Some(a), Some(b)) = (&first.sha256, &record.sha256)
-                        && a != b
-                    {
-                        return Err(mismatch(name, version, a, b));
-                    }
-                }
-            }
-        }
-        match found {
-            Some(record) => candidate(&record).map_err(|e| {
-                mirror::Error::Record { key: format!("{name} {version} ({e})"), what: "cannot be read" }
-                    .into()
-            }),
-            None => Err(Error::AbsentVersion {
-                name: name.clone(),
-                version: version.clone(),
-                present: Vec::new(),
-            }),
-        }
+        readable(name, version, candidate(&self.record(name, version)?))
     }
 
     fn suggest(&self, name: &MinzName) -> Option<String> {
         let mut names = Vec::new();
-        for mirror in self.mirrors().ok()? {
-            let prefix = Prefix::Names { ecosystem: Ecosystem::Minz, source: SOURCE, begin: "" };
-            mirror
-                .for_each(prefix, &mut |view| {
-                    names.push(view.key().name.clone());
-                    Ok(())
-                })
-                .ok()?;
-        }
+        let walked = self.for_each(&mut |view| {
+            names.push(view.key().name.clone());
+            Ok(())
+        });
+        walked.ok()?;
         nearest(name.as_str(), names.iter().map(String::as_str)).map(String::from)
     }
 }
 
+/// Names a record that breaks its grammar.
+pub fn readable<T>(name: &MinzName, version: &Version, read: std::result::Result<T, NameError>) -> Result<T> {
+    read.map_err(|e| {
+        mirror::Error::Record { key: format!("{name} {version} ({e})"), what: "cannot be read" }.into()
+    })
+}
+
 /// What solving needs of a record. Nothing in it is trusted.
 pub fn candidate(record: &VersionRecord) -> std::result::Result<Candidate, NameError> {
-    let extra = |key: &str| record.extra.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
+    let extra = |key: &str| extra(record, key);
     let words =
         |text: &str| -> Vec<String> { text.split(',').filter(|w| !w.is_empty()).map(String::from).collect() };
     let mut out = Candidate {
@@ -227,6 +239,11 @@ pub fn candidate(record: &VersionRecord) -> std::result::Result<Candidate, NameE
         }
     }
     Ok(out)
+}
+
+/// What a record says under one of the keys that only MinZ needs.
+pub fn extra<'a>(record: &'a VersionRecord, key: &str) -> Option<&'a str> {
+    record.extra.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
 }
 
 fn wants_key(d: &Dependency) -> String {
@@ -271,6 +288,10 @@ pub fn record(manifest: &Manifest) -> VersionRecord {
     if let Some(description) = &manifest.description {
         extra.push(("description".into(), description.chars().take(500).collect()));
     }
+    if !manifest.keywords.is_empty() {
+        // What has a comma in it is two.
+        extra.push(("keywords".into(), manifest.keywords.join(",").chars().take(500).collect()));
+    }
     mirror::order::sort(&mut extra);
     record.extra = extra;
     record
@@ -283,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_record_says_what_the_manifest_said() {
-        let text = "[package]\nname = \"gfx\"\nversion = \"1.2.0\"\ndescription = \"d\"\n[dependencies]\ncore = \"1\"\nutils = { version = \">=0.3, <2\", features = [\"a\", \"b\"], default-features = false, optional = true }\n[platform-dependencies.cpm]\ncore = \"1.2\"\n[targets]\nsupported = [\"z80\", \"c64\"]\n[features]\nx = [\"src/x.minz\", \"utils/fast\"]\n[dev-dependencies]\ntesting = \"1\"\n";
+        let text = "[package]\nname = \"gfx\"\nversion = \"1.2.0\"\ndescription = \"d\"\n[dependencies]\ncore = \"1\"\nutils = { version = \">=0.3, <2\", features = [\"a\", \"b\"], default-features = false, optional = true }\n[platform-dependencies.cpm]\ncore = \"1.2\"\n[targets]\nsupported = [\"z80\", \"c64\"]\n[features]\nx = [\"src/x.minz\", \"utils/fast\"]\n[dev-dependencies]\ntesting = \"1\"\n[metadata]\nkeywords = [\"fast\", \"tiny\"]\n";
         let manifest = Manifest::parse(Path::new("mzp.toml"), text).unwrap();
         let record = record(&manifest);
         let keys: Vec<_> = record.extra.iter().map(|(k, v)| format!("{k}={v}")).collect();
@@ -292,6 +313,7 @@ mod tests {
             [
                 "description=d",
                 "feature.x=src/x.minz,utils/fast",
+                "keywords=fast,tiny",
                 "targets=z80,c64",
                 "wants.utils=a,b,!default"
             ]

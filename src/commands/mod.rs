@@ -57,6 +57,8 @@ fn find(path: &str) -> Option<Run> {
         "mzp tree" => With(mzp::tree::run),
         "mzp why" => With(mzp::tree::why),
         "mzp outdated" => With(mzp::outdated::run),
+        "mzp info" => With(mzp::info::run),
+        "mzp search" => With(mzp::info::search),
         "mzp build" => With(mzp::build::run),
         _ => return None,
     })
