@@ -48,7 +48,9 @@ pub fn resolve(active: &Active<'_>, importer: &Module, resolved: &Resolved) -> R
             [active.root().join("src").join(&relative), beside]
                 .into_iter()
                 .find(|p| p.is_file())
-                .map(|file| Found::File { file, path: import.path.join("."), package: None })
+                .map(|file| (file, import.path.join(".")))
+                .or_else(|| as_package(active.project, &import.path))
+                .map(|(file, path)| Found::File { file, path, package: None })
         }
         Some(name) => match active.packages.get(name) {
             Some(p) => file_of(p.dir(), &p.manifest, &import.path).filter(|(file, _)| file.is_file()).map(
@@ -120,6 +122,14 @@ pub fn resolve(active: &Active<'_>, importer: &Module, resolved: &Resolved) -> R
     Err(fail(problem.unwrap_or_else(|| ImportProblem::Unknown {
         package: MinzName::parse(&import.path[0].replace('_', "-")).ok(),
     })))
+}
+
+/// The project's own library under the name that others import it by: for its
+/// examples and tests.
+fn as_package(project: &Manifest, path: &[String]) -> Option<(PathBuf, String)> {
+    let is = |cut: &usize| path[..*cut].join("-").replace('_', "-") == project.name.as_str();
+    let rest = &path[(1..=path.len()).find(is)?..];
+    in_package(project.root(), project, None, rest).ok()
 }
 
 /// A package's module: its file and its full name.

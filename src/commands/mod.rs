@@ -49,6 +49,7 @@ fn find(path: &str) -> Option<Run> {
         "man" => Plain(man::run),
         "complete" => Plain(complete::run),
         "mzp init" => With(mzp::init::run),
+        "mzp create" => With(mzp::init::create),
         "mzp install" => With(mzp::install::run),
         "mzp add" => With(mzp::install::add),
         "mzp remove" => With(mzp::install::remove),

@@ -49,11 +49,11 @@ pub const MEMBERS: &[Command] = &[
             flag("target", "The machine to build for").short('t').value("NAME", Kind::Text),
         ]])
         .examples(&[("mzp init", "Make mzp.toml and src/main.minz")]),
-    command("create", "Make a new folder with a package in it")
+    command("create", "Make a new folder with a library in it")
         .takes(&[required("NAME", Kind::Text, "The package's name")])
         .flags(&[&[
             flag("target", "The machine to build for").short('t').value("NAME", Kind::Text),
-            flag("lib", "Make a library in place of a program"),
+            flag("lib", "A library, as without this option (`mzp init` makes a program)"),
         ]])
         .examples(&[("mzp create my-lib", "Make the folder my-lib")]),
     command("install", "Install what mzp.toml asks for, or add packages to it")

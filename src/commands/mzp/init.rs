@@ -1,12 +1,13 @@
-//! `mzp init`: a project that builds, in a folder.
+//! `mzp init` and `mzp create`: a project that builds, in a folder.
 
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status};
 use crate::settings::Settings;
 use crate::ui::Ui;
 use mirror::name::{MinzName, escape};
-use mzp::init::{application, name_for};
+use mzp::init::{application, library, name_for};
 use mzp::platform::Platform;
+use std::path::{Path, PathBuf};
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let here = settings.working_directory()?;
@@ -21,20 +22,40 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
             })?
         }
     };
-    let platform = match invocation.text("target")? {
-        None => Platform::usual(),
-        Some(name) => super::platform(name)?,
-    };
-    if std::fs::symlink_metadata(dir.join("mzp.toml")).is_ok() {
-        return Err(Error::Other {
-            status: Status::Failed,
-            message: format!("{} is there already", super::shown(&dir.join("mzp.toml"), &here)),
-            hints: vec!["`mzp install` and `mzp build` work with it".into()],
-        });
-    }
-    for file in application(&dir, &name, platform)? {
-        ui.added(&super::shown(&file, &here));
-    }
+    let platform = chosen(invocation)?.unwrap_or(Platform::usual());
+    absent(&dir, &here)?;
+    show(&application(&dir, &name, platform)?, &here, ui);
     ui.success(&format!("{name} is a MinZ project for {platform}; `mzp build` builds it"));
     Ok(Status::Done)
+}
+
+/// A library, in a folder of its name.
+pub fn create(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let here = settings.working_directory()?;
+    let name = super::parsed(MinzName::parse(invocation.argument(0)?.unwrap_or_default()))?;
+    let dir = here.join(name.as_str());
+    absent(&dir, &here)?;
+    show(&library(&dir, &name, chosen(invocation)?)?, &here, ui);
+    ui.success(&format!("{name} is a MinZ library; `mzp build examples/demo.minz` in it builds its example"));
+    Ok(Status::Done)
+}
+
+fn chosen(invocation: &Invocation) -> Result<Option<&'static Platform>> {
+    invocation.text("target")?.map(super::platform).transpose()
+}
+
+fn absent(dir: &Path, here: &Path) -> Result<()> {
+    let manifest = dir.join("mzp.toml");
+    if std::fs::symlink_metadata(&manifest).is_err() {
+        return Ok(());
+    }
+    Err(Error::Other {
+        status: Status::Failed,
+        message: format!("{} is there already", super::shown(&manifest, here)),
+        hints: vec!["`mzp install` and `mzp build` work with it".into()],
+    })
+}
+
+fn show(files: &[PathBuf], here: &Path, ui: &mut Ui) {
+    files.iter().for_each(|file| ui.added(&super::shown(file, here)));
 }
