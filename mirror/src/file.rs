@@ -30,14 +30,19 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// `openat`, made again when a signal interrupts it (slow file systems let that happen).
+/// `openat`, made again when a signal interrupts it (slow file systems let that happen), and nothing that a child inherits.
 pub fn openat<P: rustix::path::Arg + Copy>(
     dir: impl AsFd,
     path: P,
     flags: OFlags,
     mode: Permissions,
 ) -> rustix::io::Result<OwnedFd> {
-    rustix::io::retry_on_intr(|| rustix::fs::openat(&dir, path, flags, mode))
+    rustix::io::retry_on_intr(|| rustix::fs::openat(&dir, path, flags | OFlags::CLOEXEC, mode))
+}
+
+/// Opens a directory, unless a link to one stands there (at the path's last part).
+pub fn open_directory<P: rustix::path::Arg + Copy>(dir: impl AsFd, path: P) -> rustix::io::Result<OwnedFd> {
+    openat(dir, path, OFlags::DIRECTORY | OFlags::NOFOLLOW, Permissions::empty())
 }
 
 /// Reads at an offset, again when a signal interrupts it.
@@ -52,7 +57,7 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usi
 
 /// Opens a regular file for reading; anything else is [`Error::NotRegular`].
 pub fn open_regular(path: &Path) -> Result<File> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let fd = openat(CWD, path, flags, Permissions::empty()).map_err(|e| open_error(path, e))?;
     regular(File::from(fd), path)
 }
@@ -60,15 +65,13 @@ pub fn open_regular(path: &Path) -> Result<File> {
 /// Opens `folders/name` below `dir`, following no link on the way.
 pub(crate) fn open_below(dir: &Path, folders: &[&str], name: &str) -> Result<File> {
     let mut path = dir.to_path_buf();
-    let folder = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let mut fd = openat(CWD, dir, folder, Permissions::empty()).map_err(|e| open_error(dir, e))?;
+    let mut fd = openat(CWD, dir, OFlags::DIRECTORY, Permissions::empty()).map_err(|e| open_error(dir, e))?;
     for f in folders {
         path.push(f);
-        fd = openat(&fd, *f, folder | OFlags::NOFOLLOW, Permissions::empty())
-            .map_err(|e| open_error(&path, e))?;
+        fd = open_directory(&fd, *f).map_err(|e| open_error(&path, e))?;
     }
     path.push(name);
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = openat(&fd, name, flags, Permissions::empty()).map_err(|e| open_error(&path, e))?;
     regular(File::from(file), &path)
 }
@@ -449,6 +452,11 @@ mod tests {
         assert!(matches!(replace(&at("link"), b"y"), Err(Error::NotRegular { .. })));
         assert!(open_below(dir.path(), &["dir"], "f").is_ok());
         assert!(matches!(open_below(dir.path(), &["dirlink"], "f"), Err(Error::NotRegular { .. })));
+        for n in ["real", "link", "pipe", "dirlink"] {
+            assert!(open_directory(CWD, &at(n)).is_err(), "{n}");
+        }
+        let fd = open_directory(CWD, &at("dir")).unwrap();
+        assert!(rustix::io::fcntl_getfd(&fd).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
         assert_eq!(std::fs::read(at("real")).unwrap(), b"x");
     }
 

@@ -61,8 +61,11 @@ pub struct Changes {
 }
 
 pub fn open_dir(path: &Path) -> Result<OwnedFd> {
-    mirror::file::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|e| Error::Io { action: "open", path: path.to_path_buf(), source: e.into() })
+    mirror::file::openat(CWD, path, OFlags::DIRECTORY, Mode::empty()).map_err(|e| Error::Io {
+        action: "open",
+        path: path.to_path_buf(),
+        source: e.into(),
+    })
 }
 
 fn failed<'a>(action: &'static str, project: &'a Path, name: &'a str) -> impl Fn(io::Error) -> Error + 'a {

@@ -158,7 +158,7 @@ impl Builder<'_> {
             let inside =
                 |at: &str| if at.is_empty() { unit.path.clone() } else { format!("{}/{at}", unit.path) };
             match op {
-                Op::Directory { at } => open_dir_at(base, inside(at).as_str()).is_ok(),
+                Op::Directory { at } => mirror::file::open_directory(base, inside(at).as_str()).is_ok(),
                 Op::Link { at, target } => rustix::fs::readlinkat(base, inside(at).as_str(), Vec::new())
                     .is_ok_and(|text| text.as_bytes() == target.as_bytes()),
                 Op::Script { at, text } => open_file_at(base, inside(at).as_str()).is_ok_and(|fd| {
@@ -168,7 +168,7 @@ impl Builder<'_> {
                 }),
                 Op::Package { at, key } => {
                     let (Ok(root), Some(stored)) =
-                        (open_dir_at(base, inside(at).as_str()), self.listings.get(key))
+                        (mirror::file::open_directory(base, inside(at).as_str()), self.listings.get(key))
                     else {
                         return false;
                     };
@@ -192,11 +192,10 @@ impl Builder<'_> {
         let error = |path: PathBuf, action: &'static str| {
             move |e: Errno| Error::Io { action, path, source: e.into() }
         };
-        let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let entry = self.store.dir().join(job.key.as_str());
-        let from = mirror::file::openat(self.store.fd(), job.key.as_str(), directory, Mode::empty())
+        let from = mirror::file::open_directory(self.store.fd(), job.key.as_str())
             .map_err(error(entry.clone(), "open"))?;
-        let to = mirror::file::openat(base, job.at.as_str(), directory, Mode::empty())
+        let to = mirror::file::open_directory(base, job.at.as_str())
             .map_err(error(base_path.join(&job.at), "open"))?;
         let here = |path: &CStr| base_path.join(&job.at).join(path.to_string_lossy().as_ref());
         job.stored.walk(
@@ -248,15 +247,9 @@ impl Builder<'_> {
     }
 }
 
-/// A directory below `base`, never through a link at its last part.
-fn open_dir_at(base: &OwnedFd, path: impl rustix::path::Arg + Copy) -> std::io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    Ok(mirror::file::openat(base, path, flags, Mode::empty())?)
-}
-
 /// A regular file below `base`; a FIFO there does not hang.
 pub fn open_file_at(base: &OwnedFd, path: impl rustix::path::Arg + Copy) -> std::io::Result<std::fs::File> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = std::fs::File::from(mirror::file::openat(base, path, flags, Mode::empty())?);
     if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("not a regular file")) }
 }
@@ -283,9 +276,8 @@ fn open_pair(
     path: &CStr,
     executable: bool,
 ) -> std::result::Result<(OwnedFd, OwnedFd), Errno> {
-    let source =
-        mirror::file::openat(from, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let source = mirror::file::openat(from, path, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty())?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
     let mode = Mode::from_raw_mode(if executable { 0o755 } else { 0o644 });
     Ok((source, mirror::file::openat(to, path, flags, mode)?))
 }
@@ -366,7 +358,7 @@ fn make_parents(
 
 /// A new small file with this mode; never follows or replaces anything.
 pub fn write_new(base: &OwnedFd, path: &str, bytes: &[u8], mode: u32) -> std::result::Result<(), Errno> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
     let mut file = std::fs::File::from(mirror::file::openat(base, path, flags, Mode::from_raw_mode(mode))?);
     std::io::Write::write_all(&mut file, bytes).map_err(errno)
 }

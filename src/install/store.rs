@@ -106,13 +106,8 @@ impl Store {
                 locked => break locked?,
             }
         };
-        let fd = mirror::file::openat(
-            CWD,
-            dir,
-            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|e| io("open")(e.into()))?;
+        let fd = mirror::file::openat(CWD, dir, OFlags::DIRECTORY, Mode::empty())
+            .map_err(|e| io("open")(e.into()))?;
         // Whoever owns it can change what is linked into projects.
         let owner = rustix::fs::fstat(&fd).map_err(|e| io("read")(e.into()))?.st_uid;
         let me = rustix::process::geteuid().as_raw();
@@ -188,7 +183,7 @@ impl Store {
     }
 
     pub(super) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
         let mut file = std::fs::File::from(mirror::file::openat(&self.fd, name, flags, Mode::empty())?);
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
@@ -213,8 +208,7 @@ impl Store {
         stored: &Stored,
         f: &mut dyn FnMut(&CStr, &'static str) -> bool,
     ) -> Result<()> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let Ok(root) = mirror::file::openat(&self.fd, key.as_str(), flags, Mode::empty()) else {
+        let Ok(root) = mirror::file::open_directory(&self.fd, key.as_str()) else {
             f(c"", "is missing");
             return Ok(());
         };
@@ -247,8 +241,7 @@ impl Store {
 
     /// A power cut may keep a file's content and lose the change of its mode. Volumes without modes have none to lose.
     fn mend_modes(&self, key: &Key, stored: &Stored) {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let Ok(root) = mirror::file::openat(&self.fd, key.as_str(), flags, Mode::empty()) else { return };
+        let Ok(root) = mirror::file::open_directory(&self.fd, key.as_str()) else { return };
         let _: io::Result<()> = stored.walk(
             |_| Ok(()),
             |file| {

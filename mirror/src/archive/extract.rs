@@ -2,7 +2,7 @@
 //!
 //! The directory is made here and nobody else knows it yet, every directory in
 //! it is made here too, and links are never made: so a path below its handle
-//! cannot lead out of it. One `openat` (`O_CREAT|O_EXCL|O_NOFOLLOW`) with the
+//! cannot lead out of it. One `openat` (`O_CREAT|O_EXCL`, which follows no link) with the
 //! final mode and one `write` per small file; no `stat`, no `chmod`, nothing
 //! synced (what is extracted can be made again, promise 3).
 //!
@@ -49,8 +49,7 @@ impl Extract {
     /// Makes `directory` (its parent exists, it does not).
     pub fn create(directory: &Path) -> io::Result<Self> {
         rustix::fs::mkdirat(CWD, directory, Mode::from(0o755))?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let root = crate::file::openat(CWD, directory, flags, Mode::empty())?;
+        let root = crate::file::open_directory(CWD, directory)?;
         Ok(Self { root, listing: Listing::default(), places: None })
     }
 
@@ -87,7 +86,7 @@ impl Sink for Extract {
         if replaces {
             self.replace(&path)?;
         }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let mode = Mode::from(if executable { 0o755 } else { 0o644 });
         let file = crate::file::openat(&self.root, path.as_str(), flags, mode)?;
         let mut crc = crc32fast::Hasher::new();

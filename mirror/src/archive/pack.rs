@@ -6,7 +6,6 @@
 
 use crate::name::RelPath;
 use flate2::{Compression, GzBuilder};
-use rustix::fs::{CWD, FileType, Mode, OFlags};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -40,14 +39,9 @@ pub fn pack(directory: &Path, files: &[RelPath], out: &mut dyn Write) -> io::Res
 
 /// Opens a regular file without following a link and without waiting on a FIFO.
 fn open(path: &Path) -> io::Result<(File, u64, bool)> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = crate::file::openat(CWD, path, flags, Mode::empty())?;
-    let stat = rustix::fs::fstat(&file)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        let message = format!("{} is not a regular file", path.display());
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-    }
-    Ok((File::from(file), stat.st_size as u64, stat.st_mode & 0o111 != 0))
+    let file = crate::file::open_regular(path).map_err(io::Error::other)?;
+    let meta = file.metadata()?;
+    Ok((file, meta.len(), crate::file::is_executable(&meta)))
 }
 
 /// The announced number of bytes, or an error: a file that changes while it is
@@ -69,5 +63,24 @@ impl Read for Exactly {
         }
         self.left -= n as u64;
         Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_the_announced_length_or_there_is_no_archive() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        crate::file::replace(&path, b"12345").unwrap();
+        let announced = |left| {
+            let mut out = Vec::new();
+            Exactly { file: File::open(&path).unwrap(), left }.read_to_end(&mut out).map(|_| out)
+        };
+        assert_eq!(announced(5).unwrap(), b"12345");
+        assert_eq!(announced(3).unwrap(), b"123", "one that grows");
+        assert_eq!(announced(6).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }
