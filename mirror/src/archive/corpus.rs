@@ -49,3 +49,25 @@ fn every_legal_oddity_is_taken() {
         }
     }
 }
+
+#[test]
+fn files_are_called_by_what_they_begin_with() {
+    let called = ["ok-plain", "xz-ok-plain", "zip-ok-top-folder", "ok-not-compressed"]
+        .map(|kind| file_extension(&hostile::archive(kind).unwrap()));
+    assert_eq!(called, ["tgz", "tar.xz", "zip", "tar"]);
+}
+
+#[test]
+fn ceilings_of_a_zip_archive() {
+    // One file of a thousand bytes, most of them blanks.
+    let bytes = hostile::archive("zip-ok-manifest-alone").unwrap();
+    let rule = |limits: Limits| {
+        read(&mut &bytes[..], &Expect::default(), &limits, &mut ())
+            .map(|s| s.unpacked)
+            .map_err(|e| e.rule().unwrap())
+    };
+    let base = Limits::default;
+    assert_eq!(rule(Limits { bytes: 1000, entries: 1, ..base() }), Ok(1000));
+    assert_eq!(rule(Limits { bytes: 999, ..base() }), Err(Rule::TooLarge));
+    assert_eq!(rule(Limits { entries: 0, ..base() }), Err(Rule::TooManyEntries));
+}

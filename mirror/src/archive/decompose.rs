@@ -281,6 +281,9 @@ mod tests {
         assert_eq!(parts('\u{212b}'), "A\u{30a}");
         assert_eq!(parts('각'), "\u{1100}\u{1161}\u{11a8}");
         assert_eq!(parts('가'), "\u{1100}\u{1161}");
+        // The last syllable, and what stands behind it.
+        assert_eq!(parts('\u{d7a3}'), "\u{1112}\u{1175}\u{11c2}");
+        assert_eq!(parts('\u{d7a4}'), "\u{d7a4}");
         assert_eq!(parts('x'), "x");
         assert!(TABLE.windows(2).all(|w| w[0].0 < w[1].0));
     }

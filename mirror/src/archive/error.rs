@@ -164,3 +164,33 @@ impl std::error::Error for ArchiveError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error;
+
+    #[test]
+    fn damage_malice_and_failures_are_told_apart() {
+        assert!(Rule::Truncated.is_damage() && !Rule::Traversal.is_damage());
+        let refused = ArchiveError::refused(Rule::Link, b"package/a", "is a link");
+        let failed = ArchiveError::Read(io::Error::other("the stick is gone"));
+        assert!(refused.is_refusal() && refused.source().is_none());
+        assert!(!failed.is_refusal());
+        assert_eq!(failed.source().unwrap().to_string(), "the stick is gone");
+    }
+
+    #[test]
+    fn messages_name_the_entry_unless_it_is_all_of_the_archive() {
+        let said = |entry: &[u8]| ArchiveError::refused(Rule::Link, entry, "detail").to_string();
+        assert_eq!(said(b""), "archive refused (link): detail");
+        assert_eq!(said(b"a\x07"), "archive refused (link): entry `a\\u{7}` detail");
+        let of = |e: ArchiveError| e.of_entry(b"b").to_string();
+        let whole = ArchiveError::refused(Rule::Truncated, b"", "it ends");
+        assert_eq!(of(whole), "archive refused (truncated): entry `b` cannot be unpacked: it ends");
+        let named = ArchiveError::refused(Rule::Truncated, b"a", "ends");
+        assert_eq!(of(named), "archive refused (truncated): entry `a` ends");
+        assert_eq!(shown(&[b'x'; 300]), "x".repeat(300));
+        assert_eq!(shown(&[b'x'; 301]), "x".repeat(300) + "\u{2026}");
+    }
+}

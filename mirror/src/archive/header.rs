@@ -13,14 +13,14 @@ use tar::{EntryType, Header};
 
 const BLOCK: usize = 512;
 /// A pax header or a long name beyond this is refused.
-const EXTENSION: u64 = 64 * 1024;
+const EXTENSION: u64 = 64 << 10;
 
 pub(super) enum Kind {
     File { executable: bool, size: u64 },
     Directory,
 }
 
-/// Reads headers; `name` is a buffer that is reused.
+/// Reads the headers of one archive.
 #[derive(Default)]
 pub(super) struct Headers {
     /// The current entry's name as the archive wrote it.
@@ -29,15 +29,10 @@ pub(super) struct Headers {
     pax_path: bool,
     pax_size: Option<u64>,
     extended: bool,
-    pub(super) entries: u64,
+    entries: u64,
 }
 
 impl Headers {
-    pub(super) fn reset(&mut self) {
-        let name = std::mem::take(&mut self.name);
-        *self = Self { name, ..Self::default() };
-    }
-
     /// The next file or directory; `None` at the end, which has been checked.
     pub(super) fn next(
         &mut self,

@@ -70,4 +70,6 @@ pub fn file_extension(head: &[u8]) -> &'static str {
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod sources;
+#[cfg(test)]
 mod tests;

@@ -7,10 +7,6 @@ use crate::name::RelPath;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-/// The most bytes that all paths of an archive may have together, the folders on the way (each a path of its own)
-/// included: they are kept to find collisions. The largest real packages have a tenth of it.
-const TOGETHER: usize = 32 << 20;
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Node {
     File,
@@ -171,8 +167,8 @@ impl Names {
                 format!("and what stands before it need more than {} files and directories", limits.entries);
             return Err(ArchiveError::refused(Rule::TooManyEntries, raw, detail));
         }
-        if self.text.len() + path.len() > TOGETHER {
-            let detail = format!("and the names before it have more than {TOGETHER} bytes together");
+        if self.text.len() + path.len() > limits.names {
+            let detail = format!("and the names before it have more than {} bytes together", limits.names);
             return Err(ArchiveError::refused(Rule::TooLarge, raw, detail));
         }
         let start = self.text.len() as u32;
@@ -222,11 +218,7 @@ impl Names {
                 return refuse(Rule::NameTooLong, "has a part of more than 255 bytes");
             }
             let drive = part.as_bytes();
-            if (i == 0 || depth == 0)
-                && drive.len() >= 2
-                && drive[1] == b':'
-                && drive[0].is_ascii_alphabetic()
-            {
+            if depth == 0 && drive.len() >= 2 && drive[1] == b':' && drive[0].is_ascii_alphabetic() {
                 return refuse(Rule::Absolute, "names a drive");
             }
             if i < leading || part.is_empty() || part == "." {

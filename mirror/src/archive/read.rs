@@ -26,11 +26,14 @@ pub struct Limits {
     pub depth: usize,
     /// Bytes of a path as written.
     pub name: usize,
+    /// Bytes of all paths together, the folders on the way (each a path of its own) included: they are kept to find
+    /// collisions. The largest real packages have a tenth of the default.
+    pub names: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 4 << 30, entries: 200_000, ratio: 1000, depth: 256, name: 4096 }
+        Self { bytes: 4 << 30, entries: 200_000, ratio: 1000, depth: 256, name: 4096, names: 32 << 20 }
     }
 }
 
@@ -109,7 +112,6 @@ pub fn read(
 /// The buffers of one reading thread, about 400 KB.
 pub struct Workspace {
     buffers: Buffers,
-    headers: Headers,
     names: Names,
 }
 
@@ -121,7 +123,7 @@ impl Default for Workspace {
 
 impl Workspace {
     pub fn new() -> Self {
-        Self { buffers: Buffers::new(), headers: Headers::default(), names: Names::new() }
+        Self { buffers: Buffers::new(), names: Names::new() }
     }
 
     /// See [`read`]. `source` is read to its end.
@@ -132,13 +134,12 @@ impl Workspace {
         limits: &Limits,
         sink: &mut dyn Sink,
     ) -> Result<Summary, ArchiveError> {
-        let Self { buffers, headers, names } = self;
-        headers.reset();
+        let Self { buffers, names } = self;
         names.reset();
         let algorithm = expect.integrity.map(Integrity::algorithm);
         let mut stream = Stream::new(source, buffers, limits, algorithm, expect.sha256);
         let mut walk = Walk::new(expect);
-        let outcome = walk.run(&mut stream, headers, names, limits, sink);
+        let outcome = walk.run(&mut stream, names, limits, sink);
         // Damaged bytes can break any rule: when they are not the ones that were
         // asked for, that is what has to be said.
         if outcome.as_ref().is_err_and(ArchiveError::is_refusal)
@@ -191,13 +192,12 @@ impl Walk {
     fn run(
         &mut self,
         stream: &mut Stream<'_>,
-        headers: &mut Headers,
         names: &mut Names,
         limits: &Limits,
         sink: &mut dyn Sink,
     ) -> Result<(), ArchiveError> {
         match stream.format()? {
-            Format::Tar => self.tar(stream, headers, names, limits, sink),
+            Format::Tar => self.tar(stream, names, limits, sink),
             Format::Zip => self.zip(stream, names, limits, sink),
         }
     }
@@ -205,11 +205,11 @@ impl Walk {
     fn tar(
         &mut self,
         stream: &mut Stream<'_>,
-        headers: &mut Headers,
         names: &mut Names,
         limits: &Limits,
         sink: &mut dyn Sink,
     ) -> Result<(), ArchiveError> {
+        let mut headers = Headers::default();
         while let Some(kind) = headers.next(stream, limits)? {
             match kind {
                 Kind::Directory => names.directory(&headers.name, limits)?,

@@ -21,12 +21,12 @@ use std::io::{self, Read};
 /// Bytes that are still read after a refusal.
 const DRAINED: u64 = 256 << 20;
 
-const INPUT: usize = 64 * 1024;
-const WINDOW: usize = 256 * 1024;
+const INPUT: usize = 64 << 10;
+const WINDOW: usize = 256 << 10;
 /// The most that [`Stream::ensure`] can make contiguous.
 pub(super) const CONTIGUOUS: usize = WINDOW / 2;
 /// Below this much output a high ratio is harmless (and common: empty files).
-const RATIO_FROM: u64 = 64 << 20;
+pub(super) const RATIO_FROM: u64 = 64 << 20;
 
 /// Buffers that survive from one archive to the next.
 pub(super) struct Buffers {
@@ -193,9 +193,10 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Checksum and length of an entry that has been taken to its end; `None` when data is left over.
+    /// Checksum and length of what one entry's data came to; `None` when they end before the data does.
     pub(super) fn close(mut self) -> Result<Option<(u32, u64)>, ArchiveError> {
-        if self.ensure(1)? > 0 || !self.input.is_empty() || self.refill()? {
+        self.ensure(1)?;
+        if !self.input.is_empty() || self.refill()? {
             return Ok(None);
         }
         Ok(Some((self.crc.finalize(), self.unpacked)))
@@ -257,24 +258,13 @@ impl<'a> Stream<'a> {
             self.buffers.window.copy_within(self.window.clone(), 0);
             self.window = 0..self.window.len();
         }
-        loop {
+        let end = self.window.end;
+        while self.window.end == end {
             match &self.state {
                 State::Header => self.header()?,
-                State::Body | State::Raw => {
-                    if self.inflate()? {
-                        return Ok(true);
-                    }
-                }
-                State::Plain => {
-                    if self.plain()? {
-                        return Ok(true);
-                    }
-                }
-                State::Xz(_) => {
-                    if self.xz()? {
-                        return Ok(true);
-                    }
-                }
+                State::Body | State::Raw => self.inflate()?,
+                State::Plain => self.plain()?,
+                State::Xz(_) => self.xz()?,
                 State::Trailer => self.trailer()?,
                 State::Between => self.between()?,
                 State::Padding => match self.byte()? {
@@ -285,42 +275,41 @@ impl<'a> Stream<'a> {
                 State::End => return Ok(false),
             }
         }
+        Ok(true)
     }
 
-    fn inflate(&mut self) -> Result<bool, ArchiveError> {
+    fn inflate(&mut self) -> Result<(), ArchiveError> {
         if self.input.is_empty() && !self.refill()? {
             return Err(truncated("the compressed data ends before its end marker"));
         }
         let damage = self.damage;
         let Buffers { input, window, inflate } = &mut *self.buffers;
-        let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
+        let before = (inflate.total_in(), inflate.total_out());
         let target = &mut window[self.window.end..];
         let status = inflate
             .decompress(&input[self.input.clone()], target, FlushDecompress::None)
             .map_err(|_| damaged(damage, "damaged deflate data"))?;
-        let read = (inflate.total_in() - before_in) as usize;
-        let made = (inflate.total_out() - before_out) as usize;
-        self.input.start += read;
-        self.made(made)?;
+        let after = (inflate.total_in(), inflate.total_out());
+        self.input.start += (after.0 - before.0) as usize;
+        self.made((after.1 - before.1) as usize)?;
         if status == Status::StreamEnd {
             self.state = if matches!(self.state, State::Raw) { State::End } else { State::Trailer };
-        } else if read == 0 && made == 0 {
+        } else if after == before {
             return Err(self.damaged("damaged deflate data"));
         }
-        Ok(made > 0)
+        Ok(())
     }
 
-    fn plain(&mut self) -> Result<bool, ArchiveError> {
+    fn plain(&mut self) -> Result<(), ArchiveError> {
         if self.input.is_empty() && !self.refill()? {
             self.state = State::End;
-            return Ok(false);
+            return Ok(());
         }
         let n = self.input.len().min(WINDOW - self.window.end);
         let from = &self.buffers.input[self.input.start..self.input.start + n];
         self.buffers.window[self.window.end..self.window.end + n].copy_from_slice(from);
         self.input.start += n;
-        self.made(n)?;
-        Ok(true)
+        self.made(n)
     }
 
     /// Input and the free part of the window, for a decoder.

@@ -6,12 +6,12 @@ use crate::name::RelPath;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Write};
 use tar::{EntryType, Header};
 
 /// A tar stream under construction.
 #[derive(Default)]
-struct Tar(Vec<u8>);
+pub(super) struct Tar(pub(super) Vec<u8>);
 
 impl Tar {
     fn raw(
@@ -35,22 +35,22 @@ impl Tar {
         self.0.resize(self.0.len().next_multiple_of(512), 0);
         self
     }
-    fn entry(self, name: &str, kind: EntryType, body: &[u8]) -> Self {
+    pub(super) fn entry(self, name: &str, kind: EntryType, body: &[u8]) -> Self {
         self.raw(name.as_bytes(), kind, body.len() as u64, body, |_| {})
     }
-    fn file(self, name: &str, body: &str) -> Self {
+    pub(super) fn file(self, name: &str, body: &str) -> Self {
         self.entry(name, EntryType::Regular, body.as_bytes())
     }
-    fn end(mut self) -> Vec<u8> {
+    pub(super) fn end(mut self) -> Vec<u8> {
         self.0.resize(self.0.len() + 1024, 0);
         self.0
     }
-    fn gz(self) -> Vec<u8> {
+    pub(super) fn gz(self) -> Vec<u8> {
         gz(&self.end())
     }
 }
 
-fn gz(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gz(bytes: &[u8]) -> Vec<u8> {
     let mut e = GzEncoder::new(Vec::new(), Compression::default());
     e.write_all(bytes).unwrap();
     e.finish().unwrap()
@@ -69,7 +69,7 @@ fn pax(records: &[(&str, &str)]) -> Vec<u8> {
     out
 }
 
-fn sha512(bytes: &[u8]) -> Integrity {
+pub(super) fn sha512(bytes: &[u8]) -> Integrity {
     let mut h = Hasher::new(Algorithm::Sha512);
     h.update(bytes);
     h.finish()
@@ -136,17 +136,19 @@ fn leading_component_is_dropped_as_npm_does() {
     // `tar czf x.tgz .`, and `tar czf x.tgz ./package`.
     assert_eq!(names(&t(&["./package.json", "./lib/a"])), ["lib/a", "package.json"]);
     assert_eq!(names(&t(&["./package/package.json", "./package/a"])), ["a", "package.json"]);
+    assert_eq!(names(&t(&["./package/a", "./other/b"])), ["a", "other/b"]);
     assert_eq!(names(&t(&["package/./dist//x", "package/y"])), ["dist/x", "y"]);
 }
 
 #[test]
 fn the_last_of_two_equal_paths_wins() {
-    let bytes = Tar::default().file("package/a", "old").file("package/./a", "newer").gz();
+    let bytes =
+        Tar::default().file("package/a", "old").file("package/./a", "newer").file("package/b", "").gz();
     let got = collect(&bytes).unwrap();
     assert_eq!(got.files["a"].1, b"newer");
     let mut sink = ();
     let summary = read(&mut &bytes[..], &Expect::default(), &Limits::default(), &mut sink).unwrap();
-    assert_eq!(summary.files, 1);
+    assert_eq!((summary.files, summary.unpacked), (2, 8));
 }
 
 #[test]
@@ -159,6 +161,7 @@ fn names_that_leave_or_cannot_be() {
     assert_eq!(rule(&one("C:/x")), Rule::Absolute);
     assert_eq!(rule(&one("package/c:x")), Rule::Absolute);
     assert_eq!(rule(&one("package/a\\b")), Rule::Backslash);
+    assert_eq!(rule(&one("\\")), Rule::Backslash);
     assert_eq!(rule(&one("package/a\nb")), Rule::ControlCharacter);
     assert_eq!(rule(&one("package/a\u{85}b")), Rule::ControlCharacter);
     let with_pax = |path: &str| {
@@ -174,7 +177,8 @@ fn names_that_leave_or_cannot_be() {
         assert_eq!(rule(&one(name)), Rule::ReservedName, "{name}");
     }
     // Legal oddities: what npm installs on Linux must install.
-    let odd = ["aux-js", "nuls", "console.js", "ab:c", "x.", " y", "..a", "a..b", "-rf", "$(x)", "é.js"];
+    let odd =
+        ["aux-js", "nuls", "console.js", "ab:c", "lib/c:x", "x.", " y", "..a", "a..b", "-rf", "$(x)", "é.js"];
     let bytes = odd.iter().fold(Tar::default(), |t, n| t.file(&format!("package/{n}"), "")).gz();
     assert_eq!(names(&bytes).len(), odd.len());
     let bytes = Tar::default().raw(b"package/\xff\xfe", EntryType::Regular, 0, b"", |_| {}).gz();
@@ -194,8 +198,11 @@ fn only_files_and_directories() {
         let edit = |h: &mut Header| h.as_old_mut().linkname[..3].copy_from_slice(b"/et");
         Tar::default().raw(b"package/l", kind, 0, b"", edit).gz()
     };
-    assert_eq!(rule(&link(EntryType::Symlink)), Rule::Link);
-    assert_eq!(rule(&link(EntryType::Link)), Rule::Link);
+    for (kind, what) in [(EntryType::Symlink, "symbolic"), (EntryType::Link, "hard")] {
+        let e = collect(&link(kind)).err().unwrap();
+        assert_eq!(e.rule(), Some(Rule::Link));
+        assert!(e.to_string().ends_with(&format!("entry `package/l` is a {what} link to `/et`")), "{e}");
+    }
     for kind in [EntryType::Char, EntryType::Block, EntryType::Fifo] {
         assert_eq!(rule(&link(kind)), Rule::Device);
     }
@@ -306,7 +313,7 @@ fn contradictory_headers_are_refused() {
     assert_eq!(rule(&x(&[("size", "0")]).file("package/s", "abc").gz()), Rule::BadHeader);
     assert_eq!(rule(&x(&[("path", "p/a"), ("path", "p/b")]).file("p/s", "").gz()), Rule::BadHeader);
     assert_eq!(rule(&x(&[("GNU.sparse.name", "p/a")]).file("p/s", "").gz()), Rule::UnknownType);
-    for malformed in [&b"junk"[..], b"9999 path=a\n", b"12 path=ab\n", b"5 =a\n\n", b"-3 a=b\n"] {
+    for malformed in [&b"junk"[..], b"9999 path=a\n", b"12 path=ab\n", b"5 =a\n", b"-3 a=b\n"] {
         let t = Tar::default().entry("x", EntryType::XHeader, malformed).file("p/s", "");
         assert_eq!(rule(&t.gz()), Rule::BadHeader, "{malformed:?}");
     }
@@ -341,6 +348,21 @@ fn ceilings() {
     assert_eq!(with(Limits { entries: 1, ..base() }), Some(Rule::TooManyEntries));
     assert_eq!(with(Limits { bytes: 2999, ..base() }), Some(Rule::TooLarge));
     assert_eq!(with(Limits { name: 2, ..base() }), Some(Rule::NameTooLong));
+    // Each of them is what is still taken: three bytes of name, two entries, 5,120 bytes of tar.
+    let least = Limits { name: 3, entries: 2, bytes: 5120, ..base() };
+    assert!(read(&mut &bytes[..], &Expect::default(), &least, &mut ()).is_ok());
+    assert_eq!(with(Limits { bytes: 5119, ..base() }), Some(Rule::TooLarge));
+    let padded = [&bytes[..], &vec![0; 10_000]].concat();
+    let with_padding =
+        |bytes| read(&mut &padded[..], &Expect::default(), &Limits { bytes, ..base() }, &mut ());
+    assert!(with_padding(padded.len() as u64).is_ok());
+    assert_eq!(with_padding(padded.len() as u64 - 1).unwrap_err().rule(), Some(Rule::TooLarge));
+    // Every header counts: an extended one, and the second of two for one file.
+    let three = Tar::default().entry("x", EntryType::XHeader, b"").file("p/a", "").file("p/a", "").gz();
+    let with_three =
+        |entries| read(&mut &three[..], &Expect::default(), &Limits { entries, ..base() }, &mut ());
+    assert_eq!(with_three(2).unwrap_err().rule(), Some(Rule::TooManyEntries));
+    assert!(with_three(3).is_ok());
     // A size that only a header claims is refused before anything is read for it.
     let huge = Tar::default().raw(b"p/a", EntryType::Regular, 7 << 30, b"", |_| {}).gz();
     assert_eq!(rule(&huge), Rule::TooLarge);
@@ -367,8 +389,15 @@ fn directories_and_names_are_bounded_too() {
     let tight = Limits { entries: 5000, ..Limits::default() };
     let err = read(&mut &deep(100, 1, 60).gz()[..], &Expect::default(), &tight, &mut ()).err().unwrap();
     assert_eq!(err.rule(), Some(Rule::TooManyEntries));
-    assert_eq!(rule(&deep(600, 60, 60).gz()), Rule::TooLarge);
     assert_eq!(names(&deep(20, 60, 60).gz()).len(), 20);
+    // `a`, `a/bc` and `d` have six bytes together.
+    let six = Tar::default().file("p/a/bc", "").file("p/d", "").gz();
+    let with =
+        |names| read(&mut &six[..], &Expect::default(), &Limits { names, ..Limits::default() }, &mut ());
+    assert!(with(6).is_ok());
+    for less in [5, 3, 0] {
+        assert_eq!(with(less).unwrap_err().rule(), Some(Rule::TooLarge), "{less}");
+    }
 }
 
 #[test]
@@ -387,50 +416,21 @@ fn name_and_version_of_what_was_asked() {
     let err = read(&mut &without[..], &expect, &Limits::default(), &mut ()).unwrap_err();
     assert_eq!(err.rule(), Some(Rule::NoManifest));
     assert!(read(&mut &without[..], &Expect::default(), &Limits::default(), &mut ()).is_ok());
+    let unasked = read(&mut &bytes[..], &Expect::default(), &Limits::default(), &mut ()).unwrap();
+    assert_eq!(unasked.package_json, None);
+    let padded = |n: u64| {
+        let json = json.to_owned() + &" ".repeat(n as usize - json.len());
+        let bytes = Tar::default().file("package/package.json", &json).gz();
+        read(&mut &bytes[..], &Expect { name: Some("@s/n"), ..expect }, &Limits::default(), &mut ())
+    };
+    assert!(padded(MANIFEST_CAP).is_ok());
+    assert_eq!(padded(MANIFEST_CAP + 1).unwrap_err().rule(), Some(Rule::TooLarge));
     let minz = Tar::default().file("p/mzp.toml", "[package]").gz();
     let expect = Expect { manifests: true, ..Expect::default() };
     let got = read(&mut &minz[..], &expect, &Limits::default(), &mut ()).unwrap();
     assert_eq!((got.mzp_toml.as_deref(), got.package_json), (Some(&b"[package]"[..]), None));
-}
-
-/// Files larger than the window, and reads of every size.
-#[test]
-fn content_arrives_whole_however_the_source_dribbles() {
-    struct Dribble<'a>(&'a [u8], usize);
-    impl Read for Dribble<'_> {
-        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-            self.1 = self.1 * 7 % 4001 + 1;
-            let n = self.1.min(out.len()).min(self.0.len());
-            out[..n].copy_from_slice(&self.0[..n]);
-            self.0 = &self.0[n..];
-            Ok(n)
-        }
-    }
-    let mut x = 1u64;
-    let mut noise = |n: usize| -> Vec<u8> {
-        (0..n)
-            .map(|_| {
-                x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (x >> 59) as u8
-            })
-            .collect()
-    };
-    let sizes = [0, 1, 511, 512, 513, 100_000, 131_072, 131_073, 700_000, 30_000, 90_000, 120_000];
-    let bodies: Vec<_> = sizes.iter().map(|n| noise(*n)).collect();
-    let mut tar = Tar::default();
-    for (i, body) in bodies.iter().enumerate() {
-        tar = tar.entry(&format!("p/f{i:02}"), EntryType::Regular, body);
-    }
-    let bytes = tar.gz();
-    let mut sink = Collect::default();
-    let mut workspace = Workspace::new();
-    for _ in 0..2 {
-        sink = Collect::default();
-        let mut source = Dribble(&bytes, 1);
-        workspace.read(&mut source, &Expect::default(), &Limits::default(), &mut sink).unwrap();
-    }
-    let got: Vec<_> = sink.files.into_values().map(|(_, b)| b).collect();
-    assert!(got == bodies);
+    let unasked = read(&mut &minz[..], &Expect::default(), &Limits::default(), &mut ()).unwrap();
+    assert_eq!(unasked.mzp_toml, None);
 }
 
 #[test]
@@ -508,6 +508,15 @@ fn packing_is_deterministic_and_reads_back() {
     let got = collect(&one).unwrap();
     assert_eq!(got.files[&long].1, b"deep");
     assert_eq!(got.files.len(), 4);
+    assert!(got.files.values().all(|(executable, _)| !executable));
+    std::fs::set_permissions(
+        dir.path().join("two/b.js"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let mut three = Vec::new();
+    pack(&dir.path().join("two"), &paths(&["b.js"]), &mut three).unwrap();
+    assert!(collect(&three).unwrap().files["b.js"].0);
     std::os::unix::fs::symlink("b.js", dir.path().join("one/link")).unwrap();
     assert!(pack(&dir.path().join("one"), &paths(&["link"]), &mut Vec::new()).is_err());
 }

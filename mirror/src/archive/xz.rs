@@ -14,19 +14,19 @@ pub(super) const MAGIC: &[u8] = b"\xfd7zXZ\0";
 /// `xz -9` uses a dictionary of 64 MiB. Beside it the decoder needs little.
 const DICTIONARY: u32 = 64 << 20;
 const MEMORY_KIB: u32 = (DICTIONARY >> 10) + 1024;
-/// Blocks hardly ever make data larger: beyond this they are empty ones.
-const OVERHEAD: u64 = 64 << 20;
+/// What cannot be compressed grows by less than this: beyond it there are empty blocks.
+const OVERHEAD: u64 = 1 << 20;
 
 pub(super) fn begin() -> State {
     State::Xz(Box::new(XzStream::new_mem_limit(false, MEMORY_KIB)))
 }
 
 impl Stream<'_> {
-    pub(super) fn xz(&mut self) -> Result<bool, ArchiveError> {
+    pub(super) fn xz(&mut self) -> Result<(), ArchiveError> {
         let more = !self.input.is_empty() || self.refill()?;
         // Taken out for as long as it works on the buffers beside it.
         let State::Xz(mut xz) = std::mem::replace(&mut self.state, State::End) else {
-            return Ok(false);
+            return Ok(());
         };
         let action = if more { Action::Run } else { Action::Finish };
         let (input, window) = self.ends();
@@ -40,17 +40,17 @@ impl Stream<'_> {
         })?;
         self.input.start += step.bytes_consumed;
         self.made(step.bytes_produced)?;
-        if self.compressed > 2 * self.unpacked() + OVERHEAD {
+        if self.compressed > self.unpacked() + OVERHEAD {
             return Err(self.damaged("it is far larger than what it holds"));
         }
         if step.status == Status::StreamEnd {
             self.after_xz()?;
-        } else if step.bytes_consumed == 0 && step.bytes_produced == 0 && !more {
+        } else if !more && step.bytes_produced == 0 {
             return Err(truncated("the xz data is cut short"));
         } else {
             self.state = State::Xz(xz);
         }
-        Ok(step.bytes_produced > 0)
+        Ok(())
     }
 
     /// Behind a stream: another one, zeros (in fours) to the end, or the end.

@@ -344,7 +344,9 @@ impl<'b> Fields<'b> {
         Ok(taken)
     }
     fn number(&mut self, n: usize) -> Result<u64, ArchiveError> {
-        Ok(self.take(n)?.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+        let mut wide = [0; 8];
+        wide[..n].copy_from_slice(self.take(n)?);
+        Ok(u64::from_le_bytes(wide))
     }
     fn u16(&mut self) -> Result<u16, ArchiveError> {
         self.number(2).map(|n| n as u16)

@@ -1,5 +1,6 @@
 //! What is around the tar stream: gzip members, xz streams, or nothing.
 
+use super::tar::Tar;
 use super::{gzip, stream};
 use lzma_rust2::{CheckType, XzOptions, XzWriter};
 use std::io::Write;
@@ -26,6 +27,13 @@ pub fn gzipped(kind: &str) -> Option<Vec<u8>> {
         "gz-damaged" => [&good[..20], &[0xff; 20], &good[40..]].concat(),
         "gz-in-gz" => gzip(&good),
         "gz-second-archive" => [&good[..], &good].concat(),
+        // No block behind the file's last one: what follows is not the file's fault.
+        "gz-garbage-behind-a-file" => {
+            let mut files = Tar::default();
+            files.file("package/package.json", br#"{"name":"evil","version":"1.0.0"}"#);
+            files.file("package/a.js", &[b'x'; 512]);
+            [gzip(&files.bytes), b"garbage".to_vec()].concat()
+        }
         "gz-zeros-then-garbage" => [&good[..], &[0; 512], b"x"].concat(),
         "ok-gz-name" => member(&tar, 8, b"evil.tar\0"),
         "ok-gz-comment" => member(&tar, 16, b"hello\0"),
@@ -56,6 +64,7 @@ pub fn xz(kind: &str) -> Option<Vec<u8>> {
         "zeros-then-garbage" => [&good[..], &[0; 4], b"x"].concat(),
         // Five bytes from the end of the block header stands its dictionary's size: 40 is 4 GiB.
         "dictionary" => block_header(good, |header| header[4] = 40),
+        "ok-dictionary-64-mib" => block_header(good, |header| header[4] = 28),
         "dictionary-96-mib" => block_header(good, |header| header[4] = 29),
         "unknown-filter" => block_header(good, |header| header[2] = 0x30),
         "checksum" => flipped(good, 44),

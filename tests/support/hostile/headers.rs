@@ -137,6 +137,16 @@ pub fn stream(kind: &str) -> Option<Vec<u8>> {
             t.pax(b'g', &[("size", b"0")]);
             t.file("package/a.js", b"x");
         }
+        "pax-after-a-path" => {
+            t.pax(b'x', &[("path", b"package/a.js")]);
+            t.pax(b'x', &[("mtime", b"1")]);
+            t.file("package/b.js", b"x");
+        }
+        "pax-after-a-size" => {
+            t.pax(b'x', &[("size", b"1")]);
+            t.pax(b'x', &[("mtime", b"1")]);
+            t.file("package/a.js", b"x");
+        }
         "pax-length" => {
             t.typed(b'x', "package/PaxHeader", b"99 path=package/b.js\n");
             t.file("package/a.js", b"x");
@@ -192,6 +202,11 @@ pub fn stream(kind: &str) -> Option<Vec<u8>> {
             let bytes = [&t.bytes[..], &Tar::header("package/a.js", b'0', "", 0o644, 0)[..300]].concat();
             return Some(bytes);
         }
+        "cut-in-an-extended-header" => {
+            t.pax(b'x', &[("comment", &[b'c'; 2000])]);
+            t.bytes.truncate(t.bytes.len() - 1024);
+            return Some(t.bytes);
+        }
         // Manifests.
         "huge-manifest" => {
             let padded = [manifest, &vec![b' '; 2 << 20]].concat();
@@ -240,6 +255,10 @@ pub fn stream(kind: &str) -> Option<Vec<u8>> {
         }
         "ok-pax-size" => {
             t.pax(b'x', &[("size", b"1")]);
+            t.file("package/a.js", b"x");
+        }
+        "ok-pax-of-64-kib" => {
+            t.pax(b'x', &[("comment", &vec![b'c'; (64 << 10) - "65536 comment=\n".len()])]);
             t.file("package/a.js", b"x");
         }
         "ok-pax-nothing" => {
@@ -339,6 +358,10 @@ pub fn stream(kind: &str) -> Option<Vec<u8>> {
             )]);
         }
         "ok-v-version" => t = own_root(&[("package/package.json", br#"{"name":"evil","version":"v1.0.0"}"#)]),
+        "ok-global-at-the-end" => {
+            t.pax(b'g', &[("comment", b"c")]);
+            return Some(t.bytes);
+        }
         "ok-one-zero-block" => return Some([&t.bytes[..], &[0; 512]].concat()),
         "ok-no-zero-block" => return Some(t.bytes),
         "ok-padded" => return Some([&t.bytes[..], &[0; 102_400]].concat()),

@@ -6,6 +6,7 @@ use std::io::Write;
 
 const MANIFEST: &str = r#"{"name":"evil","version":"1.0.0"}"#;
 const FILE: u32 = 0o100_644 << 16;
+const FOLDER: u32 = 0o040_755 << 16 | 0x10;
 
 /// One entry; what the local header says may differ from what the directory says.
 #[derive(Clone)]
@@ -175,7 +176,8 @@ pub fn archive(kind: &str) -> Option<Vec<u8>> {
         "block-device" => mode(0o060_644),
         "directory-by-mode" => mode(0o040_755),
         "directory-by-attribute" => zip(&[Entry { attributes: 0x10, ..js() }]),
-        "directory-with-content" => named("package/d/"),
+        "directory-by-name" => zip(&[Entry::stored("package/d/", b"")]),
+        "directory-with-content" => zip(&[Entry { attributes: FOLDER, ..entry("package/d/", b"x") }]),
         // Two descriptions that do not agree.
         "other-name" => zip(&[Entry { local: |h| h[26] = 11, ..js() }]),
         "other-name-of-same-length" => {
@@ -189,6 +191,7 @@ pub fn archive(kind: &str) -> Option<Vec<u8>> {
         "other-checksum" => zip(&[Entry { local: |h| h[14] ^= 1, ..js() }]),
         "other-method" => zip(&[Entry { local: |h| h[8] = 0, ..js() }]),
         "other-flags" => zip(&[Entry { local: |h| h[6] = 2, ..js() }]),
+        "sizes-left-out" => zip(&[Entry { local: |h| h[14..26].fill(0), ..js() }]),
         "other-offset" => zip(&[Entry { central: |h| h[42] ^= 1, ..js() }]),
         "offset-beyond" => zip(&[Entry { central: |h| h[45] = 0x7f, ..js() }]),
         // What is said of the data and is not so.
@@ -272,10 +275,20 @@ pub fn archive(kind: &str) -> Option<Vec<u8>> {
             let full: fn(&mut Vec<u8>) = |h| h[24..28].fill(0xff);
             zip(&[Entry { extra: wide(&[5 << 30]), central: full, ..js() }])
         }
+        "wide-unneeded-but-right" => zip(&[Entry { extra: wide(&[1000]), ..js() }]),
         "wide-unneeded" => zip(&[Entry { extra: wide(&[1]), ..js() }]),
         "wide-unneeded-local" => zip(&[Entry { local_extra: wide(&[1, 1]), ..js() }]),
         "wide-twice" => zip(&[Entry { extra: [wide(&[]), wide(&[])].concat(), ..js() }]),
         "wide-end-lies" => parts(&[js()]).finish64(1),
+        "wide-end-length" => ends(|wide, _, _| wide[4] = 45),
+        "wide-end-volume" => ends(|wide, _, _| wide[16] = 1),
+        "wide-end-entries" => ends(|wide, _, _| wide[24] = 1),
+        "wide-end-locator-volume" => ends(|_, locator, _| locator[4] = 1),
+        "wide-end-locator-volumes" => ends(|_, locator, _| locator[16] = 2),
+        "wide-end-locator-place" => ends(|_, locator, _| locator[8] ^= 1),
+        "wide-end-other-entries" => ends(|_, _, end| end[8..12].copy_from_slice(&[3, 0, 3, 0])),
+        "wide-end-other-size" => ends(|_, _, end| end[12] = 0),
+        "wide-end-other-start" => ends(|_, _, end| end[16] = 0),
         "many-entries" => parts(&[js()]).finish64(200_001),
         "entries-missing" => parts(&[js()]).finish64(3),
         // What is not read.
@@ -287,6 +300,7 @@ pub fn archive(kind: &str) -> Option<Vec<u8>> {
         "method-unknown" => zip(&[Entry { method: 99, ..js() }]),
         "version-unknown" => zip(&[Entry { central: |h| h[6] = 64, ..js() }]),
         "volumes" => edited(zip(&[js()]), |end| end[4] = 1),
+        "entry-in-another-volume" => zip(&[Entry { central: |h| h[34] = 1, ..js() }]),
         "name-not-marked" => zip(&[Entry { flags: 0, ..entry("package/\u{e9}.js", b"x") }]),
         "name-not-utf8" => zip(&[Entry { name: b"package/\xe9.js".to_vec(), flags: 1 << 11, ..js() }]),
         "second-name" => {
@@ -309,6 +323,8 @@ pub fn archive(kind: &str) -> Option<Vec<u8>> {
             let first = edited(zip(&[js()]), |end| end[20] = 22);
             [&first[..], &Parts::default().end(0)].concat()
         }
+        "directory-size-lies" => edited(zip(&[js()]), |end| end[12] ^= 1),
+        "padded-without-end" => [zip(&[js()]), vec![0; 66_000]].concat(),
         "directory-elsewhere" => edited(zip(&[js()]), |end| end[16] ^= 1),
         "bomb" => zip(&[entry("package/zeros", &vec![0; 128 << 20])]),
 
@@ -320,6 +336,11 @@ pub fn archive(kind: &str) -> Option<Vec<u8>> {
             p.add(&entry("package.json", MANIFEST.as_bytes()));
             p.finish()
         }
+        "ok-manifest-alone" => {
+            let mut p = Parts::default();
+            p.add(&entry("package.json", format!("{MANIFEST}{}", " ".repeat(967)).as_bytes()));
+            p.finish()
+        }
         "ok-modes" => zip(&[
             Entry { attributes: 0o100_755 << 16, ..entry("package/run", b"#!") },
             Entry { attributes: 0o104_755 << 16, ..entry("package/setuid", b"#!") },
@@ -327,7 +348,7 @@ pub fn archive(kind: &str) -> Option<Vec<u8>> {
             Entry { attributes: 0x20, system: 0, ..entry("package/dos.js", b"x") },
         ]),
         "ok-directories" => zip(&[
-            Entry { attributes: 0o040_755 << 16 | 0x10, ..Entry::stored("package/lib/", b"") },
+            Entry { attributes: FOLDER, ..Entry::stored("package/lib/", b"") },
             Entry { attributes: 0x10, system: 0, ..Entry::stored("package/empty/", b"") },
             entry("package/lib/a.js", b"x"),
         ]),
@@ -351,6 +372,28 @@ pub fn archive(kind: &str) -> Option<Vec<u8>> {
             p.add(&entry("package/b.js", b"y"));
             p.finish64(3)
         }
+        "ok-wide-end-not-full" => ends(|wide, _, end| {
+            end[8..10].copy_from_slice(&wide[24..26]);
+            end[10..12].copy_from_slice(&wide[32..34]);
+            end[12..16].copy_from_slice(&wide[40..44]);
+            end[16..20].copy_from_slice(&wide[48..52]);
+        }),
+        "ok-described-wide" => {
+            let mut e = js().described();
+            let sizes = e.behind.split_off(8);
+            sizes.chunks(4).for_each(|n| e.behind.extend([n, &[0; 4]].concat()));
+            zip(&[e])
+        }
+        // Writers that write a stream describe everything behind it, a folder too.
+        "ok-described-folder" => {
+            zip(&[js(), Entry { attributes: FOLDER, ..Entry::stored("package/lib/", b"") }.described()])
+        }
+        "ok-newest-version" => zip(&[Entry { central: |h| h[6] = 63, ..js() }]),
+        "ok-same-second-name" => {
+            let same = [&[0x75, 0x70, 17, 0, 1, 0, 0, 0, 0][..], b"package/a.js"].concat();
+            zip(&[Entry { extra: same.clone(), local_extra: same, ..js() }])
+        }
+        "ok-noise" => zip(&[entry("package/a.js", &super::noise(200_000)), entry("package/b.js", b"y")]),
         "ok-utf8" => named("package/\u{e9}\u{65e5}.js"),
         "ok-times" => {
             let times = vec![0x55, 0x54, 5, 0, 1, 0, 0, 0, 0];
@@ -377,6 +420,16 @@ pub fn archive(kind: &str) -> Option<Vec<u8>> {
 
 fn position(bytes: &[u8], what: &[u8]) -> usize {
     bytes.windows(what.len()).position(|w| w == what).expect("it is there")
+}
+
+/// Changes the 64-bit end record, its locator, or the end record.
+fn ends(edit: impl Fn(&mut [u8], &mut [u8], &mut [u8])) -> Vec<u8> {
+    let mut bytes = parts(&[entry("package/a.js", &b"x".repeat(1000))]).finish64(2);
+    let at = bytes.len() - 98;
+    let (wide, rest) = bytes[at..].split_at_mut(56);
+    let (locator, end) = rest.split_at_mut(20);
+    edit(wide, locator, end);
+    bytes
 }
 
 /// Changes the end record.
