@@ -57,6 +57,7 @@ pub fn verify(_: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status
     let report = verify::verify(&dir, settings.threads(), waiting, &|bytes| bar.add(bytes));
     ui.end_progress();
     let report = report?;
+    let status = if report.damaged.is_empty() { Status::Done } else { Status::Refused };
     if ui.is_json() {
         ui.json(|o| {
             o.text("store", &dir.to_string_lossy());
@@ -78,24 +79,33 @@ pub fn verify(_: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status
                     });
                 }
             });
-        })?;
-    } else {
-        for damaged in &report.damaged {
-            for (path, what) in &damaged.files {
-                let path = dir.join(&damaged.place).join(path);
-                let path = path.to_string_lossy();
-                let (path, package) = (escape(path.trim_end_matches('/')), escape(&damaged.package));
-                ui.line(&format!("{package}{}{path}: {what}", if package.is_empty() { "" } else { ": " }))?;
+            if let Some(e) = &report.stuck {
+                o.text("stuck", &e.to_string());
             }
-        }
-        let packages = count(report.packages, "package", "packages");
-        if report.damaged.is_empty() {
-            ui.success(&format!("Verified {packages} ({})", size(report.bytes)));
-        } else {
-            let n = count(report.damaged.len() as u64, "damaged folder", "damaged folders");
-            ui.warn(&format!("{n} among {packages}; taken out of the store"));
-            ui.hint("the next install extracts them anew; `pantry install --force` mends a project that uses them");
+        })?;
+        return Ok(status);
+    }
+    for damaged in &report.damaged {
+        for (path, what) in &damaged.files {
+            let path = dir.join(&damaged.place).join(path);
+            let path = path.to_string_lossy();
+            let (path, package) = (escape(path.trim_end_matches('/')), escape(&damaged.package));
+            ui.line(&format!("{package}{}{path}: {what}", if package.is_empty() { "" } else { ": " }))?;
         }
     }
-    Ok(if report.damaged.is_empty() { Status::Done } else { Status::Refused })
+    let packages = count(report.packages, "package", "packages");
+    if report.damaged.is_empty() {
+        ui.success(&format!("Verified {packages} ({})", size(report.bytes)));
+    } else {
+        let n = count(report.damaged.len() as u64, "damaged folder", "damaged folders");
+        if let Some(e) = report.stuck {
+            ui.warn(&format!("{n} among {packages}, still in use: {e}"));
+            return Ok(status);
+        }
+        ui.warn(&format!("{n} among {packages}; taken out of the store"));
+        ui.hint(
+            "the next install extracts them anew; `pantry install --force` mends a project that uses them",
+        );
+    }
+    Ok(status)
 }

@@ -24,12 +24,9 @@ pub fn stats(store: &Path) -> Result<Stats> {
         if !name.ends_with(".l") {
             continue;
         }
-        let bytes = match mirror::file::read(&store.join(&name), 256 << 20) {
-            // Somebody cleared the store, or dropped the package, since the folder was read.
-            Err(mirror::Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue,
-            bytes => bytes?,
-        };
-        if let Some(stored) = Stored::parse(bytes) {
+        // One that is gone since the folder was read, or cannot be read (`store verify` names it), counts for nothing.
+        let bytes = mirror::file::read(&store.join(&name), 256 << 20);
+        if let Some(stored) = bytes.ok().and_then(Stored::parse) {
             stats.packages += 1;
             stats.bytes += stored.total;
             stats.files += stored.file_count() as u64;

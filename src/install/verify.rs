@@ -11,7 +11,7 @@ use super::fill::in_parallel;
 use super::listing::{self, Stored};
 use super::store::{Key, Store};
 use crate::error::{Error, Result};
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::CWD;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::ffi::CStr;
@@ -24,6 +24,8 @@ pub struct Report {
     pub packages: u64,
     pub bytes: u64,
     pub damaged: Vec<Damaged>,
+    /// Why some of it is still in use.
+    pub stuck: Option<Error>,
 }
 
 /// An entry or a shared tree that is not what was extracted.
@@ -86,15 +88,13 @@ fn check(store: &Store, threads: usize, each: &(dyn Fn(u64) + Sync)) -> Result<R
     let trees = in_parallel(&trees, threads, |name| tree(store, name, &packages, &good))?;
     let before = report.damaged.len();
     report.damaged.extend(trees.into_iter().flatten());
-    for key in bad {
-        store.evict(&key)?;
-    }
-    for damaged in &report.damaged[before..] {
-        store.drop_folder(&damaged.place)?;
-    }
+    // Named even where it cannot be taken out: a store may be read-only.
+    let mut out: Vec<Result<()>> = bad.iter().map(|key| store.evict(key)).collect();
     if report.damaged.len() > before {
-        store.distrust_trees()?;
+        out.extend(report.damaged[before..].iter().map(|damaged| store.drop_folder(&damaged.place)));
+        out.push(store.distrust_trees());
     }
+    report.stuck = out.into_iter().find_map(Result::err);
     mirror::order::sort_by(&mut report.damaged, |a, b| (&a.package, &a.place).cmp(&(&b.package, &b.place)));
     Ok(report)
 }
@@ -193,8 +193,7 @@ fn wrong(
     checked: bool,
 ) -> Result<Vec<(String, &'static str)>> {
     let mut found = Vec::new();
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let Ok(here) = mirror::file::openat(CWD, root, flags, Mode::empty()) else {
+    let Ok(here) = mirror::file::open_directory(CWD, root) else {
         return Ok(vec![(String::new(), "is missing")]);
     };
     let entry = store.dir().join(key.as_str());
