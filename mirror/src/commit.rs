@@ -24,6 +24,7 @@ use crate::segment::{Content, Item, Merge, SegmentWriter, Source};
 use crate::snapshot::{self, Exclusion, FileEntry, SegmentEntry, Snapshot};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{BufWriter, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -299,18 +300,15 @@ impl<'a> Commit<'a> {
         changed: &Changed,
     ) -> Result<Vec<(SegmentEntry, PathBuf)>> {
         let levels = self.base.levels();
-        let bytes = |i: usize| -> u64 { next.segments[levels[i].clone()].iter().map(|s| s.file.bytes).sum() };
-        let raw: u64 = changed.iter().map(|c| c.2 as u64).sum();
-        let mut size = if self.compress { raw / 3 } else { raw };
-        let mut merged = 0;
-        if !changed.is_empty() || self.compact {
-            while merged < levels.len()
-                && (self.compact || bytes(merged) <= 2 * size || levels.len() - merged > MAX_DELTAS)
-            {
-                size += bytes(merged);
-                merged += 1;
-            }
-        }
+        let merged = if self.compact {
+            levels.len()
+        } else if changed.is_empty() {
+            0
+        } else {
+            let bytes = |r: &Range<usize>| next.segments[r.clone()].iter().map(|s| s.file.bytes).sum();
+            let raw: u64 = changed.iter().map(|c| c.2 as u64).sum();
+            to_merge(levels.iter().map(bytes).collect(), if self.compress { raw / 3 } else { raw })
+        };
         if changed.is_empty() && merged == 0 {
             return Ok(Vec::new());
         }
@@ -411,6 +409,17 @@ impl<'a> Commit<'a> {
     }
 }
 
+/// How many of the levels, newest first and each with its bytes, a delta of `size` bytes takes in: those
+/// that are not much larger than what they are merged with, and as many as there are too many.
+fn to_merge(levels: Vec<u64>, mut size: u64) -> usize {
+    let mut merged = 0;
+    while merged < levels.len() && (levels[merged] <= 2 * size || levels.len() - merged > MAX_DELTAS) {
+        size += levels[merged];
+        merged += 1;
+    }
+    merged
+}
+
 /// The records of this commit as the newest source of a merge.
 struct Joined<'a> {
     spool: &'a Spool,
@@ -442,9 +451,8 @@ pub(crate) fn write_slot(layout: &Layout, slot: usize, root: &Root) -> Result<()
 }
 
 /// Removes what dead batches left. Under the writer lock.
-pub(crate) fn clean_tmp(layout: &Layout) -> Result<u64> {
+pub(crate) fn clean_tmp(layout: &Layout) -> Result<()> {
     let tmp = layout.path(layout::TMP);
-    let mut removed = 0;
     let mut stems = BTreeSet::new();
     for entry in std::fs::read_dir(&tmp).map_err(Error::io("read", &tmp))? {
         let entry = entry.map_err(Error::io("read", &tmp))?;
@@ -459,9 +467,8 @@ pub(crate) fn clean_tmp(layout: &Layout) -> Result<u64> {
         let _ = std::fs::remove_file(&path);
         let _ = std::fs::remove_file(&guard);
         drop(lock);
-        removed += 1;
     }
-    Ok(removed)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -186,3 +186,133 @@ fn the_same_inputs_give_the_same_files() {
     };
     assert_eq!(names(), names());
 }
+
+#[test]
+fn a_delta_takes_in_what_is_not_much_larger_and_what_is_too_much() {
+    let growing = |n: u32| (0..n).map(|i| 1000 * 3u64.pow(i)).collect::<Vec<_>>();
+    let most = MAX_DELTAS as u32;
+    let cases = [
+        (vec![], 10, 0),
+        (vec![100], 50, 1),
+        (vec![100], 49, 0),
+        // What was taken in makes it larger.
+        (vec![10, 40, 120, 400], 10, 3),
+        (vec![10, 60], 10, 1),
+        (vec![1000, 10], 10, 0),
+        (growing(most), 1, 0),
+        (growing(most + 1), 1, 1),
+        (growing(most + 2), 1, 2),
+    ];
+    for (levels, size, merged) in cases {
+        assert_eq!(to_merge(levels.clone(), size), merged, "{size} onto {levels:?}");
+    }
+    // As large a commit as the mirror leaves one level, a small one does not rewrite it.
+    let (_dir, m) = new_mirror();
+    for (count, levels) in [(9, 1), (200, 1), (1, 2)] {
+        let b = Batch::begin(&m, 0).unwrap();
+        (0..count).for_each(|i| put(&b, &format!("p{count}-{i}"), &[("1.0.0", b"x")]));
+        b.commit(&mut nobody).unwrap();
+        assert_eq!(m.refresh().unwrap().levels().len(), levels, "{count}");
+    }
+}
+
+fn load(m: &Mirror, name: &str) -> VersionRecord {
+    m.lookup(&Key::npm(name)).unwrap().unwrap().load(0).unwrap()
+}
+
+fn put_as(b: &Batch, name: &str, v: VersionRecord) {
+    let key = Key::npm(name);
+    let (etag, tags, versions) = (String::new(), vec![], vec![v]);
+    b.put(&crate::record::Record { key, complete: false, checked: 1, etag, modified: 0, tags, versions })
+        .unwrap();
+}
+
+/// Where a record says that its archive lies counts only where it does lie there.
+#[test]
+fn a_place_in_another_mirror_is_none_here() {
+    let (_theirs, from) = filled();
+    let (_ours, to) = new_mirror();
+    let b = Batch::begin(&to, 0).unwrap();
+    put_as(&b, "packed", load(&from, "p1"));
+    put_as(&b, "blob", load(&from, "blob"));
+    b.commit(&mut nobody).unwrap();
+    let to = to.refresh().unwrap();
+    for name in ["packed", "blob"] {
+        assert_eq!(load(&to, name).location, Location::Absent);
+        assert_eq!(archive(&to, name, "1.0.0"), None);
+    }
+    whole(&to);
+    // The same bytes under another name, where they are.
+    let b = Batch::begin(&from, 0).unwrap();
+    put_as(&b, "again", load(&from, "p1"));
+    b.commit(&mut nobody).unwrap();
+    let from = from.refresh().unwrap();
+    assert_eq!(archive(&from, "again", "1.0.0"), Some(noise(1, 200)));
+    whole(&from);
+}
+
+/// A large record that a relaxed commit stored as it is, the next thorough one deflates; deflated ones stay so.
+#[test]
+fn large_records_are_deflated_once() {
+    let (_dir, m) = new_mirror();
+    let segments = || -> u64 { m.refresh().unwrap().snapshot().segments.iter().map(|s| s.file.bytes).sum() };
+    let commit = |name: &str, size: usize, compress: bool| {
+        let b = Batch::begin(&m, 0).unwrap();
+        let mut v = VersionRecord::new(crate::version::Version::new(1, 0, 0));
+        v.tarball = Some("https://example.com/".to_string() + &"long/".repeat(size));
+        put_as(&b, name, v);
+        if compress { b.commit(&mut nobody) } else { b.commit_relaxed(&mut nobody) }.unwrap();
+        assert_eq!(m.refresh().unwrap().levels().len(), 1, "it is merged with what was there");
+    };
+    commit("large", 4000, false);
+    assert!(segments() > 20_000);
+    commit("second", 16_000, true);
+    let deflated = segments();
+    assert!(deflated < 5_000, "{deflated}");
+    commit("third", 1000, false);
+    assert!(segments() < deflated + 10_000, "{}", segments());
+    whole(&m.refresh().unwrap());
+}
+
+#[test]
+fn the_blob_list_names_parts_only_where_there_are_some_and_goes_with_the_last_blob() {
+    let (_dir, m) = filled();
+    let (list, _) = m.snapshot().blobs.unwrap();
+    let (_, path) = m.layout().need(Folder::Snapshots, &list.hash, list.bytes).unwrap();
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut fields: Vec<usize> = text.lines().map(|l| l.split(' ').count()).collect();
+    fields.sort_unstable();
+    assert_eq!(fields, [2, 6], "{text}");
+    let b = Batch::begin(&m, 0).unwrap();
+    b.remove(&Key::npm("blob"), None);
+    b.remove(&Key::npm("parts"), None);
+    b.commit(&mut nobody).unwrap();
+    let m = m.refresh().unwrap();
+    let dead: HashSet<Hash> = gc::plan(&m).unwrap().blobs.into_iter().collect();
+    assert_eq!(dead.len(), 2);
+    let temporary = m.dir().join("TMP/by-hand");
+    std::fs::create_dir(&temporary).unwrap();
+    let drop = Dropping { packs: &HashSet::new(), blobs: &dead };
+    // The snapshot alone.
+    assert_eq!(rewrite(&temporary, &m, &drop, false).unwrap().files, 1);
+    let m = m.refresh().unwrap();
+    assert_eq!(m.snapshot().blobs, None);
+    whole(&m);
+}
+
+/// A slot that something has made longer or shorter is broken, and whole again when it is its turn.
+#[test]
+fn a_slot_of_a_wrong_length_is_mended_by_the_next_commit() {
+    for len in [0, 5000] {
+        let (_dir, m) = filled();
+        let path = m.dir().join(SLOTS[1 - m.chosen()]);
+        file::replace_scratch(&path, &vec![b' '; len]).unwrap();
+        assert_eq!(Mirror::open(m.dir()).unwrap().sequence(), 3);
+        let b = Batch::begin(&m, 0).unwrap();
+        put(&b, "after", &[("1.0.0", b"x")]);
+        b.commit(&mut nobody).unwrap();
+        let m = Mirror::open(m.dir()).unwrap();
+        assert_eq!((m.sequence(), m.fallback()), (4, None), "{len}");
+        whole(&m);
+    }
+}
