@@ -285,7 +285,22 @@ mod tests {
         assert!(Hash::parse(&h.to_string().to_uppercase()).is_err(), "a hash is written in one way");
         // First 11 characters of `printf '' | sha256sum | xxd -r -p | base32`.
         assert_eq!(h.file_name(), "4OYMIQUY.7QO");
-        assert_eq!(base32(b"foobar"), "MZXW6YTBOI");
+        for not in ["", "e3", &h.to_string()[1..], &format!("{h}0"), &"g".repeat(64)] {
+            assert!(Hash::parse(not).is_err(), "{not}");
+        }
+        assert_eq!(format!("{h:?}"), h.to_string());
+        // The test vectors of RFC 4648, without their padding.
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "MY"),
+            ("fo", "MZXQ"),
+            ("foo", "MZXW6"),
+            ("foob", "MZXW6YQ"),
+            ("fooba", "MZXW6YTB"),
+            ("foobar", "MZXW6YTBOI"),
+        ] {
+            assert_eq!(base32(bytes.as_bytes()), text);
+        }
     }
 
     #[test]
@@ -333,6 +348,46 @@ mod tests {
         assert_eq!(Integrity::from_shasum("11f6ad8ec52a2984abaafd7c3b516503785c2072").unwrap(), sha1);
         for bad in ["", "sha512", "sha512-", "sha512-AAAA", "md5-AAAA", "sha512-!!!"] {
             assert!(Integrity::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_function_has_its_name_its_length_and_its_digest() {
+        // Of `abc`, as FIPS 180 gives them.
+        let digests = [
+            (Algorithm::Sha1, "a9993e36"),
+            (Algorithm::Sha256, "ba7816bf"),
+            (Algorithm::Sha384, "cb00753f"),
+            (Algorithm::Sha512, "ddaf35a1"),
+        ];
+        for (algorithm, begins) in digests {
+            let mut h = Hasher::new(algorithm);
+            h.update(b"a");
+            h.update(b"bc");
+            let i = h.finish();
+            assert_eq!((i.algorithm(), i.bytes().len()), (algorithm, algorithm.size()));
+            let hex: String = i.bytes().iter().map(|b| format!("{b:02x}")).collect();
+            assert!(hex.starts_with(begins), "{hex}");
+            let text = i.to_string();
+            assert!(text.starts_with(&format!("{}-", algorithm.name())));
+            assert_eq!(Integrity::parse(&text).unwrap(), i);
+            assert_eq!(format!("{i:?}"), text);
+            assert_eq!(Integrity::from_bytes(algorithm, i.bytes()), Some(i.clone()));
+            for wrong in [0, 19, i.bytes().len() + 1, 65] {
+                assert_eq!(Integrity::from_bytes(algorithm, &[7; 65][..wrong]), None, "{wrong}");
+            }
+            assert_eq!(algorithm.is_strong(), algorithm != Algorithm::Sha1);
+            // Among equally strong ones the first, as among unequal ones the stronger, wherever it stands.
+            let other = Integrity::from_bytes(algorithm, &vec![7; algorithm.size()]).unwrap();
+            assert_eq!(Integrity::parse(&format!("{i} {other}")).unwrap(), i);
+            assert_eq!(Integrity::parse(&format!("{other} {i}")).unwrap(), other);
+        }
+        let shasum = "a9993e364706816aba3e25717850c26c9cd0d89d";
+        let i = Integrity::from_shasum(shasum).unwrap();
+        assert_eq!(i.to_string(), "sha1-qZk+NkcGgWq6PiVxeFDCbJzQ2J0=");
+        assert_eq!(Integrity::from_shasum(&shasum.to_uppercase()).unwrap(), i);
+        for not in ["", &shasum[2..], &format!("{shasum}00"), &shasum.replace('a', "g")] {
+            assert!(Integrity::from_shasum(not).is_err(), "{not}");
         }
     }
 }

@@ -140,7 +140,49 @@ mod tests {
             }
         }
         assert_eq!(Slot::parse(&empty()), Slot::Empty);
+        // `printf '1 %064d 5 - - ' 0 | sha256sum`, the first 16 digits.
+        let root = Root { sequence: 1, snapshot: Hash([0; 32]), length: 5, signature: None };
+        let line = format!("1 {} 5 - - 2d8aa4768a175233 ", "0".repeat(64));
+        assert!(root.to_bytes().starts_with(line.as_bytes()));
         assert!(matches!(Slot::parse(&[]), Slot::Broken(_)));
         assert!(matches!(Slot::parse(&[b' '; SLOT]), Slot::Broken(_)));
+    }
+
+    #[test]
+    fn a_number_is_written_in_one_way() {
+        assert_eq!(
+            (number("0"), number("10"), number("18446744073709551615")),
+            (Ok(0), Ok(10), Ok(u64::MAX))
+        );
+        for bad in ["", "+1", "-1", "01", "00", "1 ", "1a", "18446744073709551616"] {
+            assert!(number(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// With a right checksum, so that it is the rest that is refused.
+    #[test]
+    fn a_line_that_does_not_fit_the_grammar_is_broken() {
+        let hash = "0".repeat(64);
+        let parse = |fields: &str| {
+            let mut line = format!("{fields} ");
+            line.push_str(&checksum_of(&line));
+            let mut bytes = empty();
+            bytes[..line.len()].copy_from_slice(line.as_bytes());
+            Slot::parse(&bytes)
+        };
+        assert!(parse(&format!("1 {hash} 5 - -")).root().is_some());
+        assert!(parse(&format!("1 {hash} 5 key c2ln")).root().is_some());
+        for bad in [
+            format!("1 {hash} 5 -"),
+            format!("1 {hash} 5 - - -"),
+            format!("1 {hash} 5 key -"),
+            format!("1 {hash} 5 - c2ln"),
+            format!("1 {hash} 5  c2ln"),
+            format!("01 {hash} 5 - -"),
+            format!("1 {hash} x - -"),
+            format!("1 {} 5 - -", &hash[1..]),
+        ] {
+            assert!(matches!(parse(&bad), Slot::Broken(_)), "{bad}");
+        }
     }
 }

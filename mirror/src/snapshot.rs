@@ -466,6 +466,75 @@ pub(crate) mod tests {
         assert!(Snapshot::parse(text.replacen("date 1", "date 01", 1).as_bytes()).is_err());
     }
 
+    #[test]
+    fn the_error_says_which_line_is_wrong() {
+        let text = String::from_utf8(sample().to_bytes()).unwrap();
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        for i in 0..lines.len() {
+            let mut l = lines.clone();
+            l[i] = "nonsense\n";
+            assert_eq!(Snapshot::parse(l.concat().as_bytes()), Err(ParseError::Line(i + 1)));
+        }
+        assert_eq!(Snapshot::parse(b"pantry-mirror 0\n"), Err(ParseError::Line(1)));
+        assert_eq!(Snapshot::parse(b"pantry-mirror 2\n"), Err(ParseError::Newer(2)));
+        assert_eq!(Snapshot::parse(b"\xff"), Err(ParseError::Line(0)));
+        let zero = text.replacen("sequence 7", "sequence 0", 1);
+        assert!(Snapshot::parse(zero.as_bytes()).is_err());
+        let id = "ab".repeat(16);
+        for bad in [
+            id.to_uppercase(),
+            id[1..].into(),
+            format!("{id}a"),
+            id.replace('b', "g"),
+            id.replacen("ab", "\u{e9}", 1),
+        ] {
+            let bent = text.replacen(&format!("id {id}"), &format!("id {bad}"), 1);
+            assert_eq!(Snapshot::parse(bent.as_bytes()), Err(ParseError::Line(2)), "{bad}");
+        }
+        assert_eq!(format!("{:?}", sample().id), id);
+    }
+
+    /// What a reader relies on when it searches: fences inside their files, keys that ascend and do not
+    /// overlap within a level, packs in order.
+    #[test]
+    fn segments_and_packs_that_contradict_themselves_are_refused() {
+        let parses = |change: &dyn Fn(&mut Snapshot)| {
+            let mut s = sample();
+            change(&mut s);
+            Snapshot::parse(&s.to_bytes()).is_ok()
+        };
+        let key = |name: &str| Key::npm(name).to_bytes();
+        assert!(parses(&|s| s.segments[0].fence_at = 9_900));
+        assert!(!parses(&|s| s.segments[0].fence_at = 9_901));
+        assert!(!parses(&|s| s.segments[0].fence_at = u64::MAX));
+        // One record alone is first and last.
+        assert!(parses(&|s| s.segments[0].last = key("a")));
+        assert!(!parses(&|s| s.segments[0].last = key("Z")));
+        assert!(!parses(&|s| s.segments[1].first = key("b")));
+        assert!(!parses(&|s| s.segments[1].first = key("a")));
+        assert!(!parses(&|s| s.segments.swap(0, 1)));
+        assert!(!parses(&|s| s.segments.swap(1, 2)));
+        assert!(!parses(&|s| s.segments[2].level = 0));
+        assert!(!parses(&|s| s.packs.swap(0, 1)));
+        assert!(!parses(&|s| s.packs[1] = s.packs[0]));
+    }
+
+    #[test]
+    fn an_exclusion_is_of_a_package_or_of_one_version() {
+        let s = sample();
+        for (name, version, excluded) in [
+            ("left-pad", None, true),
+            ("left-pad", Some("9.0.0"), true),
+            ("left-pad2", Some("1.0.0"), true),
+            ("left-pad2", Some("1.0.1"), false),
+            ("left-pad2", None, false),
+            ("other", Some("1.0.0"), false),
+            ("other", None, false),
+        ] {
+            assert_eq!(s.is_excluded(&Key::npm(name), version), excluded, "{name} {version:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn changed_bytes_never_panic(changes in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..6)) {
