@@ -53,7 +53,7 @@ for f in $files; do
 done
 rm -rf "$out/core" "$out/archive"
 others="--skip archive:: --skip http::"
-slow="--skip model:: --skip any_prefix --skip flipped_bit --skip leftovers --skip segments_end --skip as_base64ct"
+slow="--skip model:: --skip any_prefix --skip flipped_bit --skip leftovers --skip segments_end --skip as_base64ct --skip others_clean_up"
 [ -z "$MUTANTS_SHARD" ] || slow=
 if [ -n "$core" ]; then
   run core "$core" "" "$others $slow"

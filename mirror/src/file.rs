@@ -425,7 +425,8 @@ mod tests {
         make_dirs(&dir.path().join("led/three")).unwrap();
         write_scratch(&dir.path().join("file"), b"").unwrap();
         for name in ["dangling", "file", "file/below"] {
-            make_dirs(&dir.path().join(name)).unwrap_err();
+            let said = make_dirs(&dir.path().join(name)).unwrap_err().to_string();
+            assert!(!said.contains("again and again"), "{said}");
         }
     }
 
@@ -457,6 +458,16 @@ mod tests {
         }
         let fd = open_directory(CWD, &at("dir")).unwrap();
         assert!(rustix::io::fcntl_getfd(&fd).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
+        // Nor does a pipe where a folder should be make anybody wait.
+        for (folders, name) in [(&["pipe"][..], "f"), (&[], "pipe"), (&[], "link"), (&[], "dir")] {
+            assert!(matches!(open_below(dir.path(), folders, name), Err(Error::NotRegular { .. })), "{name}");
+        }
+        assert!(matches!(open_below(&at("pipe"), &[], "f"), Err(Error::NotRegular { .. })));
+        std::os::unix::fs::symlink(at("none"), at("dangling")).unwrap();
+        for n in ["link", "dangling", "pipe", "dir"] {
+            assert!(open_or_create(&at(n)).is_err(), "{n}");
+        }
+        assert!(!at("none").exists());
         assert_eq!(std::fs::read(at("real")).unwrap(), b"x");
     }
 
@@ -469,5 +480,76 @@ mod tests {
         assert!(!rename_new(&a, &b).unwrap());
         assert_eq!(std::fs::read(&b).unwrap(), b"b");
         assert!(rename_new(&a, &dir.path().join("c")).unwrap());
+    }
+
+    #[test]
+    fn errors_name_the_file_and_are_not_taken_for_something_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |n: &str| dir.path().join(n);
+        write_scratch(&at("file"), b"x").unwrap();
+        // A folder is read as one.
+        assert!(read_at(&File::open(dir.path()).unwrap(), &mut [0; 4], 0).is_err());
+        let mut two = [0; 2];
+        assert_eq!(read_at(&File::open(at("file")).unwrap(), &mut two, 0).unwrap(), 1);
+        assert!(make_dir(&at("new")).unwrap() && !make_dir(&at("new")).unwrap());
+        std::os::unix::fs::symlink("new", at("link")).unwrap();
+        for n in ["file", "link"] {
+            assert!(matches!(make_dir(&at(n)), Err(Error::NotRegular { .. })), "{n}");
+        }
+        let absent = at("none/x");
+        assert!(matches!(make_dir(&absent), Err(Error::Io { action: "create", .. })));
+        let action = |r: Result<()>| match r {
+            Err(Error::Io { action, path, .. }) => (action, path),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(action(replace(&absent, b"x")).0, "create");
+        assert_eq!(action(sync_dir(&absent)), ("open", absent.clone()));
+        assert_eq!(action(settle(&absent)), ("open", absent.clone()));
+        assert_eq!(
+            action(sync_files(dir.path(), dir.path(), std::slice::from_ref(&absent))),
+            ("open", absent)
+        );
+        assert!(rename_new(&at("absent"), &at("to")).is_err());
+    }
+
+    /// Some file systems cannot sync a directory: `/proc` is one.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_directory_that_cannot_be_synced_needs_no_sync() {
+        assert!(File::open("/proc/self").unwrap().sync_all().is_err());
+        sync_dir(Path::new("/proc/self")).unwrap();
+    }
+
+    #[test]
+    fn a_bare_name_lies_in_the_current_folder() {
+        assert_eq!(parent(Path::new("x")), Path::new("."));
+        assert_eq!(parent(Path::new("/")), Path::new("."));
+        assert_eq!(parent(Path::new("a/b/x")), Path::new("a/b"));
+    }
+
+    #[test]
+    fn the_owner_may_execute_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let p = dir.path().join("x");
+        write_scratch(&p, b"x").unwrap();
+        for (mode, executable) in [(0o755, true), (0o500, true), (0o644, false), (0o611, false)] {
+            std::fs::set_permissions(&p, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(is_executable(&std::fs::metadata(&p).unwrap()), executable, "{mode:o}");
+        }
+    }
+
+    /// Who cleans up while others write takes nobody's file away.
+    #[test]
+    fn a_file_is_replaced_though_others_clean_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let p = dir.path().join("x");
+        std::thread::scope(|scope| {
+            let writing = scope.spawn(|| (0..100).for_each(|_| replace_scratch(&p, b"whole").unwrap()));
+            while !writing.is_finished() {
+                clean_temporaries(&p);
+            }
+        });
+        assert_eq!(read(&p, 10).unwrap(), b"whole");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

@@ -341,4 +341,98 @@ mod tests {
             assert_eq!(len(&p), (before as u64).max(SIGNATURE), "{before}");
         }
     }
+
+    /// As a commit's guard, which goes with its folder: whoever waited has the lock on the file that is there now.
+    #[test]
+    fn a_file_that_was_removed_meanwhile_is_made_and_locked_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let p = dir.path().join("LOCK");
+        for replaced in [false, true] {
+            let first = Lock::acquire(&p, Mode::Exclusive, &mut |_| {}).unwrap();
+            assert_eq!(first.path(), p);
+            let (tx, rx) = std::sync::mpsc::channel();
+            let path = p.clone();
+            let waiter = std::thread::spawn(move || {
+                Lock::acquire(&path, Mode::Exclusive, &mut |_| tx.send(()).unwrap()).unwrap()
+            });
+            rx.recv().unwrap();
+            std::fs::remove_file(&p).unwrap();
+            if replaced {
+                file::write_scratch(&p, b"").unwrap();
+            }
+            drop(first);
+            let second = waiter.join().unwrap();
+            assert!(p.exists() && Lock::attempt(&p, Mode::Shared).unwrap().is_none());
+            drop(second);
+        }
+    }
+
+    #[test]
+    fn only_who_holds_it_alone_and_says_so_is_written_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = |mode| {
+            let p = dir.path().join(format!("{mode:?}"));
+            drop(Lock::acquire(&p, mode, &mut |_| {}).unwrap());
+            std::fs::read_to_string(p).unwrap()
+        };
+        assert!(text(Mode::Exclusive).starts_with("process "));
+        assert_eq!((text(Mode::Shared), text(Mode::Unsigned)), (String::new(), String::new()));
+    }
+
+    /// That a lock cannot be had is not that somebody has it: nobody may wait for that.
+    #[test]
+    fn what_cannot_be_locked_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
+        let fd = file::openat(rustix::fs::CWD, dir.path(), flags, rustix::fs::Mode::empty()).unwrap();
+        let unlockable = File::from(fd);
+        for mode in [Mode::Shared, Mode::Exclusive] {
+            assert!(matches!(attempt(&unlockable, mode, dir.path()), Err(Error::Io { action: "lock", .. })));
+            assert!(matches!(wait(&unlockable, mode, dir.path()), Err(Error::Io { action: "lock", .. })));
+        }
+    }
+
+    #[test]
+    fn a_private_folder_is_new_and_those_of_the_dead_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let parent = dir.path().join("runs");
+        let (one, held) = private_dir(&parent).unwrap();
+        let (two, held_too) = private_dir(&parent).unwrap();
+        assert!(one != two && one.is_dir() && two.is_dir());
+        file::write_scratch(&one.join("half"), b"x").unwrap();
+        drop(held);
+        let (three, _third) = private_dir(&parent).unwrap();
+        assert_eq!(std::fs::read_dir(&parent).unwrap().count(), 2);
+        assert!(two.is_dir() && std::fs::read_dir(three).unwrap().next().is_none());
+        drop(held_too);
+        // A folder whose name leaves no room for another's.
+        let mut long = dir.path().to_path_buf();
+        while long.as_os_str().len() < 4090 {
+            let left = 4093 - long.as_os_str().len();
+            long.push("d".repeat(left.min(200)));
+            std::fs::create_dir(&long).unwrap();
+        }
+        assert!(matches!(private_dir(&long), Err(Error::Io { action: "create", .. })));
+    }
+
+    /// Others clean up what looks like a dead process's, and the folder it lies in, all the time.
+    #[test]
+    fn a_private_folder_is_had_though_others_clean_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let parent = dir.path().join("runs");
+        std::thread::scope(|scope| {
+            let making = scope.spawn(|| {
+                for _ in 0..200 {
+                    let (path, _held) = private_dir(&parent).unwrap();
+                    file::write_scratch(&path.join("mine"), b"x").unwrap();
+                    assert_eq!(std::fs::read(path.join("mine")).unwrap(), b"x");
+                    std::fs::remove_dir_all(path).unwrap();
+                }
+            });
+            while !making.is_finished() {
+                clean_private(&parent);
+                let _ = std::fs::remove_dir(&parent);
+            }
+        });
+    }
 }
