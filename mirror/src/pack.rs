@@ -170,4 +170,69 @@ mod tests {
             let _ = read_index(&f, &path, entry.bytes);
         }
     }
+
+    /// What has room makes no pack of more than 32 MiB, with all that its index takes.
+    #[test]
+    fn there_is_room_to_the_last_byte_that_the_index_leaves() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut w = PackWriter::create(dir.path().join("p")).unwrap();
+        for n in 0..3u64 {
+            // Of 48 bytes for each archive, this one and one more.
+            let room = MAX_PACK - (8 + 5 * n) - 48 * (n + 2);
+            assert!(w.has_room_for(room) && !w.has_room_for(room + 1), "{n}");
+            w.append(Hash([n as u8; 32]), b"bytes").unwrap();
+        }
+        let (entry, _) = w.finish().unwrap();
+        assert!(entry.bytes <= 8 + 15 + 48 * 4);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_pack_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p");
+        let said = |bytes: &[u8], sparse: u64| {
+            file::replace_scratch(&path, bytes).unwrap();
+            let f = File::options().read(true).write(true).open(&path).unwrap();
+            let len = bytes.len() as u64 + sparse;
+            if sparse > 0 {
+                f.set_len(len).unwrap();
+                f.write_all_at(&8u64.to_le_bytes(), len - 16).unwrap();
+                f.write_all_at(TRAILER, len - 8).unwrap();
+            }
+            read_index(&f, &path, len).map(|i| i.len()).map_err(|e| e.to_string())
+        };
+        let clause = |bytes: &[u8], sparse, what: &str| {
+            let e = said(bytes, sparse).unwrap_err();
+            assert!(e.contains(what), "{e} has no «{what}»");
+        };
+        let pack = |archives: &[u8], index: &[u8], at: u64| {
+            [HEADER, archives, index, &at.to_le_bytes(), &TRAILER[..]].concat()
+        };
+        assert_eq!(said(&pack(b"", &[0], 8), 0), Ok(0));
+        clause(&[0; 23], 0, "too short");
+        clause(&[0; 10], 0, "too short");
+        let ends = "first or last bytes";
+        // Where the index is said to begin: before the archives, behind its own end.
+        for at in [0, 7, 10, 17, 40, u64::MAX] {
+            clause(&pack(b"", &[0], at), 0, ends);
+        }
+        clause(&pack(b"", b"", 8), 0, "is cut off");
+        let whole = pack(b"", &[0], 8);
+        for at in [0, whole.len() - 1] {
+            let mut b = whole.clone();
+            b[at] ^= 1;
+            clause(&b, 0, ends);
+        }
+        // An index of 64 MiB is looked at (zeros: no archives, and bytes behind that), a larger one is not.
+        clause(HEADER, MAX_INDEX + 16, "its index has bytes");
+        clause(HEADER, MAX_INDEX + 17, "its index is too large");
+        let index = |offset: u8, size: u8| [&[1][..], &[9; 32], &[offset, size]].concat();
+        let at = 8 + 5;
+        assert_eq!(said(&pack(b"bytes", &index(8, 5), at), 0), Ok(1));
+        clause(&pack(b"bytes", &index(8, 6), at), 0, "one after the other");
+        clause(&pack(b"bytes", &index(8, 20), at), 0, "one after the other");
+        clause(&pack(b"bytes", &index(7, 5), at), 0, "one after the other");
+        clause(&pack(b"bytes", &index(9, 4), at), 0, "one after the other");
+        clause(&pack(b"bytes", &index(8, 4), at), 0, "all of its archives");
+    }
 }

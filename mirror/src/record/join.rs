@@ -260,8 +260,47 @@ mod tests {
         ];
         for (a, b, conflict) in cases {
             let (old, new) = (record(1, false, "", vec![a]), record(2, false, "", vec![b]));
-            let result = join(Some(&old), &new, &mut |v| v.location.clone());
-            assert_eq!(matches!(result, Err(Error::Conflict(_))), conflict);
+            match join(Some(&old), &new, &mut |v| v.location.clone()) {
+                Err(Error::Conflict(c)) => {
+                    assert!(conflict);
+                    let text = |bytes: &[u8]| Integrity::from(Hash::of(bytes)).to_string();
+                    assert_eq!((c.version.as_str(), c.ours, c.theirs), ("1.0.0", text(b"a"), text(b"b")));
+                }
+                result => assert!(result.is_ok() && !conflict),
+            }
         }
+    }
+
+    #[test]
+    fn what_one_side_knows_is_kept_and_of_two_answers_the_later() {
+        let all = |n: u64| VersionRecord { size: n, unpacked: n + 1, published: n + 2, ..version(1) };
+        let facts = |r: Record| (r.versions[0].size, r.versions[0].unpacked, r.versions[0].published);
+        let (early, late, nothing) = (all(10), all(20), version(1));
+        let one = |checked, v: &VersionRecord| record(checked, true, "", vec![v.clone()]);
+        assert_eq!(facts(joined(&one(1, &early), &one(2, &nothing))), (10, 11, 12));
+        assert_eq!(facts(joined(&one(1, &nothing), &one(2, &late))), (20, 21, 22));
+        assert_eq!(facts(joined(&one(1, &early), &one(2, &late))), (20, 21, 22));
+        assert_eq!(facts(joined(&one(2, &late), &one(1, &early))), (20, 21, 22));
+    }
+
+    #[test]
+    fn the_stronger_integrity_stays() {
+        let with = |algorithm: Algorithm| {
+            let integrity = Integrity::from_bytes(algorithm, &vec![7; algorithm.size()]);
+            VersionRecord { integrity, ..version(1) }
+        };
+        for (a, b) in [(Algorithm::Sha1, Algorithm::Sha512), (Algorithm::Sha512, Algorithm::Sha1)] {
+            let r = joined(&record(1, true, "", vec![with(a)]), &record(2, true, "", vec![with(b)]));
+            assert_eq!(r.versions[0].integrity.as_ref().map(Integrity::algorithm), Some(Algorithm::Sha512));
+        }
+    }
+
+    /// All that is known of an archive that is not here, and then it comes.
+    #[test]
+    fn an_archive_that_comes_later_is_here() {
+        let known = VersionRecord { location: Location::Absent, ..present(1, "p") };
+        let old = record(1, true, "", vec![known]);
+        let r = joined(&old, &record(2, false, "", vec![present(1, "p")]));
+        assert_eq!(r.versions[0].location, present(1, "p").location);
     }
 }

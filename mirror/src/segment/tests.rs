@@ -176,24 +176,149 @@ proptest! {
     }
 }
 
-/// Two bytes of a fence can stand for a key of four thousand.
+/// A fence of blocks: bytes of the key that are shared, the others, lengths stored and unpacked, records.
+fn fence(blocks: &[(u64, &[u8], u64, u64, u64)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_number(&mut out, blocks.len() as u64);
+    for (shared, rest, stored, raw, records) in blocks {
+        put_number(&mut out, *shared);
+        put_number(&mut out, rest.len() as u64);
+        out.extend_from_slice(rest);
+        put_number(&mut out, *stored);
+        put_number(&mut out, *raw);
+        out.extend_from_slice(&[0; 16]);
+        put_number(&mut out, *records);
+        out.resize(out.len() + 2 * *records as usize, 0);
+    }
+    out
+}
+
+/// Two bytes of a fence can stand for a key of four thousand: all keys together have 32 MiB.
 #[test]
 fn a_fence_does_not_unfold_without_end() {
-    let fence = |blocks: u64| {
-        let mut out = Vec::new();
-        put_number(&mut out, blocks);
-        for i in 0..blocks {
-            let rest = if i == 0 { vec![b'a'; 4000] } else { (0x70_0000 + i).to_be_bytes()[5..].to_vec() };
-            put_number(&mut out, if i == 0 { 0 } else { 3997 });
-            put_number(&mut out, rest.len() as u64);
-            out.extend_from_slice(&rest);
-            // One byte stored and unpacked, its hash, one record with its mark.
-            out.extend_from_slice(&[1, 1]);
-            out.extend_from_slice(&[0; 16]);
-            out.extend_from_slice(&[1, 0, 0]);
-        }
-        Fence::parse(&out, 8 + blocks).map(|f| f.blocks.len())
+    let parse = |blocks: u64| {
+        let first = [b'a'; 4096];
+        let rest: Vec<_> = (0..blocks).map(|i| (0x70_0000 + i).to_be_bytes()).collect();
+        let mut all: Vec<(u64, &[u8], u64, u64, u64)> = vec![(0, &first, 1, 1, 1)];
+        all.extend(rest[1..].iter().map(|r| (4093, &r[5..], 1, 1, 1)));
+        Fence::parse(&fence(&all), 8 + blocks).map(|f| f.blocks.len())
     };
-    assert_eq!(fence(1), Ok(1));
-    assert_eq!(fence(20_000), Err("has a block of an impossible size"));
+    assert_eq!(parse(1), Ok(1));
+    assert_eq!(parse(8192), Ok(8192));
+    assert_eq!(parse(8193), Err("has a block of an impossible size"));
+}
+
+#[test]
+fn a_fence_names_blocks_that_can_be() {
+    const STORED: u64 = block::MAX_STORED;
+    const RAW: u64 = block::MAX_RAW;
+    let (shares, size) = ("shares more of a key than there is", "has a block of an impossible size");
+    let long = [b'k'; 5000];
+    let one = |stored, raw, records| vec![(0, &b"k"[..], stored, raw, records)];
+    let two = |shared, rest: &'static [u8]| vec![(0, &b"aaaa"[..], 1, 1, 1), (shared, rest, 1, 1, 1)];
+    let three = |shared| [two(0, b"b"), vec![(shared, &b"c"[..], 1, 1, 1)]].concat();
+    let cases = [
+        (one(1, 1, 1), Ok(())),
+        (one(STORED, RAW, 3), Ok(())),
+        (one(STORED + 1, RAW, 1), Err(size)),
+        (one(STORED, RAW + 1, 1), Err(size)),
+        (one(0, 0, 1), Err(size)),
+        (one(1, 1, 0), Err(size)),
+        (one(2, 2080, 1), Ok(())),
+        (one(2, 2081, 1), Err(size)),
+        (two(4, b"b"), Ok(())),
+        (two(5, b"b"), Err(shares)),
+        (two(4, b""), Err("is not in order")),
+        (two(3, b"A"), Err("is not in order")),
+        (three(1), Ok(())),
+        (three(2), Err(shares)),
+        (three(4), Err(shares)),
+        (vec![(0, &long[..], 1, 1, 1), (4096, b"l", 1, 1, 1)], Ok(())),
+        (vec![(0, &long[..], 1, 1, 1), (4097, b"l", 1, 1, 1)], Err(shares)),
+        (vec![], Err("does not follow its blocks")),
+    ];
+    for (blocks, expected) in cases {
+        let end = 8 + blocks.iter().map(|b| b.2).sum::<u64>();
+        let bytes = fence(&blocks);
+        assert_eq!(Fence::parse(&bytes, end).map(|_| ()), expected, "{blocks:?}");
+        if expected.is_ok() {
+            assert_eq!(Fence::parse(&bytes, end + 1).map(|_| ()), Err("does not follow its blocks"));
+            assert_eq!(Fence::parse(&bytes, end - 1).map(|_| ()), Err("has blocks behind its end"));
+        }
+    }
+    let f = Fence::parse(&fence(&three(1)), 11).unwrap();
+    assert_eq!((f.key(0), f.key(1), f.key(2)), (&b"aaaa"[..], &b"b"[..], &b"bc"[..]));
+}
+
+/// What a look-up goes by is what is there, whoever wrote the segment.
+#[test]
+fn a_segment_is_what_snapshot_and_fence_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let (layout, segments) = write(dir.path(), &many(), true);
+    let entry = &segments[0].0;
+    let said = |entry: &SegmentEntry, change: &dyn Fn(&mut Segment)| {
+        let mut s = Segment::open(&layout, &segments[0].0).unwrap();
+        change(&mut s);
+        s.check(entry, &mut |_| Ok(())).map_err(|e| e.to_string())
+    };
+    assert_eq!(said(entry, &|_| {}), Ok(()));
+    let with = |change: &dyn Fn(&mut SegmentEntry), what: &str| {
+        let mut e = entry.clone();
+        change(&mut e);
+        let found = said(&e, &|_| {}).unwrap_err();
+        assert!(found.contains(what), "{found}: {what}");
+    };
+    with(&|e| e.file.bytes += 1, "its fence is not at its end");
+    with(&|e| e.fence_bytes -= 1, "its fence is not at its end");
+    with(&|e| (e.fence_at, e.fence_bytes) = (e.fence_at - 1, e.fence_bytes + 1), "its first or last bytes");
+    with(&|e| e.records += 1, "the records that the snapshot says");
+    with(&|e| e.last.push(b'x'), "the records that the snapshot says");
+    with(&|e| e.first.push(b'x'), "not in order");
+    let bent = |change: &dyn Fn(&mut Segment), what: &str| {
+        let found = said(entry, change).unwrap_err();
+        assert!(found.contains(what), "{found}: {what}");
+    };
+    bent(&|s| s.fence.marks[1][0] ^= 1, "not in order");
+    bent(&|s| s.fence.keys[s.fence.blocks[1].key_end as usize - 1] ^= 1, "not in order");
+    bent(&|s| s.fence.blocks.last_mut().unwrap().marks_end -= 1, "counts records wrongly");
+    bent(&|s| s.fence.blocks[1].hash[0] ^= 1, "block 1, from the record of one-large-body on");
+
+    let a = record("a", 1, 1);
+    let b = record("b", 1, 1);
+    for wrong in [[b.clone(), a.clone()], [a.clone(), a]] {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, s) = write(dir.path(), &wrong, true);
+        let found = s[0].1.check(&s[0].0, &mut |_| Ok(())).unwrap_err().to_string();
+        assert!(found.contains("not in order"), "{found}");
+    }
+}
+
+#[test]
+fn a_fence_that_is_too_large_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (layout, segments) = write(dir.path(), &[record("a", 1, 1)], true);
+    for (bytes, too_large) in [(MAX_FENCE, false), (MAX_FENCE + 1, true)] {
+        let mut e = segments[0].0.clone();
+        e.fence_bytes = bytes;
+        let Err(error) = Segment::open(&layout, &e) else { panic!("{bytes}") };
+        assert_eq!(error.to_string().contains("its fence is too large"), too_large, "{error}");
+    }
+}
+
+#[test]
+fn a_walk_begins_at_the_block_that_may_hold_its_first_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let (layout, segments) = write(dir.path(), &many(), true);
+    let (entry, s) = &segments[0];
+    assert!(s.len() > 3);
+    assert!(s.path().starts_with(layout.path("SEG")));
+    for i in 0..s.len() {
+        let first = s.fence.key(i).to_vec();
+        assert_eq!(s.seek(&first), i);
+        assert_eq!(s.seek(&[&first[..], b"\0"].concat()), i);
+    }
+    assert_eq!((s.seek(b""), s.seek(&entry.last), s.seek(b"\xff")), (0, s.len() - 1, s.len() - 1));
+    // `printf abc | sha256sum` begins with ba78.
+    assert_eq!(mark(b"abc"), [0xba, 0x78]);
+    assert_eq!(half_hash(b"abc")[..4], [0xba, 0x78, 0x16, 0xbf]);
 }
