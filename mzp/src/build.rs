@@ -1,11 +1,13 @@
-//! Building: from a project to a bundle, a staged tree, or assembly.
+//! Building: from a project to a bundle, a staged tree, assembly, or a file that a machine loads.
 //!
 //! Everything goes into `build/TARGET/` of the project, which is made anew each
 //! time; nothing else is touched unless an output file is named.
 
+use crate::assembler::{Assembled, assemble};
 use crate::bundle::{Bundle, bundle};
 use crate::compiler::{self, Job, Limits, Map};
 use crate::conditional::Environment;
+use crate::container::Container;
 use crate::error::{Error, Result};
 use crate::install;
 use crate::lockfile::Lock;
@@ -28,6 +30,8 @@ pub enum Emit {
     Bundle,
     /// The tree that the compiler would be given; no compiler is needed.
     Staged,
+    /// Compiled and assembled.
+    Image(Container),
 }
 
 #[derive(Debug)]
@@ -67,6 +71,7 @@ pub struct Report {
     pub duplicates: usize,
     /// What the compiler would not take in a staged tree.
     pub traps: Vec<Trap>,
+    pub assembled: Option<Assembled>,
 }
 
 /// What the compiler was given, or would be.
@@ -94,6 +99,8 @@ pub struct ModuleReport {
     /// Bytes of source that are used, and that nothing reaches.
     pub used: usize,
     pub unused: usize,
+    /// Bytes of its functions in the image, where the assembler tells them.
+    pub assembled: Option<usize>,
 }
 
 pub fn build(options: &Options) -> Result<Report> {
@@ -107,6 +114,12 @@ pub fn build(options: &Options) -> Result<Report> {
             suggestion: Platform::suggest(name).map(String::from),
         })?,
     };
+    if let Emit::Image(container) = options.emit
+        && !container.fits(platform)
+    {
+        let fits = Container::ALL.into_iter().filter(|c| c.fits(platform)).map(Container::name).collect();
+        return Err(Error::WrongContainer { platform, container: container.name(), fits });
+    }
     let lock = Lock::load(&root)?;
     let path = root.join(crate::lockfile::FILE);
     match &lock {
@@ -132,6 +145,7 @@ pub fn build(options: &Options) -> Result<Report> {
             package: m.package.as_ref().map(ToString::to_string),
             used: *used,
             unused: *unused,
+            assembled: None,
         })
         .collect();
     let mut report = Report {
@@ -144,6 +158,7 @@ pub fn build(options: &Options) -> Result<Report> {
         unused_modules: shake::unused_modules(&program, &active),
         duplicates: 0,
         traps: Vec::new(),
+        assembled: None,
     };
     let folder = root.join("build").join(platform.name);
     match options.emit {
@@ -189,22 +204,53 @@ pub fn build(options: &Options) -> Result<Report> {
             }
             (report.output, report.way, report.traps) = (dir, Way::Staged, staged.traps);
         }
-        Emit::Assembly => {
+        Emit::Assembly | Emit::Image(_) => {
             let unit = fresh(&root, &folder, "unit")?;
-            let assembly = assemble(options, platform, &program, &whole, &unit, &mut report)?;
-            report.output = options
-                .output
-                .clone()
-                .unwrap_or_else(|| folder.join(format!("{}.{}", manifest.name, platform.assembly)));
-            report.bytes = assembly.len() as u64;
-            write(&report.output, &assembly)?;
+            let assembly = compile(options, platform, &program, &whole, &unit, &mut report)?;
+            let (extension, bytes) = match options.emit {
+                Emit::Image(container) => {
+                    let made =
+                        assemble(&assembly, platform, &fresh(&root, &folder, "assembler")?, options.limits)?;
+                    let bytes = container.write(manifest.name.as_str(), &made.image);
+                    weigh(&mut report, &made, &whole);
+                    report.assembled = Some(made);
+                    (container.name(), bytes)
+                }
+                _ => (platform.assembly, assembly.into_bytes()),
+            };
+            let usual = || folder.join(format!("{}.{extension}", manifest.name));
+            report.output = options.output.clone().unwrap_or_else(usual);
+            report.bytes = bytes.len() as u64;
+            write_bytes(&report.output, &bytes)?;
         }
     }
     Ok(report)
 }
 
+/// Tells each module's share of the image. A function's name is the compiler's: `MODULE.NAME$TYPES`, or in
+/// a bundle the name that it was given there.
+fn weigh(report: &mut Report, made: &Assembled, whole: &Bundle) {
+    if made.functions.is_empty() {
+        return;
+    }
+    report.modules.iter_mut().for_each(|m| m.assembled = Some(0));
+    let main = report.modules.len() - 1;
+    for (name, bytes) in &made.functions {
+        let name = name.split('$').next().unwrap_or(name);
+        let full = match report.way {
+            Way::Bundle => whole.names.get(name.rsplit('.').next().unwrap_or(name)).map(String::as_str),
+            Way::Packages | Way::Staged => Some(name),
+        };
+        let path = full.and_then(|full| full.rsplit_once('.')).map(|(path, _)| path);
+        let module = path.and_then(|path| report.modules.iter().position(|m| m.path == path)).unwrap_or(main);
+        if let Some(sum) = &mut report.modules[module].assembled {
+            *sum += bytes;
+        }
+    }
+}
+
 /// Gives the compiler what it can take, and returns what it makes of it.
-fn assemble(
+fn compile(
     options: &Options,
     platform: &'static Platform,
     program: &Program,
@@ -281,10 +327,14 @@ fn make_dir(dir: &Path) -> Result<()> {
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
+    write_bytes(path, text.as_bytes())
+}
+
+fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
         make_dir(dir)?;
     }
-    Ok(mirror::file::replace_scratch(path, text.as_bytes())?)
+    Ok(mirror::file::replace_scratch(path, bytes)?)
 }
 
 fn write_tree(dir: &Path, staged: &Staged) -> Result<()> {

@@ -2,6 +2,7 @@
 //! is the only place that words it; hints are the caller's business.
 
 use crate::place::Place;
+use crate::platform::Platform;
 use crate::solve::Conflict;
 use mirror::archive::ArchiveError;
 use mirror::name::{MinzName, NameError, escape};
@@ -179,6 +180,23 @@ pub enum Error {
         limit: usize,
     },
     Compiler(Box<CompilerFailure>),
+    /// None of the assemblers for a platform is here.
+    NoAssembler {
+        platform: &'static Platform,
+        known: Vec<&'static str>,
+    },
+    Assembler(Box<AssemblerFailure>),
+    /// An image that does not fit into the machine.
+    TooBig {
+        platform: &'static Platform,
+        bytes: usize,
+    },
+    /// A container that a platform's machines do not load; those that they do.
+    WrongContainer {
+        platform: &'static Platform,
+        container: &'static str,
+        fits: Vec<&'static str>,
+    },
     /// What is published must be whole.
     Pack {
         path: PathBuf,
@@ -211,6 +229,13 @@ pub enum ImportProblem {
     FeatureOff { package: MinzName, feature: String },
     /// Two packages could be meant.
     Ambiguous { candidates: Vec<String> },
+}
+
+/// How an assembler failed: its own words.
+#[derive(Debug)]
+pub struct AssemblerFailure {
+    pub program: &'static str,
+    pub messages: Vec<String>,
 }
 
 /// How the compiler failed.
@@ -374,6 +399,22 @@ impl fmt::Display for Error {
             Self::NoMain { path } => write!(f, "{}: no `fun main`", escape(&path.to_string_lossy())),
             Self::TooLarge { what, limit } => write!(f, "more than {limit} {what}"),
             Self::Compiler(failure) => failure.fmt(f),
+            Self::NoAssembler { platform, known } if known.is_empty() => {
+                write!(f, "nothing here assembles for {platform}")
+            }
+            Self::NoAssembler { platform, known } => {
+                write!(f, "no assembler for {platform} is here (looked for {})", list(known))
+            }
+            Self::Assembler(failure) => {
+                write!(f, "{} could not assemble what the compiler wrote", failure.program)?;
+                failure.messages.iter().try_for_each(|m| write!(f, "\n  {}", escape(m)))
+            }
+            Self::TooBig { platform, bytes } => {
+                write!(f, "the program has {bytes} bytes, and {platform} has room for {}", platform.memory)
+            }
+            Self::WrongContainer { platform, container, fits } => {
+                write!(f, "{platform} does not load .{container} files; it loads {}", list(fits))
+            }
             Self::Pack { path, what } => write!(f, "{}: {}", escape(&path.to_string_lossy()), escape(what)),
         }
     }

@@ -5,16 +5,18 @@
 //! The way through the rooms: [`manifest`] → [`solve`] (what to take) →
 //! [`lockfile`] → [`install`] (into `packages/`) → [`program`] (what `main`
 //! reaches) → [`bundle`] or [`stage`] (what the compiler is given) →
-//! [`compiler`].
+//! [`compiler`] → [`assembler`] → [`container`] or [`machine`].
 //!
 //! The crate takes values and returns values and errors. It never prints,
 //! never reads the environment, never exits. It knows nothing of npm.
 
+pub mod assembler;
 pub mod build;
 pub mod bundle;
 pub mod catalogue;
 pub mod compiler;
 pub mod conditional;
+pub mod container;
 pub mod error;
 pub mod feature;
 pub mod graph;
@@ -22,6 +24,7 @@ pub mod imports;
 pub mod init;
 pub mod install;
 pub mod lockfile;
+pub mod machine;
 pub mod manifest;
 pub mod outdated;
 pub mod place;
@@ -35,6 +38,7 @@ pub mod solve;
 pub mod source;
 pub mod stage;
 pub mod suggestion;
+pub mod test;
 pub mod text;
 
 pub use error::{Error, Result};

@@ -91,9 +91,10 @@ pub static PLATFORMS: [Platform; 8] = [
         cpu: Cpu::Mos6502,
         backend: "6502",
         target: None,
-        origin: 0x0800,
+        // Behind the BASIC line that starts it.
+        origin: 0x080D,
         // Up to the BASIC ROM.
-        memory: 0xA000 - 0x0800,
+        memory: 0xA000 - 0x080D,
         assembly: "s",
     },
     Platform {

@@ -61,6 +61,8 @@ fn find(path: &str) -> Option<Run> {
         "mzp info" => With(mzp::info::run),
         "mzp search" => With(mzp::info::search),
         "mzp build" => With(mzp::build::run),
+        "mzp run" => With(mzp::run::run),
+        "mzp test" => With(mzp::test::run),
         _ => return None,
     })
 }

@@ -184,6 +184,13 @@ pub(super) fn for_mzp(error: &mzp::Error) -> Vec<String> {
         M::MissingImport { problem, .. } => for_import(problem),
         M::NoMain { .. } => Some("a program begins at `fun main()`".to_string()),
         M::Compiler(failure) => for_compiler(&failure.kind),
+        M::NoAssembler { known, .. } if !known.is_empty() => Some(
+            match known.contains(&"ca65") {
+                true => "install cc65 (Debian: cc65)",
+                false => "install one of them (Debian: pasmo)",
+            }
+            .to_string(),
+        ),
         _ => None,
     };
     one.into_iter().collect()

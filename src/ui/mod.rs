@@ -107,11 +107,19 @@ impl Ui {
     /// # Errors
     /// Standard output cannot take it, other than being closed.
     pub fn data(&mut self, text: &str) -> Result<()> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// The same for what a program of the user's prints, whatever it is.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
         if self.closed {
             return Ok(());
         }
         let Self { out, progress, .. } = self;
-        let written = aside(progress.as_ref(), || out.write_all(text.as_bytes()));
+        let written = aside(progress.as_ref(), || out.write_all(bytes));
         self.settle(written)
     }
 

@@ -167,15 +167,15 @@ pub fn can(what: &str) -> Option<bool> {
     static STRACE: OnceLock<bool> = OnceLock::new();
     Some(match what {
         "root" => is_root(),
+        "skoolkit" => works(&["python3", "-c", "import skoolkit"]),
         "unshare" => *UNSHARE.get_or_init(|| works(&["unshare", "-rn", "true"])),
         // Only root's own namespace: the mounts are made and removed by the harness.
         "mount" => *MOUNT.get_or_init(|| {
             is_root() && works(&["unshare", "-m", "sh", "-c", "mount -t tmpfs -o size=64k tmpfs /mnt"])
         }),
         "strace" => *STRACE.get_or_init(|| works(&["strace", "-f", "-o", "/dev/null", "true"])),
-        "faketime" | "node" | "npm" | "python3" | "git" | "prlimit" | "setpriv" | "bash" | "zsh" | "fish" => {
-            find(what).is_some()
-        }
+        "ca65" | "faketime" | "node" | "npm" | "pasmo" | "python3" | "git" | "prlimit" | "setpriv"
+        | "bash" | "zsh" | "fish" => find(what).is_some(),
         _ => return None,
     })
 }

@@ -9,7 +9,7 @@
 
 mod assembly;
 mod messages;
-mod process;
+pub(crate) mod process;
 #[cfg(test)]
 mod tests;
 

@@ -29,7 +29,7 @@ const COMPILE: &[Flag] = &[
         .short('d')
         .value("NAME", Kind::Text)
         .repeats(),
-    flag("timeout", "Stop the compiler or program after this time").value("MS", Kind::Number),
+    flag("timeout", "Stop the compiler or the assembler after this time").value("MS", Kind::Number),
 ];
 
 /// What `build` can write.
@@ -119,8 +119,7 @@ pub const MEMBERS: &[Command] = &[
         .flags(&[
             SELECT,
             &[
-                flag("emit", "What to write (in this version asm, bundle or staged)")
-                    .value("KIND", Kind::Choice(EMIT)),
+                flag("emit", "What to write (default: asm)").value("KIND", Kind::Choice(EMIT)),
                 flag("output", "Write to this file").short('o').value("FILE", Kind::File),
             ],
             FROZEN,
@@ -136,8 +135,23 @@ pub const MEMBERS: &[Command] = &[
         .about("Runs in the built-in runner. The exit status is the program's own.")
         .takes(&[optional("FILE", Kind::File, "The main file (default: src/main.minz)")])
         .passes_on(PassOn::AfterDashes)
-        .flags(&[SELECT, COMPILE])
-        .examples(&[("mzp run", "Build and run")]),
+        .flags(&[
+            SELECT,
+            COMPILE,
+            &[
+                flag("example", "Run this file of examples/").value("NAME", Kind::Text),
+                flag("cycles", "Say how many processor cycles it took"),
+                flag("max-cycles", "Stop it after so many cycles (default: 1000000000)")
+                    .value("N", Kind::Number),
+                flag("emulator", "Start this command with the built file in place of the built-in runner")
+                    .value("COMMAND", Kind::Text),
+            ],
+        ])
+        .examples(&[
+            ("mzp run", "Build and run"),
+            ("mzp run --target cpm -- a.txt", "Give a CP/M program arguments"),
+            ("mzp run --emulator fuse", "Run in an emulator"),
+        ]),
     command("test", "Build and run the tests")
         .about("The exit status is the tests' own.")
         .takes(&[optional("FILE", Kind::File, "Only these test files").many()])

@@ -8,8 +8,9 @@ use crate::ui::Ui;
 use mirror::name::escape;
 use mzp::build::{Emit, Options, Report, Way, build};
 use mzp::compiler::Limits;
+use mzp::container::Container;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
@@ -17,37 +18,46 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         None | Some("asm") => Emit::Assembly,
         Some("bundle") => Emit::Bundle,
         Some("staged") => Emit::Staged,
-        Some(kind) => {
-            return Err(Error::NotBuilt { what: format!("`{} --emit {kind}`", invocation.shown()) });
-        }
+        Some(kind) => match Container::ALL.into_iter().find(|c| c.name() == kind) {
+            Some(container) => Emit::Image(container),
+            None => return Err(Error::NotBuilt { what: format!("`{} --emit {kind}`", invocation.shown()) }),
+        },
     };
+    let mut options = options(invocation, settings, ui)?;
+    options.emit = emit;
+    options.main = invocation.argument_path(0).map(|path| options.start.join(path));
+    options.output = invocation.path("output").map(|path| options.start.join(path));
+    options.frozen = invocation.has("frozen-lockfile");
+    let report = build(&options)?;
+    if ui.is_json() {
+        document(&report, &options.start, ui)?;
+    } else {
+        tell(&report, emit, &options.start, ui);
+    }
+    Ok(Status::Done)
+}
+
+/// What `build`, `run` and `test` have in common: the program's main file, to assembly.
+pub(super) fn options(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Options> {
     let start = super::start(settings, ui)?;
-    let absolute = |path: PathBuf| start.join(path);
     let defines = invocation.list("define")?;
     if let Some(name) = defines.iter().find(|name| **name != "DEBUG") {
         return Err(Error::NotBuilt { what: format!("`--define {}` (only DEBUG)", escape(name)) });
     }
     let time = invocation.number("timeout").map(Duration::from_millis);
-    let options = Options {
-        main: invocation.argument_path(0).map(absolute),
+    Ok(Options {
+        main: None,
         target: invocation.text("target")?.map(String::from),
         selection: super::selection(invocation, false)?,
         debug: !defines.is_empty(),
-        emit,
-        output: invocation.path("output").map(|path| absolute(path.into())),
+        emit: Emit::Assembly,
+        output: None,
         compiler: compiler(settings, &start),
         system_packages: settings.mzp_home().ok().map(|home| home.join("packages")),
         limits: Limits { time: time.unwrap_or(Limits::default().time), ..Limits::default() },
-        frozen: invocation.has("frozen-lockfile"),
-        start: start.clone(),
-    };
-    let report = build(&options)?;
-    if ui.is_json() {
-        document(&report, &start, ui)?;
-    } else {
-        tell(&report, emit, &start, ui);
-    }
-    Ok(Status::Done)
+        frozen: false,
+        start,
+    })
 }
 
 /// What `MZ` names, else `mz` on the path. A relative path is the user's, not
@@ -61,7 +71,22 @@ fn tell(report: &Report, emit: Emit, here: &Path, ui: &mut Ui) {
     for module in &report.modules {
         let from = module.package.as_deref().map_or(String::new(), |p| format!(" ({p})"));
         let left = if module.unused > 0 { format!(", {} left out", module.unused) } else { String::new() };
-        ui.detail(&format!("{}{from}: {} bytes of source{left}", escape(&module.path), module.used));
+        let made = module.assembled.map_or(String::new(), |bytes| format!("{bytes} bytes, of "));
+        ui.detail(&format!("{}{from}: {made}{} bytes of source{left}", escape(&module.path), module.used));
+    }
+    if let Some(made) = &report.assembled {
+        let image = made.image.bytes.len();
+        let told = report.modules.iter().filter_map(|m| m.assembled).sum::<usize>();
+        if !made.functions.is_empty() {
+            ui.detail(&format!("the compiler's own code and data: {} bytes", image.saturating_sub(told)));
+        }
+        let room = report.platform.memory;
+        ui.detail(&format!(
+            "{image} of {room} bytes from {:#06x} on ({:.1} %), assembled by {}",
+            made.image.origin,
+            image as f64 * 100.0 / f64::from(room),
+            made.assembler
+        ));
     }
     if let (1.., bytes) = report.unused_modules {
         ui.detail(&format!(
@@ -97,6 +122,14 @@ fn document(report: &Report, here: &Path, ui: &mut Ui) -> Result<()> {
         o.text("output", &super::shown(&report.output, here));
         o.number("bytes", report.bytes);
         o.text("way", report.way.name());
+        if let Some(made) = &report.assembled {
+            o.object("image", |o| {
+                o.text("assembler", made.assembler);
+                o.number("origin", u64::from(made.image.origin));
+                o.number("bytes", made.image.bytes.len() as u64);
+                o.number("limit", u64::from(report.platform.memory));
+            });
+        }
         o.array("modules", |list| {
             for m in &report.modules {
                 list.object(|o| {
@@ -104,6 +137,9 @@ fn document(report: &Report, here: &Path, ui: &mut Ui) -> Result<()> {
                     o.maybe_text("package", m.package.as_deref());
                     o.number("used", m.used as u64);
                     o.number("unused", m.unused as u64);
+                    if let Some(bytes) = m.assembled {
+                        o.number("assembled", bytes as u64);
+                    }
                 });
             }
         });

@@ -7,6 +7,8 @@ pub mod init;
 pub mod install;
 pub mod list;
 pub mod outdated;
+pub mod run;
+pub mod test;
 pub mod tree;
 
 use crate::cli::Invocation;
