@@ -46,8 +46,10 @@ pub fn manifest(data: &[u8]) {
         others(&before, &after, key);
         if had.is_empty() {
             // Only something new: all old bytes are there, but blanks in an empty table and a `null` in its place.
-            let (cut, _) = changed(document, &text);
-            assert!(matches!(cut.trim(), "" | "null"), "{cut:?}\n{text}");
+            let mut nulls = document.match_indices("null");
+            let without = |at: usize| format!("{}{}", &document[..at], &document[at + 4..]);
+            let kept = holds(&text, document) || nulls.any(|(at, _)| holds(&text, &without(at)));
+            assert!(kept, "{document}\n{text}");
         }
         let again = edit::set(&after, group, key, value).expect("the same once more");
         assert_eq!(again, text);
@@ -59,8 +61,7 @@ pub fn manifest(data: &[u8]) {
         if had.is_empty() {
             assert_eq!(text, document);
         } else if had.len() == 1 {
-            let (_, new) = changed(document, &text);
-            assert_eq!(new.trim(), "", "taking out writes nothing\n{text}");
+            assert!(holds(document, &text), "taking out writes nothing\n{text}");
         }
     }
 }
@@ -88,19 +89,10 @@ fn others(before: &Manifest, after: &Manifest, key: &str) {
     assert_eq!(before.workspaces, after.workspaces);
 }
 
-/// What stood, and what stands, between the first and the last difference.
-fn changed<'a>(before: &'a str, after: &'a str) -> (&'a str, &'a str) {
-    let (b, a) = (before.as_bytes(), after.as_bytes());
-    let mut front = b.iter().zip(a).take_while(|(x, y)| x == y).count();
-    while !before.is_char_boundary(front) || !after.is_char_boundary(front) {
-        front -= 1;
-    }
-    let most = b.len().min(a.len()) - front;
-    let mut back = b.iter().rev().zip(a.iter().rev()).take(most).take_while(|(x, y)| x == y).count();
-    while !before.is_char_boundary(b.len() - back) || !after.is_char_boundary(a.len() - back) {
-        back -= 1;
-    }
-    (&before[front..b.len() - back], &after[front..a.len() - back])
+/// Whether all characters of `part` but blanks stand in `whole`, in their order.
+fn holds(whole: &str, part: &str) -> bool {
+    let mut rest = whole.chars();
+    part.chars().filter(|c| !c.is_whitespace()).all(|c| rest.any(|other| other == c))
 }
 
 /// The first line is a dependency's name, the rest `mzp.toml`.
