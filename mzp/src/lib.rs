@@ -14,6 +14,7 @@ pub mod assembler;
 pub mod build;
 pub mod bundle;
 pub mod catalogue;
+pub mod clean;
 pub mod compiler;
 pub mod conditional;
 pub mod container;

@@ -54,6 +54,8 @@ fn find(path: &str) -> Option<Run> {
         "mzp add" => With(mzp::install::add),
         "mzp remove" => With(mzp::install::remove),
         "mzp update" => With(mzp::install::update),
+        "mzp clean" => With(mzp::clean::run),
+        "mzp vendor" => With(mzp::install::vendor),
         "mzp list" => With(mzp::list::run),
         "mzp tree" => With(mzp::tree::run),
         "mzp why" => With(mzp::tree::why),

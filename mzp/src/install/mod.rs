@@ -14,6 +14,7 @@ pub mod mark;
 mod shelf;
 #[cfg(test)]
 mod tests;
+pub mod vendor;
 
 use crate::error::{Error, FeatureProblem, Result};
 use crate::feature::Part;

@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use crate::ui::{Ui, Unit};
 use mirror::name::{MinzName, escape};
 use mirror::version::Version;
-use mzp::install::{Options, Plan, Step, lock, plan, run as carry_out};
+use mzp::install::{Options, Plan, Step, lock, plan, run as carry_out, vendor};
 use mzp::manifest::edit::Table;
 use mzp::requirement::Requirement;
 
@@ -21,7 +21,8 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         frozen: invocation.has("frozen-lockfile"),
         ..Options::default()
     };
-    install(&options, invocation, settings, ui)
+    install(&options, invocation, settings, ui)?;
+    Ok(Status::Done)
 }
 
 pub fn add(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
@@ -36,11 +37,13 @@ pub fn add(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         (None, true) => Table::Dev,
         (None, false) => Table::Dependencies,
     };
-    install(&Options { add: packages(invocation)?, table, ..Options::default() }, invocation, settings, ui)
+    install(&Options { add: packages(invocation)?, table, ..Options::default() }, invocation, settings, ui)?;
+    Ok(Status::Done)
 }
 
 pub fn remove(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
-    install(&Options { remove: super::names(invocation)?, ..Options::default() }, invocation, settings, ui)
+    install(&Options { remove: super::names(invocation)?, ..Options::default() }, invocation, settings, ui)?;
+    Ok(Status::Done)
 }
 
 pub fn update(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
@@ -49,10 +52,35 @@ pub fn update(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Resu
         invocation,
         settings,
         ui,
-    )
+    )?;
+    Ok(Status::Done)
 }
 
-fn install(options: &Options, invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+/// Installs, and what keeps the packages with the project.
+pub fn vendor(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let plan = install(&Options::default(), invocation, settings, ui)?;
+    if plan.lock.packages.is_empty() {
+        return Ok(Status::Done);
+    }
+    let missing = vendor::missing(&plan.root);
+    let dry = invocation.has("dry-run");
+    if !dry {
+        vendor::write(&plan.root)?;
+    }
+    for path in missing {
+        match (dry, ui.is_json()) {
+            (_, true) => {}
+            (true, _) => ui.line(&format!("+ {}", super::shown(&path, &plan.root)))?,
+            (false, _) => ui.added(&super::shown(&path, &plan.root)),
+        }
+    }
+    if let Some(line) = vendor::hidden(&plan.root)? {
+        ui.warn(&format!("`{}` in .gitignore leaves packages/ out of version control", escape(&line)));
+    }
+    Ok(Status::Done)
+}
+
+fn install(options: &Options, invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Plan> {
     let start = super::start(settings, ui)?;
     let registry = super::registry(settings, ui.progress("Installing", Unit::Packages));
     let dry = invocation.has("dry-run");
@@ -73,7 +101,7 @@ fn install(options: &Options, invocation: &Invocation, settings: &Settings, ui: 
     } else {
         tell(&plan, dry, ui)?;
     }
-    Ok(Status::Done)
+    Ok(plan)
 }
 
 fn packages(invocation: &Invocation) -> Result<Vec<(MinzName, Option<Requirement>)>> {

@@ -2,6 +2,7 @@
 //! the terminal. The operations know nothing of this program.
 
 pub mod build;
+pub mod clean;
 pub mod info;
 pub mod init;
 pub mod install;
