@@ -10,6 +10,7 @@
 
 mod config;
 mod environment;
+mod minz;
 mod value;
 
 pub use environment::Environment;
@@ -19,6 +20,8 @@ use crate::error::{Error, Result};
 use crate::install::unit::Linker;
 use crate::ui::{Level, Logger, Subsystem};
 use config::Config;
+use minz::Minz;
+use mzp::platform::Platform;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -94,8 +97,12 @@ pub struct Settings {
     pub allow_project_auth: bool,
     pub proxies: Proxies,
     pub certificates: Certificates,
-    /// The MinZ compiler that `MZ` names.
+    /// The MinZ compiler that `MZ` names, else `~/.mzp/config.toml`.
     pub compiler: Option<OsString>,
+    /// The MinZ target where neither an option nor the project says.
+    pub default_target: Option<&'static Platform>,
+    /// What `mzp run` starts in place of the built-in machine.
+    pub emulator: Option<String>,
     pub logger: Logger,
     /// To be shown once, before the command runs.
     pub warnings: Vec<String>,
@@ -113,7 +120,14 @@ impl Settings {
         let seconds = value::number(env, "PANTRY_CACHE_TTL", 0..=usize::MAX)?;
         let milliseconds = value::number(env, "PANTRY_DOWNLOAD_TIMEOUT", 1..=usize::MAX)?;
         let by_variable = value::switch(env, "PANTRY_OFFLINE")?;
-        let config = configuration(env)?;
+        let mut config = configuration(env)?;
+        let minz = match user_home(env) {
+            Some(home) if invocation.path.starts_with("mzp ") => {
+                Minz::read(&home.join(".mzp/config.toml"), &home)?
+            }
+            _ => Minz::default(),
+        };
+        config.mirrors.splice(0..0, minz.mirrors);
         let both = both.or(config.concurrency);
         let mut warnings = Vec::new();
         if let Some(allocator) = value::text(env, "PANTRY_ALLOCATOR")?.filter(|name| name != "system") {
@@ -129,7 +143,7 @@ impl Settings {
             },
             prefer_offline: given("prefer-offline") || config.prefer_offline,
             mirrors: mirrors(invocation, env, config.mirrors),
-            registry: given_text(invocation, "registry")?,
+            registry: given_text(invocation, "registry")?.or(minz.registry),
             default_registry: config.registry,
             linker: given_text(invocation, "linker")?
                 .and_then(|word| Linker::parse(&word))
@@ -163,7 +177,9 @@ impl Settings {
                 bundle: env.filled("SSL_CERT_FILE").map(PathBuf::from),
                 extra: env.filled("NODE_EXTRA_CA_CERTS").map(PathBuf::from),
             },
-            compiler: env.filled("MZ"),
+            compiler: env.filled("MZ").or(minz.compiler),
+            default_target: minz.default_target,
+            emulator: minz.emulator,
             logger: logger(env)?,
             warnings,
             environment,

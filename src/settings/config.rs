@@ -68,48 +68,15 @@ impl Config {
     /// Reads the file; where there is none, everything is left to the defaults.
     /// `user_home` is what `~` stands for.
     pub(super) fn read(path: &Path, user_home: Option<&Path>) -> Result<Self> {
-        match std::fs::metadata(path) {
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                return Ok(Self::default());
-            }
-            Err(source) => return Err(Error::Io { action: "read", path: path.into(), source }),
-            // A pipe would be waited for.
-            Ok(found) if !found.is_file() || found.len() > LIMIT => {
-                let rule = format!("a file of at most {} MiB", LIMIT >> 20);
-                let value = "something else".to_string();
-                return Err(Error::Setting { name: path.to_string_lossy().into_owned(), value, rule });
-            }
-            Ok(_) => {}
+        match read(path)? {
+            Some(text) => Self::parse(path, &text, user_home),
+            None => Ok(Self::default()),
         }
-        let mut text = String::new();
-        let file = std::fs::File::open(path).map_err(Error::io("read", path))?;
-        file.take(LIMIT).read_to_string(&mut text).map_err(Error::io("read", path))?;
-        Self::parse(path, &text, user_home)
     }
 
     fn parse(path: &Path, text: &str, user_home: Option<&Path>) -> Result<Self> {
-        let wrong = |span: Range<usize>, message: String, hint: Option<String>| Error::Text {
-            status: Status::Usage,
-            excerpt: Some(Box::new(Excerpt::new(path, text, span.start))),
-            message,
-            hints: hint.into_iter().collect(),
-        };
-        let document = DeTable::parse(text).map_err(|error| {
-            wrong(error.span().unwrap_or(0..0), escape(error.message()).into_owned(), None)
-        })?;
         let mut config = Self::default();
-        for (key, value) in document.get_ref() {
-            let name: &str = key.get_ref();
-            let outcome = config.set(name, value.get_ref(), user_home);
-            outcome.map_err(|refusal| match refusal {
-                Refusal::Unknown => {
-                    let hint =
-                        closest(name, KEYS.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-                    wrong(key.span(), format!("unknown key `{}`", escape(name)), hint)
-                }
-                Refusal::Rule(rule) => wrong(value.span(), format!("`{name}` must be {rule}"), None),
-            })?;
-        }
+        each(path, text, KEYS, &mut |key, value| config.set(key, value, user_home))?;
         Ok(config)
     }
 
@@ -160,7 +127,56 @@ impl Config {
     }
 }
 
-enum Refusal {
+/// The text of a configuration; `None` where there is none.
+pub(super) fn read(path: &Path) -> Result<Option<String>> {
+    match std::fs::metadata(path) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(source) => return Err(Error::Io { action: "read", path: path.into(), source }),
+        // A pipe would be waited for.
+        Ok(found) if !found.is_file() || found.len() > LIMIT => {
+            let rule = format!("a file of at most {} MiB", LIMIT >> 20);
+            let value = "something else".to_string();
+            return Err(Error::Setting { name: path.to_string_lossy().into_owned(), value, rule });
+        }
+        Ok(_) => {}
+    }
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(Error::io("read", path))?;
+    file.take(LIMIT).read_to_string(&mut text).map_err(Error::io("read", path))?;
+    Ok(Some(text))
+}
+
+/// Gives each key of a configuration to `set`; what that refuses is an error at its place.
+pub(super) fn each(
+    path: &Path,
+    text: &str,
+    known: &[&str],
+    set: &mut dyn FnMut(&str, &DeValue<'_>) -> std::result::Result<(), Refusal>,
+) -> Result<()> {
+    let wrong = |span: Range<usize>, message: String, hint: Option<String>| Error::Text {
+        status: Status::Usage,
+        excerpt: Some(Box::new(Excerpt::new(path, text, span.start))),
+        message,
+        hints: hint.into_iter().collect(),
+    };
+    let document = DeTable::parse(text)
+        .map_err(|error| wrong(error.span().unwrap_or(0..0), escape(error.message()).into_owned(), None))?;
+    for (key, value) in document.get_ref() {
+        let name: &str = key.get_ref();
+        set(name, value.get_ref()).map_err(|refusal| match refusal {
+            Refusal::Unknown => {
+                let hint = closest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+                wrong(key.span(), format!("unknown key `{}`", escape(name)), hint)
+            }
+            Refusal::Rule(rule) => wrong(value.span(), format!("`{name}` must be {rule}"), None),
+        })?;
+    }
+    Ok(())
+}
+
+pub(super) enum Refusal {
     Unknown,
     /// Completes «must be …».
     Rule(&'static str),
@@ -170,7 +186,7 @@ fn truth(value: &DeValue<'_>) -> std::result::Result<bool, Refusal> {
     value.as_bool().ok_or(Refusal::Rule("true or false"))
 }
 
-fn text<'a>(value: &'a DeValue<'_>, rule: &'static str) -> std::result::Result<&'a str, Refusal> {
+pub(super) fn text<'a>(value: &'a DeValue<'_>, rule: &'static str) -> std::result::Result<&'a str, Refusal> {
     value.as_str().filter(|text| !text.is_empty()).ok_or(Refusal::Rule(rule))
 }
 

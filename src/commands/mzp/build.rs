@@ -9,6 +9,7 @@ use mirror::name::escape;
 use mzp::build::{Emit, Options, Report, Way, build};
 use mzp::compiler::Limits;
 use mzp::container::Container;
+use mzp::manifest::Manifest;
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
@@ -47,7 +48,7 @@ pub(super) fn options(invocation: &Invocation, settings: &Settings, ui: &mut Ui)
     let time = invocation.number("timeout").map(Duration::from_millis);
     Ok(Options {
         main: None,
-        target: invocation.text("target")?.map(String::from),
+        target: Some(super::target(invocation, settings, &Manifest::find(&start)?)?.name.into()),
         selection: super::selection(invocation, false)?,
         debug: !defines.is_empty(),
         emit: Emit::Assembly,

@@ -22,7 +22,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
             })?
         }
     };
-    let platform = chosen(invocation)?.unwrap_or(Platform::usual());
+    let platform = chosen(invocation, settings)?.unwrap_or(Platform::usual());
     absent(&dir, &here)?;
     show(&application(&dir, &name, platform)?, &here, ui);
     ui.success(&format!("{name} is a MinZ project for {platform}; `mzp build` builds it"));
@@ -35,13 +35,13 @@ pub fn create(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Resu
     let name = super::parsed(MinzName::parse(invocation.argument(0)?.unwrap_or_default()))?;
     let dir = here.join(name.as_str());
     absent(&dir, &here)?;
-    show(&library(&dir, &name, chosen(invocation)?)?, &here, ui);
+    show(&library(&dir, &name, chosen(invocation, settings)?)?, &here, ui);
     ui.success(&format!("{name} is a MinZ library; `mzp build examples/demo.minz` in it builds its example"));
     Ok(Status::Done)
 }
 
-fn chosen(invocation: &Invocation) -> Result<Option<&'static Platform>> {
-    invocation.text("target")?.map(super::platform).transpose()
+fn chosen(invocation: &Invocation, settings: &Settings) -> Result<Option<&'static Platform>> {
+    invocation.text("target")?.map_or(Ok(settings.default_target), |name| super::platform(name).map(Some))
 }
 
 fn absent(dir: &Path, here: &Path) -> Result<()> {

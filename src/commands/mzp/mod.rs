@@ -61,9 +61,15 @@ fn platform(name: &str) -> Result<&'static Platform> {
     })?)
 }
 
-/// The machine that `--target` names, else the project's.
-fn target(invocation: &Invocation, _settings: &Settings, manifest: &Manifest) -> Result<&'static Platform> {
-    invocation.text("target")?.map_or_else(|| Ok(manifest.default_platform()), platform)
+/// The machine that `--target` names, else the manifest, else the user's file.
+fn target(invocation: &Invocation, settings: &Settings, manifest: &Manifest) -> Result<&'static Platform> {
+    match invocation.text("target")? {
+        Some(name) => platform(name),
+        None => {
+            let usual = settings.default_target.filter(|p| manifest.platforms().contains(p));
+            Ok(manifest.default_target.or(usual).unwrap_or_else(|| manifest.default_platform()))
+        }
+    }
 }
 
 /// What `--features` and `--no-default-features` select.

@@ -31,7 +31,10 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         }
         (file, None) => file.map(|path| options.start.join(path)),
     };
-    if let Some(emulator) = invocation.text("emulator")? {
+    // The counting is the built-in machine's.
+    let counted = invocation.has("cycles") || invocation.has("max-cycles");
+    let usual = settings.emulator.as_deref().filter(|_| !counted);
+    if let Some(emulator) = invocation.text("emulator")?.or(usual) {
         options.emit = Emit::Image(Container::usual(platform));
         return emulate(emulator, &options);
     }
