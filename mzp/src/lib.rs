@@ -18,6 +18,7 @@ pub mod clean;
 pub mod compiler;
 pub mod conditional;
 pub mod container;
+pub mod doctor;
 pub mod error;
 pub mod feature;
 pub mod graph;

@@ -56,6 +56,7 @@ fn find(path: &str) -> Option<Run> {
         "mzp update" => With(mzp::install::update),
         "mzp clean" => With(mzp::clean::run),
         "mzp vendor" => With(mzp::install::vendor),
+        "mzp doctor" => With(mzp::doctor::run),
         "mzp list" => With(mzp::list::run),
         "mzp tree" => With(mzp::tree::run),
         "mzp why" => With(mzp::tree::why),

@@ -30,6 +30,8 @@ const OUTPUT: u64 = 64 << 20;
 pub struct Abilities {
     /// `--packages=DIR`
     pub packages: bool,
+    /// It says what it can do, and ends well.
+    pub answers: bool,
 }
 
 /// One run.
@@ -56,7 +58,10 @@ pub struct Assembly {
 pub fn probe(program: &OsStr, directory: &Path, limits: Limits) -> Result<Abilities> {
     let outcome = run(program, &["--help".into()], directory, limits)?;
     let text = format!("{}{}", outcome.stdout, outcome.stderr);
-    Ok(Abilities { packages: text.split_whitespace().any(|w| w.starts_with("--packages")) })
+    Ok(Abilities {
+        packages: text.split_whitespace().any(|w| w.starts_with("--packages")),
+        answers: outcome.ended == Ended::Status(0) && text.contains("--output"),
+    })
 }
 
 /// Compiles. `map` finds the user's place for a line of `main.minz`.

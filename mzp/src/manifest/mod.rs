@@ -125,6 +125,12 @@ impl Manifest {
         })
     }
 
+    /// The same, where the user has a platform of choice that the project supports and names none itself.
+    pub fn platform_or(&self, user: Option<&'static Platform>) -> &'static Platform {
+        let user = user.filter(|p| self.platforms().contains(p));
+        self.default_target.or(user).unwrap_or_else(|| self.default_platform())
+    }
+
     /// Every dependency with the platform it is bound to (`None`: all).
     pub fn all_dependencies(&self) -> impl Iterator<Item = (Option<&'static Platform>, &Dependency)> {
         let platform =

@@ -63,7 +63,7 @@ pub(super) fn options(invocation: &Invocation, settings: &Settings, ui: &mut Ui)
 
 /// What `MZ` names, else `mz` on the path. A relative path is the user's, not
 /// the folder's that the compiler runs in.
-fn compiler(settings: &Settings, here: &Path) -> OsString {
+pub(super) fn compiler(settings: &Settings, here: &Path) -> OsString {
     let program = settings.compiler.clone().unwrap_or_else(|| "mz".into());
     if Path::new(&program).components().count() > 1 { here.join(program).into_os_string() } else { program }
 }

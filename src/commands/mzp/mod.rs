@@ -3,6 +3,7 @@
 
 pub mod build;
 pub mod clean;
+pub mod doctor;
 pub mod info;
 pub mod init;
 pub mod install;
@@ -28,8 +29,16 @@ use std::path::{Path, PathBuf};
 /// The mirrors of a run: those named, then the home mirror. Nothing is opened
 /// before something is asked of them.
 fn registry(settings: &Settings, bar: Progress) -> Registry {
-    let waiting = move |holder: &str| bar.status(&waiting(Busy::Mirror(holder)));
-    Registry::new(settings.mirrors.clone(), settings.home_mirror().ok(), Box::new(waiting))
+    Registry::new(settings.mirrors.clone(), settings.home_mirror().ok(), busy(bar))
+}
+
+/// One mirror alone.
+fn only(dir: PathBuf, bar: Progress) -> Registry {
+    Registry::new(vec![dir], None, busy(bar))
+}
+
+fn busy(bar: Progress) -> Box<dyn Fn(&str)> {
+    Box::new(move |holder| bar.status(&waiting(Busy::Mirror(holder))))
 }
 
 /// This folder, which lies in a project; the project is named when it is not this folder.
@@ -65,10 +74,7 @@ fn platform(name: &str) -> Result<&'static Platform> {
 fn target(invocation: &Invocation, settings: &Settings, manifest: &Manifest) -> Result<&'static Platform> {
     match invocation.text("target")? {
         Some(name) => platform(name),
-        None => {
-            let usual = settings.default_target.filter(|p| manifest.platforms().contains(p));
-            Ok(manifest.default_target.or(usual).unwrap_or_else(|| manifest.default_platform()))
-        }
+        None => Ok(manifest.platform_or(settings.default_target)),
     }
 }
 
