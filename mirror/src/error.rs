@@ -135,3 +135,59 @@ impl std::error::Error for Error {
 fn shown(path: &Path) -> String {
     escape(&path.to_string_lossy()).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A person reads these: each names its thing, and what others wrote in a name moves no cursor.
+    #[test]
+    fn messages_name_their_thing_and_hold_no_control_bytes() {
+        let path = || PathBuf::from("/media/st\x1b[2Jick");
+        let record = |key: &str| Error::Record { key: key.into(), what: "is cut off" };
+        let hash = Hash::of(b"");
+        let shown = escape("st\x1b[2Jick").into_owned();
+        let here = |words: &str| format!("/media/{shown}{words}");
+        let cases = [
+            (
+                Error::NewerFormat { path: path(), found: 7 },
+                here(" is a mirror of format version 7, newer than this program"),
+            ),
+            (Error::NotRegular { path: path() }, here(" is not a regular file")),
+            (Error::AlreadyThere { path: path() }, here(" already holds a mirror")),
+            (
+                Error::from_io("write", &path(), io::ErrorKind::ReadOnlyFilesystem.into()),
+                here(" is read-only"),
+            ),
+            (record("left\x07"), format!("the record of `{}` is cut off", escape("left\x07"))),
+            (record("left").at(&path()), here(" is damaged: the record of left is cut off")),
+            (record("").at(&path()), here(" is damaged: a record is cut off")),
+            (Error::ReadOnly { path: path() }.at(Path::new("/else")), here(" is read-only")),
+            (
+                Error::Absent { name: "left".into(), version: "1.0.0".into() },
+                "the archive of left@1.0.0 is not in the mirror".into(),
+            ),
+            (Error::Locked { path: path(), holder: "process 7".into() }, here(" is locked by process 7")),
+            (
+                Error::TooLarge { what: "file size", limit: 4, found: 5 },
+                "file size: 5 is more than the 4 allowed".into(),
+            ),
+            (
+                Error::WrongBytes { path: path(), expected: hash, found: hash },
+                here(&format!(" does not hold the bytes {hash}, but {hash}")),
+            ),
+            (
+                Error::NoSpace { path: path(), needed: 9, free: 3 },
+                format!("not enough space in /media/{shown}: 9 bytes needed, 3 free"),
+            ),
+        ];
+        for (error, text) in cases {
+            assert_eq!(error.to_string(), text);
+            assert!(!text.contains(char::is_control) && std::error::Error::source(&error).is_none());
+        }
+        let io = Error::from_io("read", &path(), io::ErrorKind::PermissionDenied.into());
+        assert_eq!(io.to_string(), format!("cannot read /media/{shown}: permission denied"));
+        assert!(std::error::Error::source(&io).is_some() && io.is_of_the_system());
+        assert!(!Error::from_io("read", &path(), io::ErrorKind::NotFound.into()).is_of_the_system());
+    }
+}

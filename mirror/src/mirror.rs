@@ -411,3 +411,6 @@ fn levels(segments: &[SegmentEntry]) -> Vec<Range<usize>> {
     out.reverse();
     out
 }
+
+#[cfg(test)]
+mod tests;

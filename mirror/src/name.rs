@@ -330,6 +330,11 @@ mod tests {
             assert!(RelPath::parse(bad).is_err(), "{bad:?}");
         }
         assert_eq!(RelPath::normalise("./bin//x.js").unwrap().as_str(), "bin/x.js");
+        let part = |n: usize| "d".repeat(n);
+        assert!(RelPath::parse(&part(255)).is_ok() && RelPath::parse(&part(256)).is_err());
+        let long = vec![part(255); 16].join("/");
+        assert!(RelPath::parse(&long).is_ok() && RelPath::parse(&format!("{long}/x")).is_err());
+        assert_eq!(RelPath::parse("a/b c/d").unwrap().segments().collect::<Vec<_>>(), ["a", "b c", "d"]);
         assert!(RelPath::normalise("a/../../b").is_err());
         assert!(RelPath::normalise("/a").is_err());
     }
@@ -341,7 +346,8 @@ mod tests {
             assert!(BinName::parse(bad).is_err(), "{bad:?}");
         }
         assert!(MinzName::parse("zx-graphics").is_ok());
-        for bad in ["", "ZX", "zx_core", "-a", "a-", "a--b", "9a", "../a"] {
+        assert!(MinzName::parse(&"a".repeat(64)).is_ok());
+        for bad in ["", "ZX", "zx_core", "-a", "a-", "a--b", "9a", "../a", "con", "lpt1", &"a".repeat(65)] {
             assert!(MinzName::parse(bad).is_err(), "{bad:?}");
         }
     }

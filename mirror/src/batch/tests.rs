@@ -201,3 +201,66 @@ fn too_little_space_is_said_before_anything_is_written() {
     assert!(matches!(Batch::begin(&m, u64::MAX), Err(Error::NoSpace { needed: u64::MAX, .. })));
     assert_eq!(std::fs::read_dir(m.dir().join("TMP")).unwrap().count(), 0);
 }
+
+/// What a resolver keeps of a package's record lies in the batch's file when it is long, and says the same.
+#[test]
+fn views_are_kept_and_many_records_go_through_the_file() {
+    let (_dir, m) = new_mirror();
+    assert_eq!(format!("{m:?}"), format!("Mirror({}, 1)", m.dir().display()));
+    let b = Batch::begin(&m, 0).unwrap();
+    b.set_label("kept");
+    let record = |name: &str, versions: u64| {
+        let version = |n| VersionRecord {
+            tarball: Some(format!("https://example.com/{name}-{n}.tgz")),
+            ..VersionRecord::new(Version::new(n, 0, 0))
+        };
+        let (key, etag, tags) = (Key::npm(name), "e".to_string(), vec![]);
+        let versions = (0..versions).map(version).collect();
+        let r = Record { key, complete: true, checked: 1, etag, modified: 0, tags, versions };
+        let mut bytes = Vec::new();
+        r.encode(&mut bytes).unwrap();
+        (r, RecordView::parse(bytes.into()).unwrap())
+    };
+    let mut sizes = 0;
+    for (name, versions) in [("short", 2), ("long", 200), ("longer", 3000)] {
+        let (r, mut view) = record(name, versions);
+        sizes += view.to_bytes().unwrap().len();
+        b.keep_view(&mut view).unwrap();
+        // Kept twice: the details are in the file already.
+        b.keep_view(&mut view).unwrap();
+        assert_eq!(view.to_record().unwrap(), r);
+        assert_eq!(view.load(1).unwrap(), r.versions[1]);
+        assert_eq!(Record::decode(&view.to_bytes().unwrap()).unwrap(), r);
+        assert_eq!(format!("{view:?}"), format!("RecordView({:?}, {versions} versions)", r.key));
+    }
+    // More than is held in memory before it goes to the file.
+    assert!(sizes > SPOOLED);
+    for i in 0..40 {
+        b.put_view(&record(&format!("p{i}"), 100).1).unwrap();
+    }
+    b.commit(&mut nobody).unwrap();
+    let m = m.refresh().unwrap();
+    assert_eq!(m.snapshot().label, "kept");
+    for (name, versions) in [("short", 2), ("long", 200), ("longer", 3000), ("p0", 100), ("p39", 100)] {
+        let found = m.lookup(&Key::npm(name)).unwrap().unwrap();
+        assert_eq!(found.to_record().unwrap(), record(name, versions).0, "{name}");
+    }
+}
+
+/// Room in a pack ends with 32 MiB; the next archive opens another.
+#[test]
+fn a_full_pack_is_closed() {
+    let (_dir, m) = new_mirror();
+    let b = Batch::begin(&m, 0).unwrap();
+    let archives: Vec<Vec<u8>> = (0..132).map(|i| vec![i as u8; PACKED_BELOW as usize - 1]).collect();
+    for (i, bytes) in archives.iter().enumerate() {
+        put(&b, &format!("p{i}"), &[("1.0.0", bytes)]);
+    }
+    b.commit(&mut nobody).unwrap();
+    let m = m.refresh().unwrap();
+    assert_eq!(m.snapshot().packs.len(), 2);
+    assert!(m.snapshot().packs.iter().all(|p| p.bytes <= crate::pack::MAX_PACK));
+    for i in [0, 126, 127, 128, 131] {
+        assert_eq!(archive(&m, &format!("p{i}"), "1.0.0").as_ref(), Some(&archives[i]), "{i}");
+    }
+}

@@ -135,3 +135,31 @@ proptest! {
         exercise(bytes);
     }
 }
+
+#[test]
+fn every_ecosystem_and_hash_function_has_its_number() {
+    use Ecosystem::*;
+    for (n, e) in [Npm, Minz, Pkgx, Github, Git, Http, Custom].into_iter().enumerate() {
+        assert_eq!((e as usize, Ecosystem::from_number(n as u8 + 1)), (n + 1, Some(e)));
+    }
+    assert_eq!((Ecosystem::from_number(0), Ecosystem::from_number(8)), (None, None));
+    for (n, a) in
+        [Algorithm::Sha1, Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512].into_iter().enumerate()
+    {
+        let mut r = sample();
+        r.versions = vec![VersionRecord::new(Version::new(1, 0, 0))];
+        r.versions[0].integrity = Some(Hasher::new(a).finish());
+        let bytes = encoded(&r);
+        let digest = r.versions[0].integrity.as_ref().unwrap().bytes();
+        let at = bytes.windows(digest.len()).position(|w| w == digest).unwrap();
+        assert_eq!(bytes[at - 1], n as u8 + 1);
+        assert_eq!(Record::decode(&bytes).unwrap(), r);
+    }
+    let (minz, npm) = (Key::minz("a"), Key::npm("a"));
+    assert!(npm < minz && npm.to_bytes() < minz.to_bytes());
+    for source in ["", "a\0b", &"s".repeat(5000)] {
+        let mut r = sample();
+        r.key.source = source.into();
+        assert!(r.encode(&mut Vec::new()).is_err(), "{} bytes", source.len());
+    }
+}
