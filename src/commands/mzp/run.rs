@@ -34,6 +34,10 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     // The counting is the built-in machine's.
     let counted = invocation.has("cycles") || invocation.has("max-cycles");
     let usual = settings.emulator.as_deref().filter(|_| !counted);
+    if !invocation.passed_on.is_empty() && platform.name != "cpm" {
+        let message = format!("a program for {platform} takes no arguments: only CP/M has a command line");
+        return Err(Error::Usage { message, hint: None });
+    }
     if let Some(emulator) = invocation.text("emulator")?.or(usual) {
         options.emit = Emit::Image(Container::usual(platform));
         return emulate(emulator, &options);
