@@ -15,6 +15,15 @@ mod unwinding;
 fn main() -> ExitCode {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     allocator::settle();
+    // What is tested ends like what is shipped (`panic = "abort"`): nobody waits for a thread that has died.
+    #[cfg(debug_assertions)]
+    {
+        let told = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            told(info);
+            std::process::abort();
+        }));
+    }
     let mut words = std::env::args_os();
     let program = Program::from_argv0(words.next().as_deref());
     let words: Vec<OsString> = words.collect();

@@ -140,7 +140,8 @@ impl Builder<'_> {
         let threads = self.threads.min(jobs.len()).min(files / 200 + 1);
         std::thread::scope(|scope| {
             for _ in 1..threads {
-                scope.spawn(work);
+                // Without another thread this one does the work.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
             }
             work();
         });

@@ -146,7 +146,7 @@ impl Downloads {
         let all_wait = state.waiting >= hands;
         if state.idle == 0 && hands < self.limit && (hands < self.cores || all_wait) {
             let shared = self.shared.clone();
-            // Without another thread the ones that are there do the work.
+            // Without another thread the ones that are there do the work, at last who waits for it.
             if let Ok(thread) = std::thread::Builder::new().stack_size(256 << 10).spawn(move || shared.work())
             {
                 state.threads.push(thread);
@@ -179,7 +179,15 @@ impl Downloads {
                         if !state.queue.is_empty() {
                             self.staff(&mut state);
                         }
-                        state = self.shared.wait(state);
+                        if state.threads.is_empty()
+                            && let Some(job) = state.queue.pop_front()
+                        {
+                            drop(state);
+                            self.shared.carry_out(job, &mut Workspace::new());
+                            state = self.shared.state();
+                        } else {
+                            state = self.shared.wait(state);
+                        }
                     }
                     Some(Progress::Told) | None => {
                         return Err(Error::Other {
@@ -253,19 +261,23 @@ impl Shared {
                     state.idle -= 1;
                 }
             };
-            let outcome = self.fetch(&job, &mut workspace);
-            let mut state = self.state();
-            let progress = match outcome {
-                Ok((got, listing)) => {
-                    state.listings.extend(listing.map(|l| (got.key, l)));
-                    Progress::Got(got)
-                }
-                Err(e) => Progress::Failed(e),
-            };
-            state.jobs.insert(job.id(), (job, progress));
-            drop(state);
-            self.news.notify_all();
+            self.carry_out(job, &mut workspace);
         }
+    }
+
+    fn carry_out(&self, job: Job, workspace: &mut Workspace) {
+        let outcome = self.fetch(&job, workspace);
+        let mut state = self.state();
+        let progress = match outcome {
+            Ok((got, listing)) => {
+                state.listings.extend(listing.map(|l| (got.key, l)));
+                Progress::Got(got)
+            }
+            Err(e) => Progress::Failed(e),
+        };
+        state.jobs.insert(job.id(), (job, progress));
+        drop(state);
+        self.news.notify_all();
     }
 
     /// An archive whose connection broke is asked for again, from its beginning.

@@ -233,7 +233,8 @@ pub fn in_parallel<T: Sync, R: Send>(
     };
     std::thread::scope(|scope| {
         for _ in 1..threads.clamp(1, items.len().max(1)) {
-            scope.spawn(run);
+            // Without another thread this one does the work.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, run);
         }
         run();
     });

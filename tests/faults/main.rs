@@ -1,5 +1,5 @@
 //! Commands that are disturbed while they write: killed ([`kill`]), given errors ([`fail`]), a disk that is full
-//! ([`full`]), company that is killed as well ([`crowd`]). DESIGN section 8, promises 3 and 4.
+//! ([`full`]), memory and threads that run short ([`short`]), company that is killed as well ([`crowd`]). DESIGN section 8, promises 3 and 4.
 //!
 //! `make test` takes some points of every command, spread over all of them and the same every time; `make faults`
 //! (`PANTRY_FAULTS=all`) takes every one, and prints the counts.
@@ -15,6 +15,7 @@ mod full;
 mod kill;
 mod points;
 mod scenes;
+mod short;
 mod world;
 
 fn everything() -> bool {

@@ -42,10 +42,14 @@ impl Addresses {
         // The system's call cannot be interrupted: it is left behind in a thread.
         let (tell, answer) = sync_channel(1);
         let asked = name.clone();
-        std::thread::Builder::new().stack_size(256 * 1024).spawn(move || {
-            let _ = tell.send(asked.to_socket_addrs().map(|all| all.take(MOST).collect::<Vec<_>>()));
-        })?;
-        let found = answer.recv_timeout(timeout).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        let ask = |name: &str| name.to_socket_addrs().map(|all| all.take(MOST).collect::<Vec<_>>());
+        let thread = std::thread::Builder::new().stack_size(256 * 1024).spawn(move || {
+            let _ = tell.send(ask(&asked));
+        });
+        let found = match thread {
+            Ok(_) => answer.recv_timeout(timeout).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+            Err(_) => ask(&name),
+        }?;
         if found.is_empty() {
             return Err(io::ErrorKind::NotFound.into());
         }

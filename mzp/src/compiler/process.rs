@@ -52,9 +52,10 @@ pub fn run(program: &OsStr, arguments: &[OsString], directory: &Path, limits: Li
         .spawn()?;
     bound(&child, limits.memory);
     let group = Pid::from_child(&child);
-    let out = child.stdout.take().map(listen);
-    let err = child.stderr.take().map(listen);
-    let ended = wait(group, limits.time);
+    let out = child.stdout.take().map(listen).transpose();
+    let err = child.stderr.take().map(listen).transpose();
+    // Whom nobody listens to would wait for ever.
+    let ended = if out.is_ok() && err.is_ok() { wait(group, limits.time) } else { Ok(false) };
     // Also after a normal end: a child left behind would hold the streams open.
     // The process is not yet waited for, so its number is nobody else's.
     let _ = kill_process_group(group, Signal::KILL);
@@ -62,7 +63,7 @@ pub fn run(program: &OsStr, arguments: &[OsString], directory: &Path, limits: Li
     let ended = if ended? { status.code().map_or(Ended::Signal, Ended::Status) } else { Ended::TimedOut };
     let said =
         |reader: Option<thread::JoinHandle<String>>| reader.and_then(|r| r.join().ok()).unwrap_or_default();
-    Ok(Outcome { ended, stdout: said(out), stderr: said(err) })
+    Ok(Outcome { ended, stdout: said(out?), stderr: said(err?) })
 }
 
 /// On Linux a limit can be set on a child that runs already, and what it starts
@@ -76,8 +77,8 @@ fn bound(child: &Child, memory: u64) {
 #[cfg(not(target_os = "linux"))]
 fn bound(_: &Child, _: u64) {}
 
-fn listen(stream: impl Read + Send + 'static) -> thread::JoinHandle<String> {
-    thread::spawn(move || {
+fn listen(stream: impl Read + Send + 'static) -> io::Result<thread::JoinHandle<String>> {
+    thread::Builder::new().spawn(move || {
         let mut stream = stream;
         let mut kept = Vec::new();
         let _ = (&mut stream).take(SAID).read_to_end(&mut kept);
