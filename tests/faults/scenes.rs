@@ -114,6 +114,8 @@ pub fn caches() -> Vec<Scene> {
 
 const GAME: &str = "[package]\nname = \"game\"\nversion = \"0.1.0\"\n\n[dependencies]\nzx-graphics = \"1.0\"\n\n\
 [targets]\ndefault = \"spectrum\"\nsupported = [\"spectrum\"]\n";
+const PINNED: &str = "[package]\nname = \"game\"\nversion = \"0.1.0\"\n\n[dependencies]\nzx-graphics = \"=1.0.0\"\n\n\
+[targets]\ndefault = \"spectrum\"\nsupported = [\"spectrum\"]\n";
 const LARGER: &str = "[package]\nname = \"game\"\nversion = \"0.1.0\"\n\n[dependencies]\nzx-graphics = \"1.1\"\n\
 zx-sound = \"0.5\"\n\n[targets]\ndefault = \"spectrum\"\nsupported = [\"spectrum\"]\n";
 const MAIN: &str = "import zx_graphics;\n\nfun main() -> void {\n}\n";
@@ -142,11 +144,16 @@ pub fn minz() -> Vec<Scene> {
     };
     let mut larger = installed();
     larger.push(Write("game/mzp.toml", LARGER));
+    let mut older = game();
+    older.extend([Write("game/mzp.toml", PINNED), Run(MZP), Write("game/mzp.toml", GAME)]);
     vec![
         offline("mzp init", vec![], "mzp init"),
         offline("mzp install", game(), MZP),
         offline("mzp install NAME", game(), "mzp install zx-sound --offline --mirror ../mirror"),
         offline("mzp install, changed", larger, MZP),
+        offline("mzp add", installed(), "mzp add zx-sound --dev --offline --mirror ../mirror"),
+        offline("mzp update", older, "mzp update --offline --mirror ../mirror"),
+        offline("mzp vendor", installed(), "mzp vendor --offline --mirror ../mirror"),
         offline("mzp build --emit bundle", installed(), "mzp build --emit bundle -o out.minz"),
         offline("mzp build --emit staged", installed(), "mzp build --emit staged -o staged"),
         offline("mzp build", installed(), "mzp build"),

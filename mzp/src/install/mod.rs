@@ -312,13 +312,23 @@ pub fn run(
         let _ = std::fs::remove_dir(&packages); // only when nothing is in it
         outcome?;
     }
-    if let Some(text) = &plan.manifest {
-        mirror::file::replace(&plan.root.join(manifest::FILE), text.as_bytes())?;
-    }
-    if let Some(text) = &plan.lock_text {
-        mirror::file::replace(&plan.root.join(lockfile::FILE), text.as_bytes())?;
-    }
-    Ok(())
+    let manifest = plan.root.join(manifest::FILE);
+    let before = match &plan.manifest {
+        Some(text) => {
+            let before = text::require(&manifest)?;
+            mirror::file::replace(&manifest, text.as_bytes())?;
+            Some(before)
+        }
+        None => None,
+    };
+    let Some(text) = &plan.lock_text else { return Ok(()) };
+    mirror::file::replace(&plan.root.join(lockfile::FILE), text.as_bytes()).map_err(|e| {
+        // What could not be done whole is not half done.
+        if let Some(before) = before {
+            let _ = mirror::file::replace(&manifest, before.as_bytes());
+        }
+        e.into()
+    })
 }
 
 fn replace(

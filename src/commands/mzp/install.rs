@@ -21,8 +21,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         frozen: invocation.has("frozen-lockfile"),
         ..Options::default()
     };
-    install(&options, invocation, settings, ui)?;
-    Ok(Status::Done)
+    install(&options, invocation, settings, ui)
 }
 
 pub fn add(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
@@ -37,13 +36,11 @@ pub fn add(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         (None, true) => Table::Dev,
         (None, false) => Table::Dependencies,
     };
-    install(&Options { add: packages(invocation)?, table, ..Options::default() }, invocation, settings, ui)?;
-    Ok(Status::Done)
+    install(&Options { add: packages(invocation)?, table, ..Options::default() }, invocation, settings, ui)
 }
 
 pub fn remove(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
-    install(&Options { remove: super::names(invocation)?, ..Options::default() }, invocation, settings, ui)?;
-    Ok(Status::Done)
+    install(&Options { remove: super::names(invocation)?, ..Options::default() }, invocation, settings, ui)
 }
 
 pub fn update(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
@@ -52,19 +49,15 @@ pub fn update(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Resu
         invocation,
         settings,
         ui,
-    )?;
-    Ok(Status::Done)
+    )
 }
 
 /// Installs, and what keeps the packages with the project.
 pub fn vendor(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
-    let plan = install(&Options::default(), invocation, settings, ui)?;
-    if plan.lock.packages.is_empty() {
-        return Ok(Status::Done);
-    }
-    let missing = vendor::missing(&plan.root);
     let dry = invocation.has("dry-run");
-    if !dry {
+    let plan = work(&Options::default(), dry, settings, ui)?;
+    let missing = if plan.lock.packages.is_empty() { Vec::new() } else { vendor::missing(&plan.root) };
+    if !dry && !missing.is_empty() {
         vendor::write(&plan.root)?;
     }
     for path in missing {
@@ -77,13 +70,19 @@ pub fn vendor(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Resu
     if let Some(line) = vendor::hidden(&plan.root)? {
         ui.warn(&format!("`{}` in .gitignore leaves packages/ out of version control", escape(&line)));
     }
-    Ok(Status::Done)
+    say(&plan, dry, ui)
 }
 
-fn install(options: &Options, invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Plan> {
+fn install(options: &Options, invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let dry = invocation.has("dry-run");
+    let plan = work(options, dry, settings, ui)?;
+    say(&plan, dry, ui)
+}
+
+/// The plan, carried out unless it is a dry run.
+fn work(options: &Options, dry: bool, settings: &Settings, ui: &mut Ui) -> Result<Plan> {
     let start = super::start(settings, ui)?;
     let registry = super::registry(settings, ui.progress("Installing", Unit::Packages));
-    let dry = invocation.has("dry-run");
     let project = (!dry).then(|| lock(&start, &mut || ui.status(&waiting(Busy::Project)))).transpose()?;
     let plan = plan(&start, &registry, options)?;
     if let Some(project) = &project {
@@ -96,12 +95,15 @@ fn install(options: &Options, invocation: &Invocation, settings: &Settings, ui: 
         outcome?;
     }
     ui.end_progress();
-    if ui.is_json() {
-        report(&plan, dry, ui)?;
-    } else {
-        tell(&plan, dry, ui)?;
-    }
     Ok(plan)
+}
+
+fn say(plan: &Plan, dry: bool, ui: &mut Ui) -> Result<Status> {
+    match ui.is_json() {
+        true => report(plan, dry, ui)?,
+        false => tell(plan, dry, ui)?,
+    }
+    Ok(Status::Done)
 }
 
 fn packages(invocation: &Invocation) -> Result<Vec<(MinzName, Option<Requirement>)>> {
