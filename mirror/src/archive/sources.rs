@@ -1,7 +1,7 @@
 //! Where the bytes come from, and how many: sources that dribble, fail or never end, and ceilings to the byte.
 
 use super::read::Limits;
-use super::stream::{Buffers, RATIO_FROM, Stream, check_ratio};
+use super::stream::{Buffers, DRAINED, RATIO_FROM, Stream, check_ratio};
 use super::tests::{Collect, Tar, gz, sha512};
 use super::*;
 use std::io::{self, Cursor, Read, Write};
@@ -25,7 +25,7 @@ fn content_arrives_whole_however_the_source_dribbles() {
         (0..n)
             .map(|_| {
                 x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (x >> 59) as u8
+                (x >> 56) as u8
             })
             .collect()
     };
@@ -86,9 +86,11 @@ fn other_bytes_are_told_from_a_hostile_archive() {
     };
     assert_eq!(rule(&mut &hostile[..], &sha512(&hostile)), Ok(Rule::Traversal));
     assert_eq!(rule(&mut &hostile[..], &sha512(b"another")), Err(sha512(&hostile)));
-    // Of a source without an end there is no more to say than the rule.
-    let endless = crate::digest::Integrity::from(crate::digest::Hash::of(b"another"));
-    assert_eq!(rule(&mut hostile.chain(io::repeat(0)), &endless), Ok(Rule::Traversal));
+    // Of a source that does not end soon there is no more to say than the rule.
+    let another = crate::digest::Integrity::from(crate::digest::Hash::of(b"another"));
+    let with = |more| rule(&mut hostile[..64 << 10].chain(io::repeat(0).take(more)), &another);
+    assert!(with(DRAINED).is_err());
+    assert_eq!(with(DRAINED + 1), Ok(Rule::Traversal));
 }
 
 #[test]
@@ -115,6 +117,22 @@ fn xz(bytes: &[u8]) -> Vec<u8> {
     let mut writer = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(0)).unwrap();
     writer.write_all(bytes).unwrap();
     writer.finish().unwrap()
+}
+
+#[test]
+fn a_byte_at_a_time() {
+    struct One<'a>(&'a [u8]);
+    impl Read for One<'_> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let most = out.len().min(1);
+            self.0.read(&mut out[..most])
+        }
+    }
+    let tar = Tar::default().file("p/a", &"hello ".repeat(50)).end();
+    for bytes in [gz(&tar), xz(&tar), tar.clone()] {
+        let got = read(&mut One(&bytes), &Expect::default(), &Limits::default(), &mut ()).unwrap();
+        assert_eq!((got.files, got.unpacked), (1, 300));
+    }
 }
 
 /// The last of the input is long taken when most of the output is still to come.

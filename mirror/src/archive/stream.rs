@@ -19,7 +19,7 @@ use lzma_rust2::XzStream;
 use std::io::{self, Read};
 
 /// Bytes that are still read after a refusal.
-const DRAINED: u64 = 256 << 20;
+pub(super) const DRAINED: u64 = 256 << 20;
 
 const INPUT: usize = 64 << 10;
 const WINDOW: usize = 256 << 10;

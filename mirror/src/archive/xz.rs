@@ -45,7 +45,7 @@ impl Stream<'_> {
         }
         if step.status == Status::StreamEnd {
             self.after_xz()?;
-        } else if !more && step.bytes_produced == 0 {
+        } else if !more {
             return Err(truncated("the xz data is cut short"));
         } else {
             self.state = State::Xz(xz);
