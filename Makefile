@@ -76,5 +76,5 @@ fuzz: ## cargo-fuzz over everything that reads: FUZZ_SECONDS=600 for each, FUZZ_
 coverage: prerequisites ## line coverage of the crates, in total and by area (cargo-tarpaulin)
 	@sh tests/coverage.sh
 
-mutants: ## cargo-mutants over commits, archives and trust (MUTANTS_FILES, MUTANTS_SHARD=1/8): no survivor without a reason
+mutants: ## cargo-mutants over commits, archives and trust (MUTANTS_FILES, MUTANTS_SHARD=0/8): no survivor without a reason
 	@sh tests/mutants.sh
