@@ -47,7 +47,7 @@ impl Minz {
     ) -> std::result::Result<(), Refusal> {
         let found = |text: &str| match text.strip_prefix("~/") {
             Some(rest) => user_home.join(rest),
-            None => file.parent().unwrap_or(file).join(text),
+            None => file.parent().unwrap_or(file).join(text.strip_prefix("./").unwrap_or(text)),
         };
         // One word is looked for on the PATH.
         let program = |text: &str| match text.contains('/') {
@@ -110,6 +110,7 @@ mod tests {
         assert_eq!(config.default_target, Platform::find("cpm"));
         assert_eq!(config.emulator.as_deref(), Some("fuse --machine 48"));
         assert!(KEYS.iter().all(|key| example.contains(&format!("{key} = "))));
+        assert_eq!(parse("mz = \"./mz\"").unwrap().compiler, Some("mz".into()));
         assert_eq!(parse("mz = \"mz2\"").unwrap().compiler, Some("mz2".into()));
         assert_eq!(parse("emulator = \"~/bin/e -x\"").unwrap().emulator.as_deref(), Some("/h/bin/e -x"));
         assert_eq!(parse("").unwrap(), Minz::default());
