@@ -2,7 +2,7 @@
 
 use super::read::Limits;
 use super::stream::{Buffers, DRAINED, RATIO_FROM, Stream, check_ratio};
-use super::tests::{Collect, Tar, gz, sha512};
+use super::tests::{Collect, Tar, gz, pax, sha512};
 use super::*;
 use std::io::{self, Cursor, Read, Write};
 use tar::EntryType;
@@ -33,7 +33,13 @@ fn content_arrives_whole_however_the_source_dribbles() {
     let bodies: Vec<_> = sizes.iter().map(|n| noise(*n)).collect();
     let mut tar = Tar::default();
     for (i, body) in bodies.iter().enumerate() {
-        tar = tar.entry(&format!("p/f{i:02}"), EntryType::Regular, body);
+        // An extended header of two blocks, wherever in the window it comes to lie.
+        let comment = pax(&[("comment", &"c".repeat(600))]);
+        tar = tar.entry("x", EntryType::XHeader, &comment).entry(
+            &format!("p/f{i:02}"),
+            EntryType::Regular,
+            body,
+        );
     }
     let plain = tar.end();
     let (packed, xz) = (gz(&plain), xz(&plain));
