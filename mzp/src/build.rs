@@ -182,7 +182,8 @@ pub fn build(options: &Options) -> Result<Report> {
                     // build that was killed.
                     make_dir(dir)?;
                     let mark = dir.join(UNFINISHED);
-                    let empty = std::fs::read_dir(dir).map_err(Error::io("read", dir))?.next().is_none();
+                    let mut entries = std::fs::read_dir(dir).map_err(Error::io("read", dir))?;
+                    let empty = entries.next().transpose().map_err(Error::io("read", dir))?.is_none();
                     if empty {
                         mirror::file::write_scratch(&mark, b"")?;
                     } else if std::fs::symlink_metadata(&mark).is_err() {

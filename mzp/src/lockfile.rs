@@ -42,6 +42,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub const FILE: &str = "mzp.lock";
+/// Longest lock that is read, in bytes.
+pub const LIMIT: u64 = 8 << 20;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
@@ -137,7 +139,7 @@ impl Lock {
     /// Reads `dir/mzp.lock`; `Ok(None)` when there is none.
     pub fn load(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(FILE);
-        text::read(&path, 8 << 20)?.map(|t| Self::parse(&path, &t)).transpose()
+        text::read(&path, LIMIT)?.map(|t| Self::parse(&path, &t)).transpose()
     }
 
     /// The lock of a project, which must be there and fit.

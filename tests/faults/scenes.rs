@@ -146,6 +146,8 @@ pub fn minz() -> Vec<Scene> {
     larger.push(Write("game/mzp.toml", LARGER));
     let mut older = game();
     older.extend([Write("game/mzp.toml", PINNED), Run(MZP), Write("game/mzp.toml", GAME)]);
+    let mut built = installed();
+    built.push(Run("mzp build --emit bundle"));
     vec![
         offline("mzp init", vec![], "mzp init"),
         offline("mzp install", game(), MZP),
@@ -154,6 +156,9 @@ pub fn minz() -> Vec<Scene> {
         offline("mzp add", installed(), "mzp add zx-sound --dev --offline --mirror ../mirror"),
         offline("mzp update", older, "mzp update --offline --mirror ../mirror"),
         offline("mzp vendor", installed(), "mzp vendor --offline --mirror ../mirror"),
+        offline("mzp remove", installed(), "mzp remove zx-graphics --offline"),
+        offline("mzp clean", built, "mzp clean"),
+        offline("mzp create", vec![], "mzp create my-lib"),
         offline("mzp build --emit bundle", installed(), "mzp build --emit bundle -o out.minz"),
         offline("mzp build --emit staged", installed(), "mzp build --emit staged -o staged"),
         offline("mzp build", installed(), "mzp build"),

@@ -34,6 +34,7 @@ use mirror::lock::DirLock;
 use mirror::name::MinzName;
 use mirror::version::Version;
 use shelf::Shelf;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// What is wanted.
@@ -309,26 +310,33 @@ pub fn run(
         let outcome = replace(plan, registry, &packages, &staging, progress);
         sweep(&staging)?;
         let _ = std::fs::remove_dir(&staging);
-        let _ = std::fs::remove_dir(&packages); // only when nothing is in it
         outcome?;
     }
-    let manifest = plan.root.join(manifest::FILE);
-    let before = match &plan.manifest {
-        Some(text) => {
-            let before = text::require(&manifest)?;
-            mirror::file::replace(&manifest, text.as_bytes())?;
-            Some(before)
+    match std::fs::remove_dir(&packages) {
+        Err(e) if ![ErrorKind::NotFound, ErrorKind::DirectoryNotEmpty].contains(&e.kind()) => {
+            return Err(Error::io("remove", &packages)(e));
         }
-        None => None,
-    };
-    let Some(text) = &plan.lock_text else { return Ok(()) };
-    mirror::file::replace(&plan.root.join(lockfile::FILE), text.as_bytes()).map_err(|e| {
-        // What could not be done whole is not half done.
-        if let Some(before) = before {
-            let _ = mirror::file::replace(&manifest, before.as_bytes());
+        _ => {}
+    }
+    // The lock first: whoever is stopped between the two can say the same again, `remove` too.
+    let files = [(lockfile::FILE, &plan.lock_text), (manifest::FILE, &plan.manifest)];
+    let mut before = Vec::new();
+    for (name, text) in files {
+        let Some(text) = text else { continue };
+        let path = plan.root.join(name);
+        before.push((path.clone(), text::read(&path, lockfile::LIMIT)?));
+        if let Err(e) = mirror::file::replace(&path, text.as_bytes()) {
+            // What could not be done whole is not half done.
+            for (path, text) in before {
+                let _ = match text {
+                    Some(text) => mirror::file::replace(&path, text.as_bytes()),
+                    None => std::fs::remove_file(&path).map_err(mirror::Error::io("remove", &path)),
+                };
+            }
+            return Err(e.into());
         }
-        e.into()
-    })
+    }
+    Ok(())
 }
 
 fn replace(
@@ -420,7 +428,8 @@ fn make(dir: &Path) -> Result<()> {
 
 /// Removes what a killed run left in the staging folder.
 fn sweep(staging: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(staging).map_err(Error::io("read", staging))?.flatten() {
+    for entry in std::fs::read_dir(staging).map_err(Error::io("read", staging))? {
+        let entry = entry.map_err(Error::io("read", staging))?;
         let path = entry.path();
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => std::fs::remove_dir_all(&path),
