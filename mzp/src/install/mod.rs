@@ -280,7 +280,7 @@ fn steps(root: &Path, lock: &Lock) -> Result<Vec<(MinzName, Step)>> {
         };
         out.push((p.name.clone(), step));
     }
-    for entry in std::fs::read_dir(&packages).into_iter().flatten().flatten() {
+    for entry in entries(&packages)? {
         let name = entry.file_name().to_str().and_then(|n| MinzName::parse(n).ok());
         if let Some(name) = name.filter(|n| lock.get(n).is_none())
             && matches!(mark::state(&entry.path())?, State::Whole(_) | State::Changed)
@@ -308,16 +308,10 @@ pub fn run(
         make(&staging)?;
         sweep(&staging)?;
         let outcome = replace(plan, registry, &packages, &staging, progress);
-        sweep(&staging)?;
-        let _ = std::fs::remove_dir(&staging);
-        outcome?;
+        let swept = sweep(&staging).and_then(|()| remove_empty(&staging));
+        outcome.and(swept)?;
     }
-    match std::fs::remove_dir(&packages) {
-        Err(e) if ![ErrorKind::NotFound, ErrorKind::DirectoryNotEmpty].contains(&e.kind()) => {
-            return Err(Error::io("remove", &packages)(e));
-        }
-        _ => {}
-    }
+    remove_empty(&packages)?;
     // The lock first: whoever is stopped between the two can say the same again, `remove` too.
     let files = [(lockfile::FILE, &plan.lock_text), (manifest::FILE, &plan.manifest)];
     let mut before = Vec::new();
@@ -428,8 +422,7 @@ fn make(dir: &Path) -> Result<()> {
 
 /// Removes what a killed run left in the staging folder.
 fn sweep(staging: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(staging).map_err(Error::io("read", staging))? {
-        let entry = entry.map_err(Error::io("read", staging))?;
+    for entry in entries(staging)? {
         let path = entry.path();
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => std::fs::remove_dir_all(&path),
@@ -438,6 +431,22 @@ fn sweep(staging: &Path) -> Result<()> {
         .map_err(Error::io("remove", &path))?;
     }
     Ok(())
+}
+
+/// None of a folder that is not there.
+fn entries(dir: &Path) -> Result<Vec<std::fs::DirEntry>> {
+    match std::fs::read_dir(dir).and_then(Iterator::collect) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries.map_err(Error::io("read", dir)),
+    }
+}
+
+/// Unless something is in it.
+fn remove_empty(dir: &Path) -> Result<()> {
+    match std::fs::remove_dir(dir) {
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => Ok(()),
+        done => done.map_err(Error::io("remove", dir)),
+    }
 }
 
 /// Whether what is installed is what the lock says, for those that build from

@@ -89,8 +89,13 @@ fn file_name(
     version: &VersionRecord,
 ) -> std::result::Result<String, mirror::Error> {
     let mut head = [0; 8];
-    // What cannot be read is said when it is to be copied.
-    let _ = mirror.read_archive(&key.name, version)?.read_exact(&mut head);
+    match mirror.read_archive(&key.name, version)?.read_exact(&mut head) {
+        // Damage is said when it is to be copied.
+        Err(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => {
+            return Err(mirror::Error::io("read an archive from", mirror.dir())(e));
+        }
+        _ => {}
+    }
     let end = mirror::archive::file_extension(&head);
     Ok(format!("{}-{}.{end}", key.name.trim_start_matches('@').replace('/', "-"), version.version))
 }
