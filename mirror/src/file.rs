@@ -293,6 +293,14 @@ pub(crate) fn make_dir(path: &Path) -> Result<bool> {
     }
 }
 
+/// Removes a file, if it is there.
+pub fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done.map_err(Error::io("remove", path)),
+    }
+}
+
 /// Makes a directory and what is missing above it, for everybody to read and for its owner alone to
 /// write. Unlike the standard library's, it holds its ground where another process takes the directory
 /// away at that moment: what stood in the way is gone by the time one looks at it.

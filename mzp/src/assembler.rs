@@ -115,11 +115,7 @@ fn attempt(
     limits: Limits,
 ) -> Result<Option<Assembled>> {
     for file in [BINARY, SYMBOLS] {
-        let path = directory.join(file);
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("remove", &path)(e)),
-            _ => {}
-        }
+        mirror::file::remove(&directory.join(file))?;
     }
     let steps = [Some((assembler.program, assembler.arguments)), assembler.linker];
     for (program, arguments) in steps.into_iter().flatten() {

@@ -40,8 +40,7 @@ pub struct Options {
     pub start: PathBuf,
     /// The main file; default `src/main.minz`.
     pub main: Option<PathBuf>,
-    /// A platform's name; default: the manifest's.
-    pub target: Option<String>,
+    pub platform: &'static Platform,
     pub selection: Selection,
     pub debug: bool,
     pub emit: Emit,
@@ -106,14 +105,7 @@ pub struct ModuleReport {
 pub fn build(options: &Options) -> Result<Report> {
     let manifest = Manifest::find(&options.start)?;
     let root = manifest.root().to_path_buf();
-    let platform = match &options.target {
-        None => manifest.default_platform(),
-        Some(name) => Platform::find(name).ok_or_else(|| Error::UnknownPlatform {
-            place: None,
-            name: name.clone(),
-            suggestion: Platform::suggest(name).map(String::from),
-        })?,
-    };
+    let platform = options.platform;
     if let Emit::Image(container) = options.emit
         && !container.fits(platform)
     {
@@ -196,13 +188,7 @@ pub fn build(options: &Options) -> Result<Report> {
             };
             report.bytes = staged.files.iter().map(|(_, t)| t.len() as u64).sum();
             write_tree(&dir, &staged)?;
-            let mark = dir.join(UNFINISHED);
-            match std::fs::remove_file(&mark) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::io("remove", &mark)(e));
-                }
-                _ => {}
-            }
+            mirror::file::remove(&dir.join(UNFINISHED))?;
             (report.output, report.way, report.traps) = (dir, Way::Staged, staged.traps);
         }
         Emit::Assembly | Emit::Image(_) => {

@@ -221,13 +221,7 @@ mod tests {
 
     #[test]
     fn the_documented_example() {
-        let example: String = include_str!("config.rs")
-            .lines()
-            .skip_while(|line| *line != "//! ```toml")
-            .skip(1)
-            .take_while(|line| *line != "//! ```")
-            .map(|line| line.trim_start_matches("//!").to_string() + "\n")
-            .collect();
+        let example = crate::settings::tests::example(include_str!("config.rs"));
         let config = parse(&example).unwrap();
         assert_eq!(config.mirrors, [PathBuf::from("/media/stick/PANTRY"), "/h/mirrors/work".into()]);
         assert_eq!(config.home_mirror_limit, Some(10 << 30));

@@ -97,13 +97,7 @@ mod tests {
 
     #[test]
     fn the_documented_example() {
-        let example: String = include_str!("minz.rs")
-            .lines()
-            .skip_while(|line| *line != "//! ```toml")
-            .skip(1)
-            .take_while(|line| *line != "//! ```")
-            .map(|line| line.trim_start_matches("//!").to_string() + "\n")
-            .collect();
+        let example = crate::settings::tests::example(include_str!("minz.rs"));
         let config = parse(&example).unwrap();
         assert_eq!(config.compiler, Some("../minz/mz".into()));
         assert_eq!(config.mirrors, [PathBuf::from("mirror"), "/h/mirrors/work".into()]);

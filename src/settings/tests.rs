@@ -176,3 +176,10 @@ fn the_users_file_goes_before_defaults_only() {
     std::fs::write(home.path().join("config.toml"), "nonsense").unwrap();
     assert_eq!(resolve("install", &[("PANTRY_HOME", at)]).unwrap_err().status().code(), 2);
 }
+
+/// The first TOML example of a module's own documentation.
+pub fn example(source: &str) -> String {
+    let lines = source.lines().skip_while(|line| *line != "//! ```toml").skip(1);
+    let lines = lines.take_while(|line| *line != "//! ```");
+    lines.map(|line| line.trim_start_matches("//!").to_string() + "\n").collect()
+}

@@ -170,3 +170,14 @@ fn a_file_is_replaced_though_others_clean_up() {
     assert_eq!(read(&p, 10).unwrap(), b"whole");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn what_is_not_there_is_removed_already() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x");
+    write_scratch(&path, b"x").unwrap();
+    remove(&path).unwrap();
+    assert!(!path.exists());
+    remove(&path).unwrap();
+    assert!(matches!(remove(dir.path()), Err(Error::Io { action: "remove", .. })));
+}

@@ -68,10 +68,7 @@ pub fn probe(program: &OsStr, directory: &Path, limits: Limits) -> Result<Abilit
 pub fn compile(job: &Job<'_>, map: &Map<'_>) -> Result<Assembly> {
     let output = format!("main.{}", job.platform.assembly);
     let path = job.directory.join(&output);
-    match std::fs::remove_file(&path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove", &path)(e)),
-        _ => {}
-    }
+    mirror::file::remove(&path)?;
     let mut arguments: Vec<OsString> = Vec::new();
     arguments.extend(job.packages.map(|p| format!("--packages={p}").into()));
     arguments.extend(["main.minz", "-o", &output, "-b", job.platform.backend].map(OsString::from));

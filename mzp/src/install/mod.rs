@@ -324,7 +324,7 @@ pub fn run(
             for (path, text) in before {
                 let _ = match text {
                     Some(text) => mirror::file::replace(&path, text.as_bytes()),
-                    None => std::fs::remove_file(&path).map_err(mirror::Error::io("remove", &path)),
+                    None => mirror::file::remove(&path),
                 };
             }
             return Err(e.into());

@@ -104,10 +104,7 @@ fn file_name(
 fn write(mirror: &mirror::Mirror, key: &Key, version: &VersionRecord, path: &Path) -> Result<()> {
     let mut source = mirror.read_archive(&key.name, version)?;
     let temporary = path.with_extension("tgz.part");
-    match std::fs::remove_file(&temporary) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("write", &temporary)(e)),
-        _ => {}
-    }
+    mirror::file::remove(&temporary)?;
     let outcome = (|| {
         let mut file = mirror::file::create_new(&temporary)?;
         let (mut hash, mut buffer) = (Hasher::new(Algorithm::Sha256), vec![0; 64 * 1024]);

@@ -48,7 +48,7 @@ pub(super) fn options(invocation: &Invocation, settings: &Settings, ui: &mut Ui)
     let time = invocation.number("timeout").map(Duration::from_millis);
     Ok(Options {
         main: None,
-        target: Some(super::target(invocation, settings, &Manifest::find(&start)?)?.name.into()),
+        platform: super::target(invocation, settings, &Manifest::find(&start)?)?,
         selection: super::selection(invocation, false)?,
         debug: !defines.is_empty(),
         emit: Emit::Assembly,

@@ -19,15 +19,14 @@ pub(super) const CYCLES: u64 = 1_000_000_000;
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let mut options = super::build::options(invocation, settings, ui)?;
-    let manifest = Manifest::find(&options.start)?;
-    let platform = super::target(invocation, settings, &manifest)?;
+    let platform = options.platform;
     options.main = match (invocation.argument_path(0), invocation.text("example")?) {
         (Some(_), Some(_)) => {
             return Err(Error::Usage { message: "a FILE and --example are both given".into(), hint: None });
         }
         (None, Some(name)) => {
             options.selection.dev = true;
-            Some(manifest.root().join("examples").join(format!("{name}.minz")))
+            Some(Manifest::find(&options.start)?.root().join("examples").join(format!("{name}.minz")))
         }
         (file, None) => file.map(|path| options.start.join(path)),
     };

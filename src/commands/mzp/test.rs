@@ -34,8 +34,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let mut options = super::build::options(invocation, settings, ui)?;
     options.emit = Emit::Image(Container::Binary);
     options.selection.dev = true;
-    let manifest = Manifest::find(&options.start)?;
-    let platform = super::target(invocation, settings, &manifest)?;
+    let platform = options.platform;
     if !can_run(platform) {
         return Err(Error::Other {
             status: Status::Failed,
@@ -45,7 +44,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     }
     let here = options.start.clone();
     let list: Vec<PathBuf> = match invocation.arguments.as_slice() {
-        [] => files(manifest.root())?,
+        [] => files(Manifest::find(&here)?.root())?,
         named => named.iter().map(|file| here.join(file)).collect(),
     };
     let mut results = Vec::new();
