@@ -215,47 +215,69 @@ pub fn share(path: &Path, waiting: &mut dyn FnMut(&str)) -> Result<Option<Lock>>
     Ok(Some(Lock { file, path: path.into() }))
 }
 
+/// The lock on a folder of private folders, alone, if nobody has it: whoever has it may take away
+/// what is in there, and the folder itself.
+fn alone(parent: &Path) -> Option<File> {
+    let dir = File::open(parent).ok()?;
+    let free = attempt(&dir, Mode::Exclusive, parent).unwrap_or(false);
+    (free && is_at(&dir, parent).unwrap_or(false)).then_some(dir)
+}
+
 /// Removes the private directories of dead processes below `parent`, as far as that is possible.
 pub fn clean_private(parent: &Path) {
+    let Some(alone) = alone(parent) else { return };
+    let mut dead = Vec::new();
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
         let path = entry.path();
         let Ok(dir) = File::open(&path) else { continue };
-        // Whoever can lock it has found a dead process's folder. A live one that has not locked its
-        // new folder yet loses it here, sees that, and makes another (see `private_dir`).
+        // Whoever can lock it has found a dead process's folder.
         if attempt(&dir, Mode::Exclusive, &path).unwrap_or(false) {
-            let _ = std::fs::remove_dir_all(&path);
+            dead.push((path, dir));
         }
+    }
+    // They are locked now: nobody need wait until they are gone.
+    drop(alone);
+    for (path, _held) in dead {
+        let _ = std::fs::remove_dir_all(path);
+    }
+}
+
+/// As [`clean_private`], and `parent` goes as well when nothing is left in it.
+pub fn remove_private(parent: &Path) {
+    clean_private(parent);
+    if let Some(_alone) = alone(parent) {
+        let _ = std::fs::remove_dir(parent);
     }
 }
 
 /// A fresh private directory `parent/<pid in hexadecimal>-<n>`, locked while the
 /// returned lock lives. What dead processes left beside it is removed first.
 pub fn private_dir(parent: &Path) -> Result<(PathBuf, DirLock)> {
-    file::make_dirs(parent)?;
     clean_private(parent);
+    // While one has a share in the lock on `parent`, nobody takes it for empty, nor a new folder that
+    // is not locked yet for a dead process's.
+    let _making = loop {
+        file::make_dirs(parent)?;
+        match DirLock::shared(parent, &mut || {}) {
+            // Whoever was the last in it took it away.
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            held => break held?,
+        }
+    };
     for n in 0u32.. {
         let path = parent.join(format!("{:x}-{n}", std::process::id()));
         match std::fs::create_dir(&path) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
-            // Whoever was the last in it took it away.
-            Err(e) if e.kind() == io::ErrorKind::NotFound && n < 100 => {
-                file::make_dirs(parent)?;
-                continue;
-            }
             other => other.map_err(Error::io("create", &path))?,
         }
-        let dir = match File::open(&path) {
-            // Whoever cleans was faster.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-            Err(e) => {
-                let _ = std::fs::remove_dir(&path);
-                return Err(Error::from_io("open", &path, e));
-            }
-            Ok(dir) => dir,
-        };
-        if attempt(&dir, Mode::Exclusive, &path)? && path.is_dir() {
-            return Ok((path, DirLock { _dir: dir }));
+        let locked = File::open(&path).map_err(Error::io("open", &path)).and_then(|dir| {
+            wait(&dir, Mode::Exclusive, &path)?;
+            Ok(DirLock { _dir: dir })
+        });
+        if locked.is_err() {
+            let _ = std::fs::remove_dir(&path);
         }
+        return Ok((path, locked?));
     }
     Err(Error::from_io("create", parent, io::Error::other("no free name")))
 }

@@ -48,8 +48,7 @@ pub fn clear(store: &Path, waiting: &mut dyn FnMut()) -> Result<Stats> {
         Err(e) => return Err(e.into()),
     };
     if alone.is_none() {
-        mirror::lock::clean_private(&going);
-        let _ = std::fs::remove_dir(&going);
+        mirror::lock::remove_private(&going);
         return Ok(Stats::default());
     }
     let stats = stats(store)?;
@@ -57,7 +56,7 @@ pub fn clear(store: &Path, waiting: &mut dyn FnMut()) -> Result<Stats> {
     std::fs::rename(store, aside.join("store")).map_err(Error::io("remove", store))?;
     let removed = std::fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside));
     drop((private, alone));
-    let _ = std::fs::remove_dir(&going);
+    mirror::lock::remove_private(&going);
     removed?;
     Ok(stats)
 }

@@ -167,7 +167,7 @@ fn a_private_folder_is_had_though_others_clean_up() {
         });
         while !making.is_finished() {
             clean_private(&parent);
-            let _ = std::fs::remove_dir(&parent);
+            remove_private(&parent);
         }
     });
 }
