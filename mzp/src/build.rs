@@ -6,18 +6,18 @@
 use crate::assembler::{Assembled, assemble};
 use crate::bundle::{Bundle, bundle};
 use crate::compiler::{self, Job, Limits, Map};
-use crate::conditional::Environment;
 use crate::container::Container;
 use crate::error::{Error, Result};
+use crate::expand::{Definitions, Environment, script};
 use crate::install;
 use crate::lockfile::Lock;
 use crate::manifest::Manifest;
-use crate::place::Place;
 use crate::platform::Platform;
 use crate::program::Program;
-use crate::program::active::{Active, Selection};
+use crate::program::active::{Active, ActivePackage, Selection};
 use crate::shake;
 use crate::stage::{Layout, Staged, Trap, stage};
+use mirror::name::MinzName;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,10 @@ pub struct Options {
     pub main: Option<PathBuf>,
     pub platform: &'static Platform,
     pub selection: Selection,
+    /// Not a release build.
     pub debug: bool,
+    /// The command line's; those of `build.minz` come behind them.
+    pub definitions: Definitions,
     pub emit: Emit,
     /// A file, or for a staged tree a folder that is not there yet.
     pub output: Option<PathBuf>,
@@ -71,6 +74,8 @@ pub struct Report {
     /// What the compiler would not take in a staged tree.
     pub traps: Vec<Trap>,
     pub assembled: Option<Assembled>,
+    /// Packages with a build script, which is the project's alone to have.
+    pub scripts: Vec<MinzName>,
 }
 
 /// What the compiler was given, or would be.
@@ -126,7 +131,11 @@ pub fn build(options: &Options) -> Result<Report> {
     }
     let active = Active::select(&manifest, platform, &options.selection, options.system_packages.clone())?;
     let main = options.main.clone().unwrap_or_else(|| root.join("src/main.minz"));
-    let program = Program::load(&active, &main, &Environment { platform, debug: options.debug })?;
+    let definitions = options.definitions.clone();
+    let mut environment = Environment { platform, debug: options.debug, definitions };
+    let script = script::run(&root, &environment)?;
+    environment.definitions = environment.definitions.or(&script.definitions);
+    let program = Program::load(&active, &main, &environment, &script.includes)?;
     let whole = bundle(&program)?;
     let modules = program
         .modules
@@ -151,7 +160,10 @@ pub fn build(options: &Options) -> Result<Report> {
         duplicates: 0,
         traps: Vec::new(),
         assembled: None,
+        scripts: Vec::new(),
     };
+    let scripted = |p: &&ActivePackage| p.dir().join(script::FILE).is_file();
+    report.scripts.extend(active.packages.values().filter(scripted).map(|p| p.manifest.name.clone()));
     let folder = root.join("build").join(platform.name);
     match options.emit {
         Emit::Bundle => {
@@ -255,7 +267,7 @@ fn compile(
     };
     let at = |module: usize, line: u32, column: u32| {
         let m = &program.modules[module];
-        Place::on_line(&m.file, &m.source.text, line, column)
+        m.origin.place_in(&m.source.text, line, column)
     };
     let nothing = HashMap::new();
     let layout = if abilities.packages { Layout::Packages } else { Layout::Flat };
@@ -330,10 +342,13 @@ fn write_tree(dir: &Path, staged: &Staged) -> Result<()> {
 
 /// `LINE<tab>FILE<tab>LINE THERE`, for each line that is somebody's.
 fn line_map(program: &Program, whole: &Bundle) -> String {
+    let lines: Vec<_> = program.modules.iter().map(|m| m.origin.lines(&m.source.text)).collect();
     let mut out = String::new();
     for (i, origin) in whole.map.iter().enumerate() {
-        if let Some((module, line)) = origin {
-            let file = program.modules[*module].file.to_string_lossy();
+        if let Some((module, line)) = origin
+            && let Some((file, line)) = lines[*module].get(*line as usize - 1)
+        {
+            let file = file.to_string_lossy();
             out.push_str(&format!("{}\t{}\t{line}\n", i + 1, mirror::name::escape(&file)));
         }
     }

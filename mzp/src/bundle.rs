@@ -168,17 +168,18 @@ struct Writer {
 }
 
 impl Writer {
-    fn push(&mut self, text: &str, origin: &mut dyn FnMut(usize) -> Option<(usize, u32)>) {
-        for (i, c) in text.char_indices() {
+    /// Text that is all of one line of a module, or nobody's.
+    fn push(&mut self, text: &str, origin: Option<(usize, u32)>) {
+        for line in text.split_inclusive('\n') {
             if self.fresh {
-                self.map.push(origin(i));
+                self.map.push(origin);
             }
-            self.text.push(c);
-            self.fresh = c == '\n';
+            self.text.push_str(line);
+            self.fresh = line.ends_with('\n');
         }
     }
     fn own(&mut self, text: &str) {
-        self.push(text, &mut |_| None);
+        self.push(text, None);
     }
     fn end_line(&mut self) {
         if !self.fresh {
@@ -190,10 +191,11 @@ impl Writer {
         let mut line = text[..span.start].matches('\n').count() as u32 + 1;
         let mut at = span.start;
         for (replaced, new) in edits.iter().chain([&(span.end..span.end, String::new())]) {
-            let piece = &text[at..replaced.start];
-            self.push(piece, &mut |i| Some((module, line + piece[..i].matches('\n').count() as u32)));
-            line += piece.matches('\n').count() as u32;
-            self.push(new, &mut |_| Some((module, line)));
+            for piece in text[at..replaced.start].split_inclusive('\n') {
+                self.push(piece, Some((module, line)));
+                line += u32::from(piece.ends_with('\n'));
+            }
+            self.push(new, Some((module, line)));
             line += text[replaced.clone()].matches('\n').count() as u32;
             at = replaced.end;
         }

@@ -157,6 +157,12 @@ pub enum Error {
         word: String,
         suggestion: Option<String>,
     },
+    /// A file that cannot be included.
+    Include {
+        place: Place,
+        path: String,
+        source: io::Error,
+    },
     MissingImport {
         place: Place,
         module: String,
@@ -365,6 +371,9 @@ impl fmt::Display for Error {
             Self::Condition { place, word, .. } => {
                 write!(f, "{place}: `{}` is nothing that @if can ask for", escape(word))
             }
+            Self::Include { place, path, source } => {
+                write!(f, "{place}: cannot include {}: {source}", escape(path))
+            }
             Self::MissingImport { place, module, problem } => {
                 let module = escape(module);
                 match problem {
@@ -487,6 +496,7 @@ impl Error {
             | Self::Lock { place, .. }
             | Self::Text { place, .. }
             | Self::Condition { place, .. }
+            | Self::Include { place, .. }
             | Self::MissingImport { place, .. }
             | Self::Reference { place, .. } => Some(place),
             Self::UnknownPlatform { place, .. } | Self::Feature { place, .. } => place.as_ref(),

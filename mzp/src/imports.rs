@@ -9,7 +9,6 @@
 use crate::error::{Error, ImportProblem, Result};
 use crate::feature::missing_for;
 use crate::manifest::Manifest;
-use crate::place::Place;
 use crate::program::active::Active;
 use crate::program::{Module, Resolved};
 use mirror::name::{MinzName, RelPath};
@@ -36,7 +35,7 @@ pub enum Found {
 pub fn resolve(active: &Active<'_>, importer: &Module, resolved: &Resolved) -> Result<Found> {
     let import = &resolved.import;
     let token = importer.source.tokens[importer.source.items[resolved.item].tokens.start + 1];
-    let place = || Place::at(&importer.file, &importer.source.text, token.start);
+    let place = || importer.place(token.start);
     let fail = |problem| Error::MissingImport { place: place(), module: import.path.join("."), problem };
 
     // The importer's own files.

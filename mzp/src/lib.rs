@@ -3,7 +3,7 @@
 //! manual of the file formats.
 //!
 //! The way through the rooms: [`manifest`] → [`solve`] (what to take) →
-//! [`lockfile`] → [`install`] (into `packages/`) → [`program`] (what `main`
+//! [`lockfile`] → [`install`] (into `packages/`) → [`expand`] (`@if`, `@define`, `@include`) → [`program`] (what `main`
 //! reaches) → [`bundle`] or [`stage`] (what the compiler is given) →
 //! [`compiler`] → [`assembler`] → [`container`] or [`machine`].
 //!
@@ -16,10 +16,10 @@ pub mod bundle;
 pub mod catalogue;
 pub mod clean;
 pub mod compiler;
-pub mod conditional;
 pub mod container;
 pub mod doctor;
 pub mod error;
+pub mod expand;
 pub mod feature;
 pub mod graph;
 pub mod imports;

@@ -34,15 +34,10 @@ impl Place {
         }))
     }
 
-    /// The place of a line that a tool named; the column may not be known (0).
-    pub fn on_line(file: &Path, text: &str, line: u32, column: u32) -> Self {
-        let quoted = text.lines().nth(line.saturating_sub(1) as usize).unwrap_or("");
-        Self(Box::new(Spot {
-            file: file.to_path_buf(),
-            line,
-            column,
-            text: quoted.chars().take(200).collect(),
-        }))
+    /// The same line; the column is not known.
+    pub fn without_column(mut self) -> Self {
+        self.0.column = 0;
+        self
     }
 }
 
@@ -73,6 +68,6 @@ mod tests {
         assert_eq!(p.to_string(), "a.minz:2:8");
         assert_eq!(Place::at(Path::new("a"), text, 999).line, 3);
         assert_eq!(Place::at(Path::new("a"), text, 0).text, "one");
-        assert_eq!(Place::on_line(Path::new("a"), text, 3, 0).to_string(), "a:3");
+        assert_eq!(Place::at(Path::new("a"), text, 999).without_column().to_string(), "a:3");
     }
 }

@@ -53,10 +53,8 @@ pub fn stage(program: &Program, layout: Layout) -> Result<Staged> {
             module.source.text.clone()
         };
         let path = path(module, is_main, layout);
-        let path = RelPath::parse(&path).map_err(|source| crate::Error::Name {
-            place: Place::at(&module.file, &module.source.text, 0),
-            source,
-        })?;
+        let path =
+            RelPath::parse(&path).map_err(|source| crate::Error::Name { place: module.place(0), source })?;
         files.push((path, text, m));
     }
     mirror::order::sort_by(&mut files, |a, b| a.0.cmp(&b.0));
@@ -115,13 +113,18 @@ fn main(program: &Program, module: &Module) -> String {
     head + &String::from_utf8_lossy(&bytes)
 }
 
+/// Most traps that are told: one is enough for a bundle.
+const MOST: usize = 100;
+
 fn traps(program: &Program, references: &References) -> Vec<Trap> {
     let mut out = Vec::new();
     let last = program.modules.len() - 1;
     for (m, module) in program.modules.iter().enumerate() {
         let source = &module.source;
         let mut trap = |offset: usize, why| {
-            out.push(Trap { place: Place::at(&module.file, &source.text, offset), why });
+            if out.len() < MOST {
+                out.push(Trap { place: module.place(offset), why });
+            }
         };
         if m != last && BUILTIN.contains(&module.path.as_str()) {
             trap(0, "the compiler has a module of this name inside, which wins");
@@ -145,18 +148,22 @@ fn traps(program: &Program, references: &References) -> Vec<Trap> {
                 trap(at, "the compiler ignores imports inside modules");
             }
         }
+        let mut used = BTreeSet::new();
+        for r in references[m].iter().flatten() {
+            if let To::Item((to, i)) = r.to
+                && to == m
+                && source.tokens[source.items[i].name.unwrap_or(0)].start != r.span.start
+            {
+                used.insert(i);
+            }
+        }
         for (i, item) in source.items.iter().enumerate() {
             let start = source.span(item).start;
             if m != last && item.kind == ItemKind::Type {
                 trap(start, "the compiler cannot import types");
             }
-            let own_use = |r: &&crate::program::names::Reference, of: (usize, usize)| {
-                r.to == To::Item(of)
-                    && !(of == (m, i) && source.tokens[item.name.unwrap_or(0)].start == r.span.start)
-            };
-            let used = references[m].iter().flatten().any(|r| own_use(&r, (m, i)));
-            if m != last && !item.public && used && matches!(item.kind, ItemKind::Function | ItemKind::Value)
-            {
+            let own = matches!(item.kind, ItemKind::Function | ItemKind::Value) && used.contains(&i);
+            if m != last && !item.public && own {
                 trap(start, "the compiler does not see what is not `pub`, not even from its own module");
             }
             for r in &references[m][i] {

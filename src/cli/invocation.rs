@@ -89,6 +89,14 @@ impl Invocation {
         Ok(words)
     }
 
+    /// All values of an option that may repeat, as they are.
+    ///
+    /// # Errors
+    /// A value is not UTF-8.
+    pub fn texts(&self, long: &str) -> Result<Vec<&str>> {
+        self.given(long).map(|value| utf8(value, &format!("the value of `--{long}`"))).collect()
+    }
+
     /// The value of an option of [`Kind::Number`] (which the parser has checked).
     pub fn number(&self, long: &str) -> Option<u64> {
         self.value(long).and_then(OsStr::to_str).and_then(|text| text.parse().ok())

@@ -161,8 +161,11 @@ pub(super) fn for_mzp(error: &mzp::Error) -> Vec<String> {
         M::NoProject { .. } => Some("`mzp init` makes mzp.toml".to_string()),
         M::UnknownKey { suggestion, .. }
         | M::UnknownPlatform { suggestion, .. }
-        | M::Condition { suggestion, .. }
         | M::Reference { suggestion, .. } => mean(suggestion),
+        M::Condition { word, suggestion, .. } => mean(suggestion).or_else(|| {
+            let word = mirror::name::escape(word);
+            Some(format!("`--define {word}`, or `@define(\"{word}\", \"0\")` in the file or in build.minz, makes it known"))
+        }),
         M::Feature { problem: mzp::error::FeatureProblem::Unknown { suggestion }, .. } => mean(suggestion),
         M::Lock { .. } => Some("delete mzp.lock to have `mzp install` choose versions anew".to_string()),
         M::Feature { problem: mzp::error::FeatureProblem::Needs(name), .. } => {

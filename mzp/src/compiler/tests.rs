@@ -17,8 +17,9 @@ fn script(body: &str) -> (TempDir, OsString) {
 fn compile_with(body: &str, time: Duration) -> Result<Assembly> {
     let (dir, program) = script(body);
     let names = HashMap::from([("zxCoreReset".to_string(), "zx_core.reset".to_string())]);
-    let place =
-        |line, column| Some(crate::place::Place::on_line(Path::new("a.minz"), "x\ny\nz", line, column));
+    let place = |line: u32, column: u32| {
+        Some(crate::place::Place::at(Path::new("a.minz"), "x\ny\nz", (2 * line + column) as usize - 3))
+    };
     let job = Job {
         program: &program,
         directory: dir.path(),

@@ -63,6 +63,14 @@ impl<'a> Active<'a> {
         self.project.root()
     }
 
+    /// Where a package lies.
+    pub fn folder(&self, package: &MinzName) -> PathBuf {
+        match (self.packages.get(package), &self.system_dir) {
+            (None, Some(system)) => system.join(package.as_str()),
+            _ => self.packages_dir.join(package.as_str()),
+        }
+    }
+
     /// The packages that one (`None`: the project) needs for this build.
     pub fn needs(&self, of: Option<&MinzName>) -> BTreeSet<MinzName> {
         let package = of.and_then(|name| self.packages.get(name));

@@ -9,11 +9,12 @@ pub mod names;
 #[cfg(test)]
 mod tests;
 
-use crate::conditional::{Environment, evaluate};
 use crate::error::{Error, Result};
+use crate::expand::script::Include;
+use crate::expand::{Definitions, Environment, Origin, Scope, expand};
 use crate::imports::{self, Found};
+use crate::place::Place;
 use crate::source::items::{Import, ItemKind, Source};
-use crate::text;
 use active::Active;
 use mirror::name::MinzName;
 use std::collections::HashMap;
@@ -36,7 +37,16 @@ pub struct Module {
     /// As messages name it: relative to the project where it lies inside.
     pub file: PathBuf,
     pub source: Source,
+    /// Where its text comes from.
+    pub origin: Origin,
     pub imports: Vec<Resolved>,
+}
+
+impl Module {
+    /// The user's place of a byte of its text.
+    pub fn place(&self, offset: usize) -> Place {
+        self.origin.place(offset)
+    }
 }
 
 /// One import and where it leads.
@@ -60,10 +70,18 @@ impl Program {
         &self.modules[self.modules.len() - 1]
     }
 
-    /// Reads `main` and all that it reaches.
-    pub fn load(active: &Active<'_>, main: &Path, environment: &Environment) -> Result<Self> {
-        let mut loader = Loader { active, environment, modules: Vec::new(), by_file: HashMap::new() };
-        loader.open(main.to_path_buf(), "main".into(), None)?;
+    /// Reads `main`, with what is included at its head, and all that it reaches.
+    pub fn load(
+        active: &Active<'_>,
+        main: &Path,
+        environment: &Environment,
+        head: &[Include],
+    ) -> Result<Self> {
+        // What a project defines is its own: a package would be changed by names it has never heard of.
+        let others = Environment { definitions: Definitions::default(), ..environment.clone() };
+        let (modules, by_file) = (Vec::new(), HashMap::new());
+        let mut loader = Loader { active, environment, others, modules, by_file };
+        loader.open(main.to_path_buf(), "main".into(), None, head)?;
         // Depth first, each module left when all its imports were: (module, next import).
         let (mut order, mut stack, mut entered) = (Vec::new(), vec![(0usize, 0usize)], vec![true]);
         while let Some((module, next)) = stack.pop() {
@@ -105,19 +123,30 @@ impl Program {
 struct Loader<'a> {
     active: &'a Active<'a>,
     environment: &'a Environment,
+    /// The packages'.
+    others: Environment,
     modules: Vec<Module>,
     by_file: HashMap<PathBuf, usize>,
 }
 
 impl Loader<'_> {
-    fn open(&mut self, file: PathBuf, path: String, package: Option<MinzName>) -> Result<usize> {
+    fn open(
+        &mut self,
+        file: PathBuf,
+        path: String,
+        package: Option<MinzName>,
+        head: &[Include],
+    ) -> Result<usize> {
         if self.modules.len() >= MODULES {
             return Err(Error::TooLarge { what: "modules in one program", limit: MODULES });
         }
         let shown = file.strip_prefix(self.active.root()).unwrap_or(&file).to_path_buf();
-        let text = text::require(&file)?;
-        let text = evaluate(&shown, &text, self.environment)?;
-        let source = Source::read(&shown, text)?;
+        let project = self.active.root();
+        let environment = if package.is_none() { self.environment } else { &self.others };
+        let folder = package.as_ref().map_or(project.to_path_buf(), |name| self.active.folder(name));
+        let expanded = expand(&file, Scope { package: &folder, project }, environment, head)?;
+        let (text, origin) = (expanded.text, expanded.origin);
+        let source = Source::read(&shown, text.clone()).map_err(|e| origin.relocate(&text, e))?;
         let imports = source
             .items
             .iter()
@@ -133,7 +162,7 @@ impl Loader<'_> {
             .collect();
         let index = self.modules.len();
         self.by_file.insert(file, index);
-        self.modules.push(Module { path, package, file: shown, source, imports });
+        self.modules.push(Module { path, package, file: shown, source, origin, imports });
         Ok(index)
     }
 
@@ -143,7 +172,7 @@ impl Loader<'_> {
             Found::Builtin(name) => Target::Builtin(name),
             Found::File { file, path, package } => Target::Module(match self.by_file.get(&file) {
                 Some(&i) => i,
-                None => self.open(file, path, package)?,
+                None => self.open(file, path, package, &[])?,
             }),
         };
         self.modules[module].imports[import].target = target.clone();

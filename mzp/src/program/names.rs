@@ -8,7 +8,6 @@
 
 use super::{Module, Program, Target};
 use crate::error::{Error, Result};
-use crate::place::Place;
 use crate::source::items::ItemKind;
 use crate::source::{Kind, Token, tokens};
 use crate::suggestion::nearest;
@@ -225,7 +224,7 @@ impl<'a> Scope<'a> {
     fn member(&self, to: usize, name: &str, token: &Token) -> Result<usize> {
         let target = &self.program.modules[to];
         let fail = |private, suggestion| Error::Reference {
-            place: Place::at(&self.module.file, &self.module.source.text, token.start),
+            place: self.module.place(token.start),
             module: target.path.clone(),
             name: name.to_string(),
             private,

@@ -32,8 +32,8 @@ impl Folder {
         let manifest = Manifest::load(self.0.path()).unwrap().unwrap();
         let platform = Platform::find(target).unwrap();
         let active = Active::select(&manifest, platform, &Selection::default(), None).unwrap();
-        let environment = Environment { platform, debug: true };
-        let program = Program::load(&active, &self.0.path().join("src/main.minz"), &environment);
+        let environment = Environment { platform, debug: true, definitions: Definitions::default() };
+        let program = Program::load(&active, &self.0.path().join("src/main.minz"), &environment, &[]);
         f(&active, program)
     }
     fn bundle(&self, target: &str) -> String {
@@ -308,8 +308,8 @@ fn the_compilers_own_modules_come_before_system_packages() {
     let platform = Platform::usual();
     let system = Some(root.join("system"));
     let active = Active::select(&manifest, platform, &Selection::default(), system).unwrap();
-    let environment = Environment { platform, debug: false };
-    let program = Program::load(&active, &root.join("src/main.minz"), &environment).unwrap();
+    let environment = Environment { platform, debug: false, definitions: Definitions::default() };
+    let program = Program::load(&active, &root.join("src/main.minz"), &environment, &[]).unwrap();
     let text = bundle(&program).unwrap().text;
     assert!(text.starts_with("import std;\n") && text.contains("toolBoxSawCut(); std.cls();"), "{text}");
 }

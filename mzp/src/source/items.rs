@@ -41,7 +41,7 @@ pub struct Import {
 }
 
 /// What no item can be called: words that begin one.
-const WORDS: [&str; 13] = [
+pub(crate) const WORDS: [&str; 13] = [
     "pub", "export", "import", "asm", "inline", "extern", "fun", "fn", "const", "global", "let", "var",
     "struct",
 ];

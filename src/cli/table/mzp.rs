@@ -25,7 +25,8 @@ const REGISTRY: &[Flag] =
 const FROZEN: &[Flag] = &[flag("frozen-lockfile", "Fail when the lockfile does not fit the manifest")];
 
 const COMPILE: &[Flag] = &[
-    flag("define", "Define a name for @if, as NAME or NAME=VALUE (in this version only DEBUG)")
+    flag("release", "Leave out what stands in @if(DEBUG)"),
+    flag("define", "Define a name, as NAME or NAME=VALUE: for @if, and as a word of the project's files")
         .short('d')
         .value("NAME", Kind::Text)
         .repeats(),

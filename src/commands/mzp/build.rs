@@ -9,6 +9,7 @@ use mirror::name::escape;
 use mzp::build::{Emit, Options, Report, Way, build};
 use mzp::compiler::Limits;
 use mzp::container::Container;
+use mzp::expand::{Definitions, is_on};
 use mzp::manifest::Manifest;
 use std::ffi::OsString;
 use std::path::Path;
@@ -41,16 +42,24 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
 /// What `build`, `run` and `test` have in common: the program's main file, to assembly.
 pub(super) fn options(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Options> {
     let start = super::start(settings, ui)?;
-    let defines = invocation.list("define")?;
-    if let Some(name) = defines.iter().find(|name| **name != "DEBUG") {
-        return Err(Error::NotBuilt { what: format!("`--define {}` (only DEBUG)", escape(name)) });
+    let mut definitions = Definitions::default();
+    let mut debug = !invocation.has("release");
+    for text in invocation.texts("define")? {
+        match text.split_once('=').unwrap_or((text, "1")) {
+            ("DEBUG", value) => debug = is_on(value),
+            _ => definitions.add(text).map_err(|what| Error::Usage {
+                message: format!("--define {}: {what}", escape(text)),
+                hint: None,
+            })?,
+        }
     }
     let time = invocation.number("timeout").map(Duration::from_millis);
     Ok(Options {
         main: None,
         platform: super::target(invocation, settings, &Manifest::find(&start)?)?,
         selection: super::selection(invocation, false)?,
-        debug: !defines.is_empty(),
+        debug,
+        definitions,
         emit: Emit::Assembly,
         output: None,
         compiler: compiler(settings, &start),
@@ -104,6 +113,9 @@ fn tell(report: &Report, emit: Emit, here: &Path, ui: &mut Ui) {
         }
         _ => {}
     }
+    for name in &report.scripts {
+        ui.note(&format!("the build script of {name} was not followed: scripts of packages never are"));
+    }
     if report.duplicates > 0 {
         ui.detail(&format!("{} functions that the compiler wrote twice are left once", report.duplicates));
     }
@@ -147,6 +159,9 @@ fn document(report: &Report, here: &Path, ui: &mut Ui) -> Result<()> {
         o.number("unusedModules", report.unused_modules.0 as u64);
         o.number("unusedModuleBytes", report.unused_modules.1);
         o.number("duplicates", report.duplicates as u64);
+        if !report.scripts.is_empty() {
+            o.texts("scriptsNotFollowed", &report.scripts);
+        }
         o.array("traps", |list| {
             for t in &report.traps {
                 list.object(|o| {

@@ -1,7 +1,7 @@
-//! MinZ text: tokens, items, `@if`, and a whole program made into one unit.
+//! MinZ text: tokens, items, directives, build scripts, and a whole program made into one unit.
 
 use super::Fresh;
-use mzp::conditional::{Environment, evaluate};
+use mzp::expand::{Definitions, Environment, Scope, expand, script};
 use mzp::manifest::Manifest;
 use mzp::platform::Platform;
 use mzp::program::Program;
@@ -16,8 +16,8 @@ pub fn minz(data: &[u8]) {
     let (main, lib) = text.split_once("\n-- lib --\n").unwrap_or((text, "pub fun helper() -> void {}\n"));
     for text in [main, lib] {
         lexed(text);
-        decided(text);
     }
+    expanded(main, lib);
     bundled(main, lib);
 }
 
@@ -55,22 +55,36 @@ fn lexed(text: &str) {
 }
 
 fn environment() -> Environment {
-    Environment { platform: Platform::usual(), debug: true }
+    let mut definitions = Definitions::default();
+    definitions.add("GIVEN=5").expect("a name");
+    Environment { platform: Platform::usual(), debug: true, definitions }
 }
 
-/// Every line keeps its number and every byte its place.
-fn decided(text: &str) {
-    match evaluate(Path::new("x.minz"), text, &environment()) {
+/// Every byte has a place in one of the files; where nothing is put in, every line keeps its number and every byte its place.
+fn expanded(main: &str, lib: &str) {
+    let main = main.strip_prefix('\u{feff}').unwrap_or(main);
+    let folder = Fresh::new("expand");
+    for (name, text) in [("x.minz", main), ("lib.minz", lib), ("build.minz", main)] {
+        mirror::file::write_scratch(&folder.0.join(name), text.as_bytes()).expect("a file");
+    }
+    let scope = Scope { package: &folder.0, project: &folder.0 };
+    match expand(&folder.0.join("x.minz"), scope, &environment(), &[]) {
         Ok(out) => {
-            assert_eq!(out.len(), text.len());
-            assert!(
-                out.bytes()
-                    .zip(text.bytes())
-                    .all(|(o, t)| o == t || (o == b' ' && !matches!(t, b'\n' | b'\r')))
-            );
-            let again = evaluate(Path::new("x.minz"), &out, &environment()).expect("decided once");
-            assert_eq!(again, out);
+            assert_eq!(out.origin.lines(&out.text).len(), out.text.matches('\n').count() + 1);
+            for (i, _) in out.text.char_indices().step_by(1 + out.text.len() / 50) {
+                let place = out.origin.place(i);
+                assert!(["x.minz", "lib.minz"].iter().any(|f| place.file.as_os_str() == *f), "{place}");
+            }
+            if !["@define", "@include", "GIVEN"].iter().any(|word| main.contains(word)) {
+                assert_eq!(out.text.len(), main.len());
+                let blank = |o, t| o == t || (o == b' ' && !matches!(t, b'\n' | b'\r'));
+                assert!(out.text.bytes().zip(main.bytes()).all(|(o, t)| blank(o, t)));
+            }
         }
+        Err(e) => super::says(&e),
+    }
+    match script::run(&folder.0, &environment()) {
+        Ok(script) => assert!(script.definitions.names().all(|n| n != "DEBUG" && !n.starts_with("TARGET_"))),
         Err(e) => super::says(&e),
     }
 }
@@ -87,7 +101,7 @@ fn bundled(main: &str, lib: &str) {
     let manifest = Manifest::load(&folder.0).expect("our own").expect("it is there");
     let active =
         Active::select(&manifest, Platform::usual(), &Selection::default(), None).expect("no packages");
-    let program = match Program::load(&active, &folder.0.join("src/main.minz"), &environment()) {
+    let program = match Program::load(&active, &folder.0.join("src/main.minz"), &environment(), &[]) {
         Ok(program) => program,
         Err(e) => return super::says(&e),
     };
