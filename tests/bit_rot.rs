@@ -63,7 +63,7 @@ impl World {
             env: process::homes(self.base.path()),
             cwd: self.at("work"),
             stdin: Vec::new(),
-            limit: Duration::from_secs(20),
+            limit: Duration::from_secs(300),
         };
         let out = run.run().expect("starts");
         assert!(!out.timed_out && !text(&out.stderr).contains("panicked"), "{args:?}: {}", text(&out.stderr));
@@ -358,13 +358,14 @@ fn a_mirror_that_is_pulled_out_leaves_the_project_alone() {
     for n in 0..points {
         world.forget();
         // In a mount namespace of its own: nothing of it is left, whatever happens.
+        // The first time before the first look, later at moments that are the machine's: it may be done by then.
+        let pull = format!("umount -l '{base}/mirror'");
+        let pull = if n == 0 { pull } else { format!("(sleep 0.{:03}; {pull}) &", n * step) };
         let script = format!(
-            "mount -t tmpfs tmpfs '{base}/mirror' && cp -a '{base}'/original/. '{base}/mirror/' || exit 99\n\
-             (sleep 0.{:03}; umount -l '{base}/mirror') &\n\
+            "mount -t tmpfs tmpfs '{base}/mirror' && cp -a '{base}'/original/. '{base}/mirror/' || exit 99\n{pull}\n\
              cd '{base}/work' && HOME='{base}/home' PANTRY_HOME='{base}/pantry' TMPDIR='{base}/tmp' \
-             timeout -k 1 5 '{pantry}' install --offline --mirror '{base}/mirror'\n\
-             status=$?; wait; exit $status",
-            n * step
+             timeout -k 1 300 '{pantry}' install --offline --mirror '{base}/mirror'\n\
+             status=$?; wait; exit $status"
         );
         let out = Command::new("unshare").args(["-m", "sh", "-c", &script]).output().expect("starts");
         let out = Output {
@@ -376,6 +377,6 @@ fn a_mirror_that_is_pulled_out_leaves_the_project_alone() {
         world.all_or_nothing(&format!("pulled out after {} ms", n * step), &out, &[1, 3, 4], &tree);
         if out.status == 0 { done += 1 } else { gone += 1 }
     }
-    assert!(gone > 0, "it was never pulled out in time");
+    assert!(gone > 0, "a mirror that is not there was installed from");
     support::say(&format!("pulled out: {gone} installs ended with a word, {done} were done before"));
 }

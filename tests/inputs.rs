@@ -91,7 +91,7 @@ impl World {
             ("npm_config_registry", "http://127.0.0.1:9".into()),
         ];
         let env = env.map(|(k, v)| (k.to_string(), v)).to_vec();
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_secs(300);
         Run { argv, env, cwd: cwd.into(), stdin: Vec::new(), limit }.run().expect("the binary")
     }
 

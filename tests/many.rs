@@ -63,7 +63,7 @@ impl World {
             cwd: self.at(folder),
             stdin: Vec::new(),
             // Who cleans up or clears waits until nobody reads, which may be when all others have ended.
-            limit: duration() + Duration::from_secs(60),
+            limit: duration() + Duration::from_secs(300),
         };
         let out = run.run().expect("starts");
         let said = String::from_utf8_lossy(&out.stderr).into_owned();

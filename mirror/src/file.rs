@@ -333,12 +333,17 @@ fn temporary(path: &Path) -> Result<(File, PathBuf)> {
         name.push(format!("{:016x}", unique()));
         let temp = path.with_file_name(name);
         let file = create_new(&temp)?;
-        // Somebody who cleans may be faster than the lock. Without locks nobody cleans.
-        match attempt(&file, Mode::Exclusive, &temp) {
-            Ok(false) => {}
-            Ok(true) if std::fs::symlink_metadata(&temp).is_err() => {}
-            _ => return Ok((file, temp)),
+        if is_ours(&file, &temp) {
+            return Ok((file, temp));
         }
+    }
+}
+
+/// Locks a new temporary file. Somebody who cleans may be faster; without locks nobody cleans.
+fn is_ours(file: &File, temp: &Path) -> bool {
+    match attempt(file, Mode::Exclusive, temp) {
+        Ok(locked) => locked && std::fs::symlink_metadata(temp).is_ok(),
+        Err(_) => true,
     }
 }
 

@@ -188,9 +188,10 @@ fn is_bounded() {
     let large = vec![b' '; LIMIT + 1];
     assert!(matches!(read(&large, "x".as_ref(), Format::PantryJson).unwrap_err().problem, Problem::TooLarge));
     let range = vec!["^1.0.0"; 10_000].join(" || ");
-    let started = std::time::Instant::now();
+    let used = || rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime).tv_sec;
+    let before = used();
     assert_eq!(npm(&format!("{{\"dependencies\": {{\"a\": \"{range}\"}}}}")).unwrap().dependencies.len(), 1);
-    assert!(started.elapsed().as_secs() < 1);
+    assert!(used() - before < 5);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! The command says what failed and why, and leaves everything as it was, or it did what it should all the same; then,
 //! without the fault, it gives what an undisturbed run gives, with nothing left over. An interrupted call is simply
-//! made again.
+//! made again. Who says that it is done has made it last: no sync that fails is passed over ([`NEED_NOT_LAST`]).
 
 use std::collections::BTreeSet;
 
@@ -42,6 +42,8 @@ const WRITES: &[&str] = &[
     "copy_file_range",
     "sendfile",
 ];
+/// Of these every point is taken: that one is not listened to shows at that one alone.
+const SYNCS: &[&str] = &["fsync", "fdatasync", "syncfs"];
 const REMOVES: &[&str] = &["unlink", "unlinkat", "rmdir", "fchmod", "fchmodat", "chmod", "utimensat"];
 const READS: &[&str] =
     &["open", "openat", "read", "pread64", "readv", "getdents64", "readlink", "readlinkat", "flock"];
@@ -64,12 +66,16 @@ const INTERRUPTIBLE: &[&str] = &[
     "recvfrom",
 ];
 const OPENS: &[&str] = &["open", "openat", "socket", "pipe2", "eventfd2", "dup"];
+/// What may get lost though the command succeeds, and why: `/NAME>` as strace shows the end of a path.
+const NEED_NOT_LAST: &[(&str, &str)] =
+    &[("/LOCK>", "who holds a lock is only told to those who wait; written again by the next who has it")];
 const DISK: &[&str] = &["input/output error"];
 const FULL: &[&str] = &["no space left", "not enough space", "the disk is full"];
 const READ_ONLY: &[&str] = &["read-only"];
 const TOO_MANY: &[&str] = &["too many open files"];
 
-const FAULTS: [Fault; 10] = [
+const FAULTS: [Fault; 11] = [
+    Fault { error: "EIO", reasons: DISK, calls: SYNCS, from_then_on: false },
     Fault { error: "EIO", reasons: DISK, calls: WRITES, from_then_on: false },
     Fault { error: "EIO", reasons: DISK, calls: WRITES, from_then_on: true },
     Fault { error: "EIO", reasons: DISK, calls: REMOVES, from_then_on: false },
@@ -82,7 +88,7 @@ const FAULTS: [Fault; 10] = [
     Fault { error: "EINTR", reasons: &[], calls: INTERRUPTIBLE, from_then_on: false },
 ];
 
-/// Points for each fault of each command.
+/// Points for each other fault of each command.
 fn most() -> usize {
     let few = if everything() { usize::MAX } else { 2 };
     std::env::var("PANTRY_FAULTS_MOST").ok().and_then(|v| v.parse().ok()).unwrap_or(few)
@@ -108,7 +114,7 @@ fn fail_everywhere(scenes: Vec<Scene>) {
                 fault.calls.contains(&p.call.as_str()) && !spared
             };
             let list: Vec<Point> = all.list.iter().filter(fits).cloned().collect();
-            let chosen = spread(&list, most());
+            let chosen = spread(&list, if fault.calls == SYNCS { usize::MAX } else { most() });
             for point in &chosen {
                 failures.attempt(|| fail(&world, fault, point, all.threads > 1, &old, &new, &counted));
             }
@@ -134,7 +140,9 @@ fn fail(
         format!("{call}:error={}:when={n}{}", fault.error, if fault.from_then_on { "+" } else { "" });
     let place = format!("{}, {inject}", world.name());
     world.restore();
-    let hit = world.pantry(world.command(), &points::strace(world, ALL, "/dev/null", Some(&inject)));
+    let trace = world.base().join("hit");
+    let hit =
+        world.pantry(world.command(), &points::strace(world, ALL, &trace.to_string_lossy(), Some(&inject)));
     let said = String::from_utf8_lossy(&hit.stderr).into_owned();
     assert!(!hit.timed_out, "{place}: hangs");
     // The system did not get as far as the program.
@@ -147,6 +155,13 @@ fn fail(
     let not_kept = unheard || said.contains("not kept in the home mirror");
     assert!([0, 1, 3, 4].contains(&hit.status), "{place}: status {}: {said}", hit.status);
     if hit.status == 0 {
+        if fault.error != "EINTR" {
+            let trace = std::fs::read_to_string(&trace).expect("a trace");
+            let mut lost = lost(&trace);
+            // That is told, see below.
+            lost.retain(|l| !(not_kept && l.contains("/pantry/mirror")));
+            assert!(lost.is_empty(), "{place}: done, though this was not made to last: {lost:#?}: {said}");
+        }
         let now = world.look();
         let tidy =
             |text: &str| text.lines().filter(|l| !is_leftover(l)).map(str::to_owned).collect::<Vec<_>>();
@@ -173,6 +188,13 @@ fn fail(
         }
     }
     again(world, &place, new, counted);
+}
+
+/// What a trace says was not made to last, because the call that should have done that was made to fail.
+fn lost(trace: &str) -> Vec<&str> {
+    let failed = trace.lines().filter(|l| l.contains("(INJECTED)"));
+    let synced = failed.filter(|l| SYNCS.iter().any(|call| l.contains(&format!("{call}("))));
+    synced.filter(|l| !NEED_NOT_LAST.iter().any(|(path, _)| l.contains(path))).collect()
 }
 
 /// After a failure: nothing but what was there, what should be there, and what the next run clears away.

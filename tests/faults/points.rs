@@ -35,7 +35,7 @@ pub struct Points {
 
 pub fn strace(world: &World, set: &str, trace: &str, inject: Option<&str>) -> Vec<String> {
     let mut words: Vec<String> =
-        ["strace", "-qq", "-o", trace, "-e", &format!("trace={set}")].map(String::from).to_vec();
+        ["strace", "-qq", "-y", "-o", trace, "-e", &format!("trace={set}")].map(String::from).to_vec();
     // Errors in another's program are that program's.
     if !world.runs_another() {
         words.push("-f".into());
@@ -84,7 +84,7 @@ fn parse(trace: &str) -> Points {
         }
         points.calls += 1;
         let folder = arguments.contains("O_DIRECTORY");
-        let speaks = call.starts_with("write(1,") || call.starts_with("write(2,");
+        let speaks = ["write(1,", "write(1<", "write(2,", "write(2<"].iter().any(|w| call.starts_with(w));
         match points.list.iter_mut().find(|p| p.call == name && p.n == *count) {
             Some(point) => {
                 point.speaks |= speaks;
@@ -108,7 +108,7 @@ pub fn spread<T: Clone>(all: &[T], most: usize) -> Vec<T> {
 #[test]
 fn a_point_is_the_nth_call_of_a_thread() {
     let trace = "1 openat(3, \"libc.so.6\") = 3\n1 read(3, \"\") = 1\n1 openat(3, \"a\") = 4\n1 read(4, \"\") = 1\n\
-                 2 read(5, \"\") = 1\n2 read(5, \"\") = 1\n1 write(2, \"x\") = 1\n1 +++ exited with 0 +++\n";
+                 2 read(5, \"\") = 1\n2 read(5, \"\") = 1\n1 write(2</dev/null>, \"x\") = 1\n1 +++ exited with 0 +++\n";
     let points = parse(trace);
     let shown: Vec<_> = points.list.iter().map(|p| format!("{} {} {}", p.call, p.n, p.speaks)).collect();
     // The loader's `read` counts for strace: the program's first is the second.

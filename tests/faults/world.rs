@@ -137,7 +137,7 @@ impl World {
         argv.push(process::pantry().into());
         argv.extend(command.split(' ').map(OsString::from));
         let cwd = self.live().join(if command.starts_with("mzp") { "game" } else { "work" });
-        Run { argv, env: self.env.clone(), cwd, stdin: Vec::new(), limit: Duration::from_secs(60) }
+        Run { argv, env: self.env.clone(), cwd, stdin: Vec::new(), limit: Duration::from_secs(300) }
     }
 
     pub fn start(&self, dir: &str, command: &str) -> Running {

@@ -79,7 +79,7 @@ pub struct Case {
 }
 
 /// How long any one command may take, in a debug build on a busy machine.
-pub const LIMIT: Duration = Duration::from_secs(120);
+pub const LIMIT: Duration = Duration::from_secs(300);
 
 impl Case {
     /// Runs the case below `base` and removes what it made, unless it failed and `PANTRY_TEST_KEEP` is set.

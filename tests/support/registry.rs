@@ -29,8 +29,8 @@ pub struct Request {
 #[derive(Debug, Clone)]
 pub enum Trouble {
     Status(u16),
-    /// Milliseconds before the answer.
-    Slow(u64),
+    /// No answer before [`Registry::recover`].
+    Held,
     /// Closes after this many bytes of the body.
     Cut(usize),
     /// One bit of the body is not what it was.
@@ -179,6 +179,10 @@ fn converse(
                 fault.trouble.clone()
             })
         };
+        let held = || !state.lock().unwrap_or_else(PoisonError::into_inner).faults.is_empty();
+        while matches!(fault, Some(Trouble::Held)) && held() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let answer = {
             let state = state.lock().unwrap_or_else(PoisonError::into_inner);
             respond(&state, &request, &base)
@@ -374,12 +378,11 @@ fn send(
     let mut extra = String::new();
     let mut cut = None;
     match fault {
-        None => {}
+        None | Some(Trouble::Held) => {}
         Some(Trouble::Status(code)) => {
             (status, kind, body) =
                 (code, "application/json", br#"{"error":"as the test wants it"}"#.to_vec());
         }
-        Some(Trouble::Slow(ms)) => std::thread::sleep(Duration::from_millis(ms)),
         Some(Trouble::Cut(at)) => cut = Some(at),
         Some(Trouble::Flip) => {
             let middle = body.len() / 2;

@@ -86,10 +86,6 @@ pub fn step(case: &mut Case, _: &Step, words: &[String]) -> Result<bool, Stop> {
             }
             Ok(fs::write(to, bytes)?)
         }
-        ("sleep", [ms]) => {
-            std::thread::sleep(std::time::Duration::from_millis(number(ms)?));
-            Ok(())
-        }
         _ => return Ok(false),
     };
     done.map(|()| true)

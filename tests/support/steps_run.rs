@@ -7,7 +7,6 @@
 //! memory MB CMD    under a limit of address space
 //! parallel N CMD   N at once
 //! within S CMD     must end within S seconds
-//! kill-after MS CMD   SIGKILL to it and its children after MS milliseconds, if it still runs
 //! ```
 
 use std::ffi::OsString;
@@ -23,7 +22,6 @@ struct Plan {
     copies: usize,
     limit: Duration,
     must_end: bool,
-    kill: bool,
     trace: Option<std::path::PathBuf>,
     ours: bool,
 }
@@ -55,9 +53,7 @@ pub fn step(case: &mut Case, step: &Step, words: &[String]) -> Result<bool, Stop
     let mut all = Output::default();
     for one in running {
         case.last = one.wait()?;
-        if plan.kill && case.last.timed_out {
-            case.last.timed_out = false;
-        } else if plan.must_end && case.last.timed_out {
+        if plan.must_end && case.last.timed_out {
             return Err(format!("did not end within {:?}", plan.limit).into());
         } else {
             judge(case, step, plan.ours)?;
@@ -81,15 +77,8 @@ pub fn step(case: &mut Case, step: &Step, words: &[String]) -> Result<bool, Stop
 }
 
 fn plan(case: &mut Case, words: &[String]) -> Result<Option<Plan>, Stop> {
-    let mut plan = Plan {
-        argv: Vec::new(),
-        copies: 1,
-        limit: LIMIT,
-        must_end: false,
-        kill: false,
-        trace: None,
-        ours: true,
-    };
+    let mut plan =
+        Plan { argv: Vec::new(), copies: 1, limit: LIMIT, must_end: false, trace: None, ours: true };
     let mut rest = words;
     loop {
         let number = |at: usize| -> Result<u64, Stop> {
@@ -139,10 +128,6 @@ fn plan(case: &mut Case, words: &[String]) -> Result<Option<Plan>, Stop> {
             }
             Some("within") => {
                 (plan.limit, plan.must_end) = (Duration::from_secs(number(1)?), true);
-                rest = &rest[2..];
-            }
-            Some("kill-after") => {
-                (plan.limit, plan.kill) = (Duration::from_millis(number(1)?), true);
                 rest = &rest[2..];
             }
             _ => break,

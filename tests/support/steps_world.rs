@@ -7,8 +7,9 @@
 //! secure KIND                       the same behind TLS; $SECURE and npm_config_registry point there, $AUTHORITY is the file of who
 //!                                   signed: good · expired · early · elsewhere · stranger · self-signed · cut · plain · old · too-new · silent
 //! publish NAME@VER|hostile:KIND …   more packages for it; a hostile one is evil@1.0.0
-//! fault PATH WHAT [ARG] [times N]   status 500 · slow 200 · cut 100 · flip · redirect URL · html · endless · hang · bytes FILE · retry-after S
-//! recover                           no more faults
+//! fault PATH WHAT [ARG] [times N]   status 500 · held · cut 100 · flip · redirect URL · html · endless · hang · bytes FILE · retry-after S
+//! recover                           no more faults; what was held is answered
+//! await PATH                        waits until it has been asked for such a path
 //! authorization TEXT                who does not send that gets 401; tarballs-at URL, no-integrity, only-full: see registry.rs
 //! requests PATH N                   it was asked N times for paths like that (a final * takes any ending); `forget` starts anew
 //! sent PATH HEADER TEXT             some request for such a path had that in that header; with `!` none had
@@ -21,8 +22,9 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use super::case::{Case, Outcome, Stop};
+use super::case::{Case, LIMIT, Outcome, Stop};
 use super::listing::matches;
 use super::package::Package;
 use super::process;
@@ -68,6 +70,16 @@ pub fn step(case: &mut Case, step: &Step, words: &[String]) -> Result<bool, Stop
                 let list: String = asked.iter().map(|r| format!("\n{} {}", r.method, r.path)).collect();
                 Err(format!("{} requests for `{path}`, wanted {count}:{list}", asked.len()).into())
             }
+        }
+        ("await", [path]) => {
+            let until = Instant::now() + LIMIT;
+            while !registry(case)?.requests().iter().any(|r| matches(path, &r.path)) {
+                if Instant::now() > until {
+                    return Err(format!("nobody asks for `{path}`").into());
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Ok(())
         }
         ("sent", [path, header, text]) => {
             let requests = registry(case)?.requests();
@@ -164,7 +176,7 @@ fn fault(case: &Case, path: &str, what: &[&str]) -> Outcome {
     };
     let trouble = match what {
         ["status", code] => Trouble::Status(code.parse().map_err(|_| "status N")?),
-        ["slow", ms] => Trouble::Slow(number(ms)?),
+        ["held"] => Trouble::Held,
         ["cut", bytes] => Trouble::Cut(usize::try_from(number(bytes)?).unwrap_or(0)),
         ["flip"] => Trouble::Flip,
         ["redirect", url] => Trouble::Redirect((*url).into()),

@@ -20,18 +20,39 @@ fn what_a_killed_writer_left_goes_with_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let at = |n: &str| dir.path().join(n);
     let there = || std::fs::read_dir(dir.path()).unwrap().count();
-    for name in [".x.0123456789abcdef", ".x.0123456789abcdefg", ".y.0123456789abcdef", ".x.note"] {
+    for name in
+        [".x.0123456789abcdef", ".x.0123456789abcde", ".x.0123456789abcdeg", ".y.0123456789abcdef", ".x.note"]
+    {
         write_scratch(&at(name), b"half").unwrap();
     }
     // Somebody else is writing just now.
     let (_held, live) = temporary(&at("x")).unwrap();
-    assert_eq!(there(), 4);
+    assert_eq!(there(), 5);
     replace(&at("x"), b"one").unwrap();
     assert!(live.exists() && !at(".x.0123456789abcdef").exists());
-    assert_eq!(there(), 5);
+    assert_eq!(there(), 6);
     replace_scratch(&at("y"), b"two").unwrap();
-    assert_eq!(there(), 5);
+    assert_eq!(there(), 6);
     assert_eq!(std::fs::read(at("x")).unwrap(), b"one");
+}
+
+/// Somebody who cleans took it for a dead process's, between its making and its locking.
+#[test]
+fn a_temporary_file_that_another_has_is_not_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let temp = dir.path().join(".x.0123456789abcdef");
+    let file = create_new(&temp).unwrap();
+    let cleaner = open_regular(&temp).unwrap();
+    assert!(attempt(&cleaner, Mode::Exclusive, &temp).unwrap());
+    assert!(!is_ours(&file, &temp));
+    drop(cleaner);
+    assert!(is_ours(&file, &temp));
+    std::fs::remove_file(&temp).unwrap();
+    assert!(!is_ours(&file, &temp));
+    // Where nothing can be locked nobody cleans.
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let unlockable = openat(CWD, dir.path(), flags, Permissions::empty()).unwrap();
+    assert!(is_ours(&File::from(unlockable), &temp));
 }
 
 #[test]

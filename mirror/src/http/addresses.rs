@@ -20,6 +20,13 @@ use ureq::{Error, Timeout};
 /// As many as the library keeps.
 const MOST: usize = 16;
 
+/// Answers for `host:port`.
+type Ask = fn(&str) -> io::Result<Vec<SocketAddr>>;
+
+fn ask_the_system(name: &str) -> io::Result<Vec<SocketAddr>> {
+    name.to_socket_addrs().map(|all| all.take(MOST).collect())
+}
+
 /// What was found so far; clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Addresses(Arc<Mutex<HashMap<String, Vec<SocketAddr>>>>);
@@ -29,11 +36,11 @@ impl Addresses {
     pub(super) fn of(&self, url: &Url, timeout: Duration) -> io::Result<Vec<SocketAddr>> {
         match url.address() {
             Some(address) => Ok(vec![SocketAddr::new(address, url.port())]),
-            None => self.look_up(url.host(), url.port(), timeout),
+            None => self.look_up(url.host(), url.port(), timeout, ask_the_system),
         }
     }
 
-    fn look_up(&self, host: &str, port: u16, timeout: Duration) -> io::Result<Vec<SocketAddr>> {
+    fn look_up(&self, host: &str, port: u16, timeout: Duration, ask: Ask) -> io::Result<Vec<SocketAddr>> {
         let name = format!("{host}:{port}");
         let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known().get(&name) {
@@ -42,7 +49,6 @@ impl Addresses {
         // The system's call cannot be interrupted: it is left behind in a thread.
         let (tell, answer) = sync_channel(1);
         let asked = name.clone();
-        let ask = |name: &str| name.to_socket_addrs().map(|all| all.take(MOST).collect::<Vec<_>>());
         let thread = std::thread::Builder::new().stack_size(256 * 1024).spawn(move || {
             let _ = tell.send(ask(&asked));
         });
@@ -73,7 +79,7 @@ impl Resolver for Addresses {
             Err(_) => {
                 let limit =
                     if timeout.after.is_not_happening() { Duration::from_secs(60) } else { *timeout.after };
-                self.look_up(host, port, limit).map_err(|e| match e.kind() {
+                self.look_up(host, port, limit, ask_the_system).map_err(|e| match e.kind() {
                     io::ErrorKind::TimedOut => Error::Timeout(Timeout::Resolve),
                     _ => Error::HostNotFound,
                 })?
@@ -93,15 +99,22 @@ mod tests {
     fn what_was_found_stays() {
         let addresses = Addresses::default();
         let url = |t: &str| Url::parse(t).unwrap();
-        let second = Duration::from_secs(5);
-        let found = addresses.of(&url("http://localhost:81/"), second).unwrap();
+        let found = addresses.of(&url("http://localhost:81/"), Duration::from_secs(120)).unwrap();
         assert!(found.iter().all(|a| a.ip().is_loopback() && a.port() == 81));
         assert_eq!(addresses.of(&url("http://localhost:81/"), Duration::ZERO).unwrap(), found);
         assert_eq!(
             addresses.of(&url("http://[::1]/"), Duration::ZERO).unwrap(),
             ["[::1]:80".parse().unwrap()]
         );
-        let never = addresses.of(&url("http://nowhere.invalid/"), Duration::ZERO);
+        let silent = |_: &str| loop {
+            std::thread::park();
+        };
+        let never = addresses.look_up("nowhere.invalid", 80, Duration::from_millis(1), silent);
         assert_eq!(never.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let wrong = |_: &str| Err(io::ErrorKind::PermissionDenied.into());
+        let told = addresses.look_up("nowhere.invalid", 80, Duration::from_secs(120), wrong);
+        assert_eq!(told.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        let empty = addresses.look_up("nowhere.invalid", 80, Duration::from_secs(120), |_| Ok(Vec::new()));
+        assert_eq!(empty.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

@@ -6,7 +6,7 @@ use flate2::write::GzEncoder;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Answers each connection with what `answer` makes of the request's head, and closes it.
 struct Server {
@@ -50,10 +50,11 @@ fn say(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) {
     let _ = stream.write_all(body);
 }
 
+/// A patient one: however slow a machine is, nothing times out but where a test is about that.
 fn client() -> Client {
     Client::new(ClientOptions {
-        stall_timeout: Duration::from_millis(400),
-        connect_timeout: Duration::from_secs(2),
+        stall_timeout: Duration::from_secs(120),
+        connect_timeout: Duration::from_secs(120),
         ..ClientOptions::default()
     })
 }
@@ -123,9 +124,8 @@ fn a_busy_server_is_asked_again() {
     let s = serve(|_, c| say(c, "500 No", "Retry-After: 1000000000\r\n", b""));
     let url = s.url("/");
     let request = Request { deadline: Duration::from_secs(3), ..Request::new(&url) };
-    let start = Instant::now();
     assert_eq!(client().get(&request).unwrap().status, 500);
-    assert!(start.elapsed() < Duration::from_secs(3), "the deadline covers the waits");
+    assert_eq!(s.heads().len(), 1, "the deadline covers the waits");
     let url = s.url("/x");
     let request = Request { opportunistic: true, ..Request::new(&url) };
     assert_eq!(client().get(&request).unwrap().status, 500);
@@ -203,6 +203,8 @@ fn bodies_that_lie() {
         e.finish().unwrap()
     };
     let (good, bomb) = (gz(b"{\"a\":1}"), gz(&vec![b' '; 4 << 20]));
+    // Kept until the end of the test: what is not answered must not look like what is broken off.
+    let kept = Mutex::new(Vec::new());
     let s = serve(move |head, c| match head.split(' ').nth(1).unwrap() {
         "/short" => {
             let _ = write!(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort");
@@ -219,9 +221,9 @@ fn bodies_that_lie() {
         }
         "/stall" => {
             let _ = write!(c, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx");
-            std::thread::sleep(Duration::from_secs(2));
+            kept.lock().unwrap().push(c.try_clone().unwrap());
         }
-        "/silent" => std::thread::sleep(Duration::from_secs(2)),
+        "/silent" => kept.lock().unwrap().push(c.try_clone().unwrap()),
         "/headers" => {
             let _ = write!(c, "HTTP/1.1 200 OK\r\n");
             while c.write_all(&[b"X-A: ", &[b'y'; 900][..], b"\r\n"].concat()).is_ok() {}
@@ -236,23 +238,20 @@ fn bodies_that_lie() {
         "/bomb" => say(c, "200 OK", "Content-Encoding: gzip\r\n", &bomb),
         _ => {}
     });
-    let one_try = Client::new(ClientOptions {
-        retries: 0,
-        stall_timeout: Duration::from_millis(300),
-        ..ClientOptions::default()
-    });
-    let ask = |path: &str| {
+    let within =
+        |stall_timeout| Client::new(ClientOptions { retries: 0, stall_timeout, ..ClientOptions::default() });
+    let one_try = within(Duration::from_secs(120));
+    let asked = |client: &Client, path: &str, deadline| {
         let url = s.url(path);
-        text(
-            &one_try,
-            &Request { gzip: true, cap: 1 << 20, deadline: Duration::from_millis(900), ..Request::new(&url) },
-        )
+        text(client, &Request { gzip: true, cap: 1 << 20, deadline, ..Request::new(&url) })
     };
+    let ask = |path: &str| asked(&one_try, path, Duration::from_secs(600));
     assert!(matches!(ask("/short"), Err(HttpError::Broken { .. })), "{:?}", ask("/short"));
     assert!(matches!(ask("/cut"), Err(HttpError::Broken { .. })), "{:?}", ask("/cut"));
     assert!(matches!(ask("/endless"), Err(HttpError::TooLarge { cap: 0x10_0000, .. })));
     assert!(matches!(ask("/bomb"), Err(HttpError::TooLarge { .. })));
-    assert!(matches!(ask("/dribble"), Err(HttpError::Timeout { .. })));
+    let drop_by_drop = asked(&one_try, "/dribble", Duration::from_millis(900));
+    assert!(matches!(drop_by_drop, Err(HttpError::Timeout { .. })), "{drop_by_drop:?}");
     assert!(matches!(ask("/headers"), Err(HttpError::Broken { .. })), "{:?}", ask("/headers"));
     assert_eq!(ask("/gzip").unwrap().1, "{\"a\":1}");
     assert_eq!(ask("/chunked").unwrap().1, "hello");
@@ -260,14 +259,19 @@ fn bodies_that_lie() {
     let url = s.url("/gzip");
     let raw = one_try.get(&Request::new(&url)).unwrap().body.read_whole().unwrap();
     assert_eq!(raw[..2], [0x1f, 0x8b]);
-    assert!(matches!(ask("/stall"), Err(HttpError::Timeout { .. })), "{:?}", ask("/stall"));
-    assert!(matches!(ask("/silent"), Err(HttpError::Timeout { .. })), "{:?}", ask("/silent"));
+    let impatient = within(Duration::from_millis(300));
+    for path in ["/stall", "/silent"] {
+        let said = asked(&impatient, path, Duration::from_secs(600));
+        assert!(matches!(said, Err(HttpError::Timeout { .. })), "{path}: {said:?}");
+    }
 }
 
 #[test]
 fn a_host_that_is_down_is_asked_once() {
-    // A port that was free a moment ago.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // The end of a connection: nobody listens there, and while it is open nobody else can.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let port = taken.local_addr().unwrap().port();
     let client = client();
     let url = Url::parse(&format!("http://u:secret@127.0.0.1:{port}/x")).unwrap();
     let request = Request { opportunistic: true, ..Request::new(&url) };
@@ -291,7 +295,9 @@ fn connections_are_kept() {
         for _ in 0..3 {
             let mut n = 0;
             while !buffer[..n].ends_with(b"\r\n\r\n") {
-                n += stream.read(&mut buffer[n..]).unwrap();
+                let read = stream.read(&mut buffer[n..]).unwrap();
+                assert!(read > 0, "the connection was not kept");
+                n += read;
             }
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
         }
@@ -343,8 +349,6 @@ fn a_handshake_that_never_ends_is_given_up() {
         connect_timeout: Duration::from_millis(200),
         ..ClientOptions::default()
     });
-    let start = Instant::now();
     let e = impatient.get(&Request::new(&url)).err().unwrap();
     assert!(matches!(e, HttpError::Connect { .. }) && e.to_string().contains("no answer in time"), "{e:?}");
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }

@@ -12,33 +12,39 @@ use std::net::TcpListener;
 struct Registry {
     port: u16,
     asked: Arc<Mutex<Vec<String>>>,
-    /// The most requests that were open at a time.
-    most: Arc<AtomicUsize>,
+    /// Requests that are open, and the most that were at a time.
+    open: Arc<(Mutex<(usize, usize)>, Condvar)>,
 }
 
 type Documents = HashMap<&'static str, (u16, &'static str, String)>;
 
-fn serve(documents: Documents, delay: Duration) -> Registry {
+/// Nobody is answered before so many have asked (or a minute has passed).
+fn serve(documents: Documents, together: usize) -> Registry {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let asked = Arc::new(Mutex::new(Vec::new()));
-    let (open, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let open = Arc::new((Mutex::new((0, 0)), Condvar::new()));
     let documents = Arc::new(documents);
-    let (log, peak) = (Arc::clone(&asked), Arc::clone(&most));
+    let (log, count) = (Arc::clone(&asked), Arc::clone(&open));
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
-            let (documents, log, open, peak) =
-                (Arc::clone(&documents), Arc::clone(&log), Arc::clone(&open), Arc::clone(&peak));
+            let (documents, log, count) = (Arc::clone(&documents), Arc::clone(&log), Arc::clone(&count));
             std::thread::spawn(move || {
                 let mut head = String::new();
                 let mut reader = BufReader::new(stream.try_clone().unwrap());
                 while reader.read_line(&mut head).is_ok_and(|n| n > 2) {}
                 let path = head.split(' ').nth(1).unwrap_or("/").to_string();
                 log.lock().unwrap().push(path.clone());
-                peak.fetch_max(open.fetch_add(1, Relaxed) + 1, Relaxed);
-                std::thread::sleep(delay);
-                open.fetch_sub(1, Relaxed);
+                let (count, more) = &*count;
+                let mut now = count.lock().unwrap();
+                now.0 += 1;
+                now.1 = now.1.max(now.0);
+                more.notify_all();
+                let minute = Duration::from_secs(60);
+                let (mut now, _) = more.wait_timeout_while(now, minute, |now| now.1 < together).unwrap();
+                now.0 -= 1;
+                drop(now);
                 let name = path.trim_start_matches('/').replace("%2f", "/");
                 let (status, etag, body) =
                     documents.get(name.as_str()).cloned().unwrap_or((404, "", "{}".to_string()));
@@ -52,7 +58,7 @@ fn serve(documents: Documents, delay: Duration) -> Registry {
             });
         }
     });
-    Registry { port, asked, most }
+    Registry { port, asked, open }
 }
 
 /// A document with these versions; each with dependencies as JSON.
@@ -193,7 +199,7 @@ fn what_will_be_asked_is_fetched_ahead() {
             ),
         ),
     ]);
-    let server = serve(documents, Duration::ZERO);
+    let server = serve(documents, 0);
     let (setting, notes) = (Setting::new(server.port), Notes::default());
     let found = crawl(&setting.plan(0), &notes, None, |crawler| {
         let app = name("app");
@@ -226,7 +232,7 @@ fn a_mirror_answers_while_it_is_young_and_is_confirmed_when_it_is_not() {
         ("new", (200, "\"v2\"", document("new", &[("8.0.0", r#""x":1"#)]))),
         ("pruned", (200, "\"v1\"", document("pruned", &[("9.0.0", r#""x":1"#)]))),
     ]);
-    let server = serve(documents, Duration::ZERO);
+    let server = serve(documents, 0);
     let setting = Setting::new(server.port);
     let mut notes = Notes::default();
     for (n, complete, checked, etag) in [
@@ -262,7 +268,7 @@ fn only_an_outage_lets_a_mirror_stand_in() {
         ("html", (200, "", "<html>login</html>".to_string())),
         ("other", (200, "", document("evil", &[("1.0.0", r#""x":1"#)]))),
     ]);
-    let server = serve(documents, Duration::ZERO);
+    let server = serve(documents, 0);
     let (setting, mut notes) = (Setting::new(server.port), Notes::default());
     for n in ["busy", "secret", "forbidden", "html", "other"] {
         notes.known.insert(n.into(), known(n, true, 1, ""));
@@ -304,22 +310,19 @@ fn only_an_outage_lets_a_mirror_stand_in() {
 #[test]
 fn more_threads_only_when_all_of_them_wait() {
     let names: Vec<String> = (0..60).map(|i| format!("n{i}")).collect();
-    let ask = |delay| {
-        let documents = names
-            .iter()
-            .map(|n| (&*n.clone().leak(), (200, "", document(n, &[("1.0.0", r#""x":1"#)]))))
-            .collect();
-        let server = serve(documents, delay);
-        let setting = Setting::new(server.port);
-        crawl(&setting.plan(0), &Notes::default(), None, |crawler| {
-            let all: Vec<_> = names.iter().map(|n| name(n)).collect();
-            crawler.expect(all.iter().map(|n| (n, "*")));
-            all.iter().for_each(|n| assert!(crawler.package(n).unwrap().is_some()));
-        });
-        server.most.load(Relaxed)
-    };
-    let far = ask(Duration::from_millis(60));
-    assert!(far > 8 && far <= 48, "{far} at a time");
+    let documents = names
+        .iter()
+        .map(|n| (&*n.clone().leak(), (200, "", document(n, &[("1.0.0", r#""x":1"#)]))))
+        .collect();
+    let server = serve(documents, 12);
+    let setting = Setting::new(server.port);
+    crawl(&setting.plan(0), &Notes::default(), None, |crawler| {
+        let all: Vec<_> = names.iter().map(|n| name(n)).collect();
+        crawler.expect(all.iter().map(|n| (n, "*")));
+        all.iter().for_each(|n| assert!(crawler.package(n).unwrap().is_some()));
+    });
+    let far = server.open.0.lock().unwrap().1;
+    assert!((12..=48).contains(&far), "{far} at a time");
     let one = Plan { most: 1, ..Setting::new(1).plan(0) }.most;
     assert_eq!(one, 1);
 }
