@@ -230,16 +230,21 @@ pub fn clean_private(parent: &Path) {
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
         let path = entry.path();
         let Ok(dir) = File::open(&path) else { continue };
-        // Whoever can lock it has found a dead process's folder.
-        if attempt(&dir, Mode::Exclusive, &path).unwrap_or(false) {
+        if is_dead(&dir, &path) {
             dead.push((path, dir));
         }
     }
-    // They are locked now: nobody need wait until they are gone.
+    // They are locked now, and their names are taken: nobody need wait until they are gone.
     drop(alone);
     for (path, _held) in dead {
         let _ = std::fs::remove_dir_all(path);
     }
+}
+
+/// Whoever can lock it has found a dead process's folder, or one that its owner has just taken away: another
+/// may have its name by now.
+fn is_dead(dir: &File, path: &Path) -> bool {
+    attempt(dir, Mode::Exclusive, path).unwrap_or(false) && is_at(dir, path).unwrap_or(false)
 }
 
 /// As [`clean_private`], and `parent` goes as well when nothing is left in it.
@@ -250,20 +255,24 @@ pub fn remove_private(parent: &Path) {
     }
 }
 
+/// Makes `parent` and has a share in the lock on it: meanwhile nobody takes it for empty, nor a new folder
+/// that is not locked yet for a dead process's.
+fn share_in(parent: &Path, mut make: impl FnMut(&Path) -> Result<()>) -> Result<DirLock> {
+    loop {
+        make(parent)?;
+        match DirLock::shared(parent, &mut || {}) {
+            // Whoever was the last in it took it away.
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            held => return held,
+        }
+    }
+}
+
 /// A fresh private directory `parent/<pid in hexadecimal>-<n>`, locked while the
 /// returned lock lives. What dead processes left beside it is removed first.
 pub fn private_dir(parent: &Path) -> Result<(PathBuf, DirLock)> {
     clean_private(parent);
-    // While one has a share in the lock on `parent`, nobody takes it for empty, nor a new folder that
-    // is not locked yet for a dead process's.
-    let _making = loop {
-        file::make_dirs(parent)?;
-        match DirLock::shared(parent, &mut || {}) {
-            // Whoever was the last in it took it away.
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
-            held => break held?,
-        }
-    };
+    let _making = share_in(parent, file::make_dirs)?;
     for n in 0u32.. {
         let path = parent.join(format!("{:x}-{n}", std::process::id()));
         match std::fs::create_dir(&path) {

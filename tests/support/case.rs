@@ -132,9 +132,12 @@ impl Case {
             }
             let to = root.join("work").join(name);
             fs::create_dir_all(to.parent().unwrap_or(&root))?;
-            fs::write(&to, content)?;
             if content.starts_with("#!") {
-                steps_files::set_mode(&to, 0o755)?;
+                let text = root.join("of-the-harness-program");
+                fs::write(&text, content)?;
+                steps_files::install(&text, &to)?;
+            } else {
+                fs::write(&to, content)?;
             }
         }
         Ok(Self {

@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::case::{Case, LIMIT, Outcome, Stop};
 use super::process::{self, Output, Run};
 use super::script::{Step, Wanted};
+use super::steps_files;
 
 struct Plan {
     argv: Vec<OsString>,
@@ -157,7 +158,7 @@ fn readable_by_nobody(case: &Case) -> Outcome {
         for name in ["pantry", "mzp"] {
             fs::remove_file(case.root.join("bin").join(name))?;
         }
-        fs::copy(process::pantry(), &bin)?;
+        steps_files::install(process::pantry(), &bin)?;
         std::os::unix::fs::symlink("pantry", case.root.join("bin/mzp"))?;
         for dir in ["work", "home", "pantry", "tmp", "media"] {
             let argv = ["chown", "-hR", "65534:65534"];

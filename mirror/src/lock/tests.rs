@@ -151,6 +151,58 @@ fn a_private_folder_is_new_and_those_of_the_dead_go() {
     assert!(matches!(private_dir(&long), Err(Error::Io { action: "create", .. })));
 }
 
+#[test]
+fn the_last_one_takes_the_folder_of_private_folders_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let parent = dir.path().join("runs");
+    remove_private(&parent);
+    let (one, held) = private_dir(&parent).unwrap();
+    remove_private(&parent);
+    assert!(one.is_dir(), "somebody has it");
+    drop(held);
+    // Who is about to make one there keeps it as well.
+    let making = DirLock::shared(&parent, &mut || {}).unwrap();
+    remove_private(&parent);
+    assert!(one.is_dir());
+    drop(making);
+    remove_private(&parent);
+    assert!(!parent.exists());
+}
+
+/// Its owner took it away when it was found already, and another one has its name.
+#[test]
+fn a_private_folder_is_not_taken_for_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("1-0");
+    std::fs::create_dir(&path).unwrap();
+    let old = File::open(&path).unwrap();
+    assert!(is_dead(&old, &path));
+    std::fs::remove_dir(&path).unwrap();
+    assert!(!is_dead(&old, &path));
+    std::fs::create_dir(&path).unwrap();
+    assert!(!is_dead(&old, &path));
+    let held = DirLock::acquire(&path, &mut || {}).unwrap();
+    assert!(!is_dead(&File::open(&path).unwrap(), &path));
+    drop(held);
+    assert!(is_dead(&File::open(&path).unwrap(), &path));
+}
+
+/// Taken away between the making and the locking: made again.
+#[test]
+fn a_folder_that_was_taken_away_meanwhile_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let parent = dir.path().join("runs");
+    let mut made = 0;
+    let _held = share_in(&parent, |path| {
+        made += 1;
+        if made == 3 { file::make_dirs(path) } else { Ok(()) }
+    })
+    .unwrap();
+    assert!(made == 3 && alone(&parent).is_none());
+    let failed = share_in(&parent, |_| Err(Error::from_io("create", &parent, io::Error::other("x"))));
+    assert!(matches!(failed, Err(Error::Io { action: "create", .. })));
+}
+
 /// Others clean up what looks like a dead process's, and the folder it lies in, all the time.
 #[test]
 fn a_private_folder_is_had_though_others_clean_up() {

@@ -1,16 +1,16 @@
 use super::*;
 use std::collections::HashMap;
-use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A compiler that does one thing, as a shell script.
 fn script(body: &str) -> (TempDir, OsString) {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("mz");
-    #[allow(clippy::disallowed_methods)]
-    std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (text, path) = (dir.path().join("text"), dir.path().join("mz"));
+    mirror::file::write_scratch(&text, format!("#!/bin/sh\n{body}\n").as_bytes()).unwrap();
+    // By another process: what a child of another test has open for writing, be it for a moment, cannot be executed.
+    let made = std::process::Command::new("install").arg("-m755").args([&text, &path]).status();
+    assert!(made.unwrap().success());
     (dir, path.into_os_string())
 }
 
