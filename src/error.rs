@@ -250,7 +250,9 @@ fn http_status(error: &HttpError) -> Status {
 fn mzp_status(error: &mzp::Error) -> Status {
     use mzp::Error as M;
     match error {
-        M::HashMismatch { .. } => Status::Refused,
+        M::HashMismatch { .. } | M::Foreign { .. } | M::Document { refused: true, .. } => Status::Refused,
+        M::Http { source } => http_status(source),
+        M::Answer { .. } | M::NotHere { .. } => Status::Unreachable,
         M::Archive { source, .. } if source.is_refusal() => Status::Refused,
         M::UnknownPackage { .. } | M::AbsentVersion { .. } => Status::Unreachable,
         _ => Status::Failed,
@@ -268,6 +270,7 @@ impl From<mzp::Error> for Error {
         match error {
             mzp::Error::Io { action, path, source } => Self::Io { action, path, source },
             mzp::Error::Mirror { source } => (*source).into(),
+            mzp::Error::Http { source } => (*source).into(),
             other => Self::Mzp(Box::new(other)),
         }
     }

@@ -101,6 +101,7 @@ pub fn mzp_toml(bytes: &[u8]) -> Result<Imported, Error> {
     let text = json::text(bytes)?;
     let manifest =
         mzp::manifest::Manifest::parse(Path::new("mzp.toml"), text).map_err(|e| Error::Minz(Box::new(e)))?;
+    mzp::package::plain(&manifest).map_err(|e| Error::Minz(Box::new(e)))?;
     let (key, record) = (mzp::registry::key(&manifest.name), mzp::registry::record(&manifest));
     Ok(Imported { key, record, notes: Vec::new() })
 }

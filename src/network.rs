@@ -26,6 +26,21 @@ impl Network {
     /// Reads the configuration; no connection is made. `project`: the folder
     /// whose `.npmrc` counts as the project's.
     pub fn new(settings: &Settings, project: &Path, ui: &mut Ui) -> Result<Self> {
+        let npmrc = Self::npmrc(settings, project, ui)?;
+        let client = Client::new(options(settings, &npmrc));
+        let registries = Arc::new(Registries::new(npmrc, Upstream::built_in()?)?);
+        Ok(Self { client, registries })
+    }
+
+    /// The client alone, which makes no connection where nobody may.
+    pub fn client(settings: &Settings, project: &Path, ui: &mut Ui) -> Result<Client> {
+        match settings.offline {
+            Some(_) => Ok(Client::offline()),
+            None => Ok(Client::new(options(settings, &Self::npmrc(settings, project, ui)?))),
+        }
+    }
+
+    fn npmrc(settings: &Settings, project: &Path, ui: &mut Ui) -> Result<npmrc::Npmrc> {
         let variables = settings.npm_config();
         let variable = |key: &str| variables.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
         let global = match variable("globalconfig") {
@@ -69,9 +84,7 @@ impl Network {
         let lookup = |name: &str| settings.variable(name).and_then(|v| v.into_string().ok());
         let npmrc = npmrc::load(&layers, &lookup, settings.allow_project_auth);
         npmrc.warnings.iter().for_each(|w| ui.warn(&w.to_string()));
-        let client = Client::new(options(settings, &npmrc));
-        let registries = Arc::new(Registries::new(npmrc, Upstream::built_in()?)?);
-        Ok(Self { client, registries })
+        Ok(npmrc)
     }
 }
 

@@ -101,6 +101,8 @@ pub struct Settings {
     pub compiler: Option<OsString>,
     /// The MinZ target where neither an option nor the project says.
     pub default_target: Option<&'static Platform>,
+    /// Where MinZ packages written `user/repo` are, in place of GitHub.
+    pub github: Option<String>,
     /// What `mzp run` starts in place of the built-in machine.
     pub emulator: Option<String>,
     pub logger: Logger,
@@ -180,6 +182,7 @@ impl Settings {
             compiler: env.filled("MZ").or(minz.compiler),
             default_target: minz.default_target,
             emulator: minz.emulator,
+            github: minz.github,
             logger: logger(env)?,
             warnings,
             environment,

@@ -12,6 +12,7 @@ use crate::expand::{Definitions, Environment, script};
 use crate::install;
 use crate::lockfile::Lock;
 use crate::manifest::Manifest;
+use crate::pins::Pins;
 use crate::platform::Platform;
 use crate::program::Program;
 use crate::program::active::{Active, ActivePackage, Selection};
@@ -122,6 +123,11 @@ pub fn build(options: &Options) -> Result<Report> {
     match &lock {
         Some(lock) => {
             if let Some(what) = lock.difference(&manifest) {
+                return Err(Error::LockStale { path, what });
+            }
+            if options.frozen
+                && let Some(what) = Pins::of(&manifest)?.difference(lock)?
+            {
                 return Err(Error::LockStale { path, what });
             }
             install::check(&root, lock)?;

@@ -2,6 +2,7 @@
 //! words lead to. Nothing in a record is trusted.
 
 use crate::error::{Error, Result};
+use crate::origin::Origin;
 use crate::registry::{Registry, candidate, extra, readable};
 use crate::solve::{Candidate, PackageSource};
 use mirror::name::MinzName;
@@ -26,7 +27,7 @@ impl Info {
 /// All about a version, the newest where none is given.
 pub fn info(registry: &Registry, name: &MinzName, version: Option<&Version>) -> Result<Info> {
     let versions = registry.versions(name)?;
-    let Some(newest) = registry.newest(name)? else {
+    let Some(newest) = registry.newest(&Origin::Registry, name)? else {
         let suggestion = registry.suggest(name);
         return Err(Error::UnknownPackage { name: name.clone(), chain: Vec::new(), suggestion });
     };
@@ -35,7 +36,7 @@ pub fn info(registry: &Registry, name: &MinzName, version: Option<&Version>) -> 
         let (name, version) = (name.clone(), version.clone());
         return Err(Error::AbsentVersion { name, version, present: versions });
     }
-    let record = registry.record(name, version)?;
+    let record = registry.record(&Origin::Registry, name, version)?;
     let candidate = readable(name, version, candidate(&record))?;
     Ok(Info { versions, record, candidate })
 }

@@ -7,6 +7,7 @@ use crate::error::{CompilerProblem, Error, Result};
 use crate::install::mark::{State, state};
 use crate::lockfile::Lock;
 use crate::manifest::Manifest;
+use crate::origin::Origin;
 use crate::platform::{Cpu, Platform};
 use crate::program::active::{Active, Selection};
 use crate::registry::Registry;
@@ -200,6 +201,9 @@ fn project(manifest: &Manifest, platform: &'static Platform, checks: &mut Vec<Ch
     checks.push(check("mzp.lock", Health::Ok, "fits mzp.toml".into(), ""));
     let mut odd = Vec::new();
     for p in &lock.packages {
+        if matches!(p.origin, Origin::Folder(_)) {
+            continue;
+        }
         match state(&root.join("packages").join(p.name.as_str())) {
             Ok(State::Whole(m)) if m.version == p.version && m.sha256 == p.sha256 => {}
             _ => odd.push(p.name.as_str()),

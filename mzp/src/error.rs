@@ -5,6 +5,7 @@ use crate::place::Place;
 use crate::platform::Platform;
 use crate::solve::Conflict;
 use mirror::archive::ArchiveError;
+use mirror::http::{HttpError, Url};
 use mirror::name::{MinzName, NameError, escape};
 use mirror::version::Version;
 use std::fmt;
@@ -81,11 +82,52 @@ pub enum Error {
         feature: String,
         problem: FeatureProblem,
     },
-    /// A kind of dependency that this version cannot install.
+    /// What is published may need packages by name only.
     Source {
         place: Place,
         name: MinzName,
         kind: &'static str,
+    },
+    /// The same of somebody else's package.
+    Foreign {
+        package: String,
+        name: MinzName,
+        kind: &'static str,
+    },
+    /// A name that is to come from two places.
+    TwoOrigins {
+        place: Option<Place>,
+        name: MinzName,
+        origins: [String; 2],
+    },
+    /// A folder that is not the package that a dependency says.
+    Folder {
+        place: Place,
+        path: PathBuf,
+        what: String,
+    },
+    /// Between here and a server.
+    Http {
+        source: Box<HttpError>,
+    },
+    /// A server answered, and not with what was asked for.
+    Answer {
+        url: Box<Url>,
+        status: u16,
+    },
+    /// What a registry says of a package cannot be used, or (`refused`) not be trusted.
+    Document {
+        url: Box<Url>,
+        what: String,
+        refused: bool,
+    },
+    /// What is in no mirror, and there is to be no network.
+    NotHere {
+        what: String,
+    },
+    /// A repository of which no release is known.
+    NoRelease {
+        repository: String,
     },
     /// mzp.lock cannot be used.
     Lock {
@@ -119,8 +161,7 @@ pub enum Error {
     },
     /// An archive refused by the archive policy; already worded by it.
     Archive {
-        name: MinzName,
-        version: Version,
+        package: String,
         source: Box<ArchiveError>,
     },
     /// A mirror that cannot be read.
@@ -335,7 +376,28 @@ impl fmt::Display for Error {
                 }
             }
             Self::Source { place, name, kind } => {
-                write!(f, "{place}: {name} comes from {kind}, which this version cannot install yet")
+                write!(f, "{place}: {name} comes from {kind}, where those who use this package cannot get it")
+            }
+            Self::Foreign { package, name, kind } => {
+                write!(f, "{} takes {name} from {kind}, which only a project itself may do", escape(package))
+            }
+            Self::TwoOrigins { place, name, origins: [a, b] } => {
+                if let Some(place) = place {
+                    write!(f, "{place}: ")?;
+                }
+                write!(f, "{name} would come from two places: {} and {}", escape(a), escape(b))
+            }
+            Self::Folder { place, path, what } => {
+                write!(f, "{place}: {} {}", escape(&path.to_string_lossy()), escape(what))
+            }
+            Self::Http { source } => source.fmt(f),
+            Self::Answer { url, status } => write!(f, "{url} answered with status {status}"),
+            Self::Document { url, what, .. } => write!(f, "{url} {}", escape(what)),
+            Self::NotHere { what } => {
+                write!(f, "{} is in no mirror here, and offline nobody is asked", escape(what))
+            }
+            Self::NoRelease { repository } => {
+                write!(f, "{} has no release that can be seen", escape(repository))
             }
             Self::Lock { place, what } => write!(f, "{place}: {}", escape(what)),
             Self::LockStale { path, what } => {
@@ -357,7 +419,7 @@ impl fmt::Display for Error {
                 f,
                 "the archive of {name} {version} is not the one expected: sha256 {expected} expected, {found} found"
             ),
-            Self::Archive { name, version, source } => write!(f, "{name} {version}: {source}"),
+            Self::Archive { package, source } => write!(f, "{}: {source}", escape(package)),
             Self::Mirror { source } => source.fmt(f),
             Self::NotNamed { file, name, .. } => write!(f, "{name} is not in {file}"),
             Self::NoLock { path } => write!(f, "{} is missing", escape(&path.to_string_lossy())),
@@ -477,6 +539,12 @@ impl From<mirror::Error> for Error {
     }
 }
 
+impl From<HttpError> for Error {
+    fn from(source: HttpError) -> Self {
+        Self::Http { source: Box::new(source) }
+    }
+}
+
 impl Error {
     /// For `map_err`: `.map_err(Error::io("read", path))`.
     pub fn io<'a>(action: &'static str, path: &'a std::path::Path) -> impl FnOnce(io::Error) -> Self + 'a {
@@ -493,13 +561,16 @@ impl Error {
             | Self::Missing { place, .. }
             | Self::Name { place, .. }
             | Self::Source { place, .. }
+            | Self::Folder { place, .. }
             | Self::Lock { place, .. }
             | Self::Text { place, .. }
             | Self::Condition { place, .. }
             | Self::Include { place, .. }
             | Self::MissingImport { place, .. }
             | Self::Reference { place, .. } => Some(place),
-            Self::UnknownPlatform { place, .. } | Self::Feature { place, .. } => place.as_ref(),
+            Self::UnknownPlatform { place, .. }
+            | Self::Feature { place, .. }
+            | Self::TwoOrigins { place, .. } => place.as_ref(),
             Self::Compiler(failure) => failure.messages.iter().find_map(|m| m.place.as_ref()),
             _ => None,
         }

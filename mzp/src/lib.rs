@@ -28,7 +28,10 @@ pub mod install;
 pub mod lockfile;
 pub mod machine;
 pub mod manifest;
+pub mod origin;
 pub mod outdated;
+pub mod package;
+pub mod pins;
 pub mod place;
 pub mod platform;
 pub mod program;
@@ -42,5 +45,6 @@ pub mod stage;
 pub mod suggestion;
 pub mod test;
 pub mod text;
+pub mod upstream;
 
 pub use error::{Error, Result};

@@ -15,18 +15,21 @@
 //! [[package]]                          # sorted by name, one of each
 //! name = "game-engine"
 //! version = "0.1.0"
+//! source = "github:user/repo@v1"       # only where it comes from elsewhere than the registry
 //! sha256 = "…"                         # of the archive's bytes
 //! dependencies = [
 //!     "zx-graphics ^1.0.0",
 //! ]
 //! ```
 //! One line per dependency, sorted, so that two branches merge cleanly; the
-//! same input gives the same bytes. Nothing in it says where an archive came
-//! from: the hash does.
+//! same input gives the same bytes. Nothing in it says where the registry or a
+//! mirror is; a source that the manifest names ([`Origin`]) is repeated, in
+//! `dependencies` behind ` from `.
 
 use crate::error::{Error, Result};
 use crate::feature;
 use crate::manifest::Manifest;
+use crate::origin::Origin;
 use crate::place::Place;
 use crate::platform::Platform;
 use crate::requirement::Requirement;
@@ -58,6 +61,7 @@ pub struct Lock {
 pub struct Locked {
     pub name: MinzName,
     pub version: Version,
+    pub origin: Origin,
     pub sha256: Hash,
     pub needs: Vec<Need>,
 }
@@ -67,12 +71,11 @@ impl Lock {
     pub fn of(manifest: &Manifest, chosen: Vec<Chosen>) -> Result<Self> {
         let mut lock = Self::asked(manifest);
         for c in chosen {
-            let sha256 = Hash::parse(&c.sha256).map_err(|_| Error::AbsentVersion {
-                name: c.name.clone(),
-                version: c.version.clone(),
-                present: Vec::new(),
-            })?;
-            lock.packages.push(Locked { name: c.name, version: c.version, sha256, needs: c.needs });
+            let Chosen { name, version, origin, sha256, needs } = c;
+            let Some(sha256) = sha256 else {
+                return Err(Error::AbsentVersion { name, version, present: Vec::new() });
+            };
+            lock.packages.push(Locked { name, version, origin, sha256, needs });
         }
         Ok(lock)
     }
@@ -81,7 +84,14 @@ impl Lock {
     fn asked(manifest: &Manifest) -> Self {
         let mut targets: Vec<_> = manifest.supported.iter().map(|s| s.name().to_string()).collect();
         mirror::order::sort(&mut targets);
-        let mut dependencies: Vec<_> = project_needs(manifest).iter().map(|(n, _)| write_need(n)).collect();
+        let dev = manifest.dev_dependencies.iter().map(|d| (None, d));
+        let all: Vec<_> = manifest.all_dependencies().chain(dev).map(|(_, d)| d).collect();
+        let from = |need: &Need| {
+            let named = all.iter().find(|d| d.name == need.name && d.origin != Origin::Registry);
+            named.map_or(String::new(), |d| format!(" from {}", d.origin))
+        };
+        let mut dependencies: Vec<_> =
+            project_needs(manifest).iter().map(|(n, _)| write_need(n) + &from(n)).collect();
         mirror::order::sort(&mut dependencies);
         dependencies.dedup();
         Self { targets, dependencies, packages: Vec::new() }
@@ -124,11 +134,11 @@ impl Lock {
         }
         write_list(&mut out, self.dependencies.iter().cloned());
         for p in &self.packages {
-            let _ = write!(
-                out,
-                "\n[[package]]\nname = \"{}\"\nversion = \"{}\"\nsha256 = \"{}\"\n",
-                p.name, p.version, p.sha256
-            );
+            let _ = write!(out, "\n[[package]]\nname = \"{}\"\nversion = \"{}\"\n", p.name, p.version);
+            if p.origin != Origin::Registry {
+                let _ = writeln!(out, "source = \"{}\"", p.origin);
+            }
+            let _ = writeln!(out, "sha256 = \"{}\"", p.sha256);
             if !p.needs.is_empty() {
                 write_list(&mut out, p.needs.iter().map(write_need));
             }
@@ -181,7 +191,10 @@ impl Lock {
                 project.only(&["targets", "dependencies"])?;
                 lock.targets = project.strings("targets")?.into_iter().map(|(_, s)| s).collect();
                 for (offset, line) in project.strings("dependencies")? {
-                    read_need(&line).map_err(|e| at(offset, e))?;
+                    let (need, from) =
+                        line.split_once(" from ").map_or((&*line, None), |(n, f)| (n, Some(f)));
+                    read_need(need).map_err(|e| at(offset, e))?;
+                    from.map(Origin::parse).transpose().map_err(|e| at(offset, e.to_string()))?;
                     lock.dependencies.push(line);
                 }
             }
@@ -196,11 +209,19 @@ impl Lock {
             let start = p.span().start;
             let DeValue::Table(t) = p.get_ref() else { return Err(at(start, "is not a table".into())) };
             let entry = Entry { at: &at, start, table: t };
-            entry.only(&["name", "version", "sha256", "dependencies"])?;
+            entry.only(&["name", "version", "source", "sha256", "dependencies"])?;
             let (offset, name) = entry.string("name")?;
             let name = MinzName::parse(&name).map_err(|e| at(offset, e.to_string()))?;
             let (o, version) = entry.string("version")?;
             let version = Version::parse(&version).map_err(|e| at(o, e.to_string()))?;
+            let mut origin = Origin::Registry;
+            if t.contains_key("source") {
+                let (o, text) = entry.string("source")?;
+                origin = Origin::parse(&text).map_err(|e| at(o, e.to_string()))?;
+                if matches!(&origin, Origin::Github(r) if r.tag().is_none()) {
+                    return Err(at(o, "names no release".into()));
+                }
+            }
             let (o, sha256) = entry.string("sha256")?;
             let sha256 = Hash::parse(&sha256).map_err(|e| at(o, e.to_string()))?;
             let mut needs = Vec::new();
@@ -210,7 +231,7 @@ impl Lock {
             if lock.packages.last().is_some_and(|last: &Locked| last.name >= name) {
                 return Err(at(offset, format!("{name} is out of order or there twice")));
             }
-            lock.packages.push(Locked { name, version, sha256, needs });
+            lock.packages.push(Locked { name, version, origin, sha256, needs });
         }
         lock.check_edges().map_err(|what| at(0, what))?;
         Ok(lock)
@@ -350,7 +371,8 @@ mod tests {
         let chosen = |name: &str, needs: Vec<Need>| Chosen {
             name: MinzName::parse(name).unwrap(),
             version: Version::parse("1.5.0").unwrap(),
-            sha256: Hash::of(name.as_bytes()).to_string(),
+            sha256: Some(Hash::of(name.as_bytes())),
+            origin: Origin::Registry,
             needs,
         };
         let need = read_need("core ^1.0.0 for spectrum optional").unwrap();

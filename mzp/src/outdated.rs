@@ -4,9 +4,10 @@
 use crate::error::{Error, Result};
 use crate::install::{Options, choose};
 use crate::lockfile;
+use crate::origin::Origin;
 use crate::platform::{Support, supports};
-use crate::registry::Registry;
-use crate::solve::{PackageSource, project_needs};
+use crate::registry::{Registry, candidate, readable};
+use crate::solve::project_needs;
 use mirror::name::MinzName;
 use mirror::version::Version;
 use std::path::Path;
@@ -45,7 +46,12 @@ pub fn outdated(project: &Path, registry: &Registry) -> Result<Vec<Outdated>> {
         let name = &locked.name;
         // What an update no longer needs is not behind.
         let Some(allowed) = choice.lock.get(name).map(|p| p.version.clone()) else { continue };
-        let newest = registry.newest(name)?.filter(|newest| *newest > allowed);
+        // What is where it is has no newer version anywhere else.
+        let Some(origin @ (Origin::Registry | Origin::Named(_))) = choice.lock.get(name).map(|p| &p.origin)
+        else {
+            continue;
+        };
+        let newest = registry.newest(origin, name)?.filter(|newest| *newest > allowed);
         let newest = newest.unwrap_or_else(|| allowed.clone());
         if newest == locked.version && allowed == locked.version {
             continue;
@@ -62,7 +68,8 @@ pub fn outdated(project: &Path, registry: &Registry) -> Result<Vec<Outdated>> {
                 }
             }
             if held.is_empty() {
-                let supported = registry.dependencies(name, &newest)?.supported;
+                let supported =
+                    readable(name, &newest, candidate(&registry.record(origin, name, &newest)?))?.supported;
                 held.push(match manifest.platforms().iter().any(|p| supports(&supported, p)) {
                     true => Hold::Needs,
                     false => Hold::Targets(supported.iter().map(Support::name).collect()),

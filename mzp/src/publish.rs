@@ -3,7 +3,8 @@
 
 use crate::error::{Error, Result};
 use crate::feature::Part;
-use crate::manifest::{FILE, Manifest, Origin};
+use crate::manifest::{FILE, Manifest};
+use crate::origin::Origin;
 use crate::registry::{key, record};
 use mirror::archive::{self, Expect, Limits};
 use mirror::digest::Hash;
@@ -34,8 +35,7 @@ pub fn pack(dir: &Path) -> Result<(Vec<u8>, Key, VersionRecord)> {
     let expect = Expect { sha256: true, ..Expect::default() };
     let summary =
         archive::read(&mut bytes.as_slice(), &expect, &Limits::default(), &mut ()).map_err(|e| {
-            let (name, version) = (manifest.name.clone(), manifest.version.clone());
-            Error::Archive { name, version, source: Box::new(e) }
+            Error::Archive { package: format!("{} {}", manifest.name, manifest.version), source: Box::new(e) }
         })?;
     let hash = Hash::of(&bytes);
     let mut record = record(&manifest);
@@ -44,6 +44,13 @@ pub fn pack(dir: &Path) -> Result<(Vec<u8>, Key, VersionRecord)> {
     record.size = bytes.len() as u64;
     record.unpacked = summary.unpacked;
     Ok((bytes, key(&manifest.name), record))
+}
+
+/// SHA-256 of what a folder's package would be packed as.
+pub fn digest(manifest: &Manifest) -> Result<Hash> {
+    let (dir, mut bytes) = (manifest.root(), Vec::new());
+    archive::pack(dir, &files(dir, manifest)?, &mut bytes).map_err(Error::io("pack", dir))?;
+    Ok(Hash::of(&bytes))
 }
 
 /// The files of the package, sorted.

@@ -73,7 +73,9 @@ impl Advice {
     pub fn for_mzp(error: &mzp::Error) -> Option<Self> {
         match error {
             mzp::Error::Io { source, .. } => Self::for_io(source),
-            mzp::Error::HashMismatch { .. } | mzp::Error::Archive { .. } => Some(Self::CorruptedPackage),
+            mzp::Error::HashMismatch { .. } => Some(Self::CorruptedPackage),
+            mzp::Error::Archive { source, .. } => Self::for_archive(source),
+            mzp::Error::Answer { status, .. } if *status >= 500 => Some(Self::Network),
             _ => None,
         }
     }
@@ -181,6 +183,18 @@ pub(super) fn for_mzp(error: &mzp::Error) -> Vec<String> {
         M::UnknownPackage { name, suggestion, .. } => mean(suggestion).or_else(|| {
             Some(format!("`pantry mirror add FILE` puts an archive of {name} into the home mirror"))
         }),
+        M::Archive { source, .. } => return for_archive(source),
+        M::TwoOrigins { name, .. } => Some(format!("say in mzp.toml where {name} comes from, once")),
+        M::Foreign { name, .. } => {
+            Some(format!("tell whoever made that package: others can get {name} by its name only"))
+        }
+        M::Document { .. } => Some("is that the address of a MinZ registry?".to_string()),
+        M::Answer { status: 404, .. } => Some("check user, repository and tag, or the address".to_string()),
+        M::NotHere { .. } => Some("without --offline and PANTRY_OFFLINE it can be fetched".to_string()),
+        M::NoRelease { repository } => {
+            let repository = mirror::name::escape(repository);
+            Some(format!("check the spelling, or name a tag or a commit: {repository}@TAG"))
+        }
         M::AbsentVersion { .. } => Some("name the mirror that has it with --mirror".to_string()),
         M::NotOurs { .. } => Some("move that folder away, or give the dependency another name".to_string()),
         M::NotInstalled { .. } => Some("`mzp install` puts the packages in place".to_string()),

@@ -6,7 +6,8 @@
 //! default-target = "cpm"                  # where neither --target nor mzp.toml says
 //! mirrors = ["mirror", "~/mirrors/work"]  # before those of pantry's file
 //! emulator = "fuse --machine 48"          # what `mzp run` starts; as --emulator
-//! registry = "https://minz.example.com"   # as --registry
+//! registry = "https://minz.example.com"   # the default MinZ registry; as --registry
+//! github = "https://github.example.com"   # where user/repo is, in place of GitHub
 //! ```
 
 use super::config::{Refusal, each, read, text};
@@ -16,7 +17,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
-const KEYS: &[&str] = &["default-target", "emulator", "mirrors", "mz", "registry"];
+const KEYS: &[&str] = &["default-target", "emulator", "github", "mirrors", "mz", "registry"];
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Minz {
@@ -27,6 +28,7 @@ pub struct Minz {
     /// A command, its words separated by spaces.
     pub emulator: Option<String>,
     pub registry: Option<String>,
+    pub github: Option<String>,
 }
 
 impl Minz {
@@ -72,6 +74,7 @@ impl Minz {
                     self.mirrors.push(found(text(entry.get_ref(), rule)?));
                 }
             }
+            "github" => self.github = Some(text(value, "a URL")?.to_string()),
             "registry" => self.registry = Some(text(value, "a URL")?.to_string()),
             _ => return Err(Refusal::Unknown),
         }

@@ -133,17 +133,7 @@ impl Online {
 }
 
 fn home_batch(home: &Path) -> Result<Batch> {
-    let mirror = if home.join("ROOT.A").exists() {
-        Mirror::open(home)?
-    } else {
-        let options = mirror::mirror::InitOptions { label: "home".into(), ..Default::default() };
-        match Mirror::init(home, &options) {
-            // Another process made it meanwhile.
-            Err(mirror::Error::AlreadyThere { .. }) => Mirror::open(home)?,
-            made => made?,
-        }
-    };
-    Ok(Batch::begin(&mirror, 0)?)
+    Ok(Batch::begin(&Mirror::open_or_init(home, "home")?, 0)?)
 }
 
 impl Supply for Online {

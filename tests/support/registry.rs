@@ -8,6 +8,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -61,6 +62,8 @@ struct State {
     authorization: Option<String>,
     no_integrity: bool,
     no_abbreviated: bool,
+    /// Its files are what is served: what any static web server does.
+    folder: Option<PathBuf>,
 }
 
 pub struct Registry {
@@ -129,6 +132,10 @@ impl Registry {
 
     pub fn only_full_packuments(&self) {
         self.state().no_abbreviated = true;
+    }
+
+    pub fn serve_folder(&self, folder: PathBuf) {
+        self.state().folder = Some(folder);
     }
 
     pub fn requests(&self) -> Vec<Request> {
@@ -259,6 +266,15 @@ fn respond(state: &State, request: &Request, base: &impl Fn(&str) -> String) -> 
         return error(401, "authentication required");
     }
     let path = request.path.split('?').next().unwrap_or_default().trim_start_matches('/');
+    if let Some(folder) = &state.folder {
+        let file = folder.join(path);
+        return match std::fs::read(&file) {
+            Ok(body) if !path.contains("..") => {
+                Answer { status: 200, kind: "application/octet-stream", body }
+            }
+            _ => error(404, "no such file"),
+        };
+    }
     let base = state.tarball_base.clone().unwrap_or_else(|| base(&request.host));
     if path == "-/ping" || path.is_empty() {
         return json_answer(200, &Value::Object(Object::new()));

@@ -24,6 +24,17 @@ pub struct InitOptions {
 }
 
 impl Mirror {
+    /// The mirror in `dir`, made there on first use, by whoever is first.
+    pub fn open_or_init(dir: &Path, label: &str) -> Result<Self> {
+        if dir.join(SLOTS[0]).exists() {
+            return Self::open(dir);
+        }
+        match Self::init(dir, &InitOptions { label: label.into(), ..InitOptions::default() }) {
+            Err(Error::AlreadyThere { .. }) => Self::open(dir),
+            made => made,
+        }
+    }
+
     /// Makes a new, empty mirror; the directory is made if missing. Refused
     /// where a mirror is already ([`Error::AlreadyThere`]).
     pub fn init(dir: &Path, options: &InitOptions) -> Result<Self> {

@@ -20,7 +20,10 @@ use crate::error::{Error, FeatureProblem, Result};
 use crate::feature::Part;
 use crate::lockfile::{self, Lock, Locked};
 use crate::manifest::edit::{self, Table};
-use crate::manifest::{self, Manifest, Origin};
+use crate::manifest::{self, Manifest};
+use crate::origin::{Folder, Origin, Word};
+use crate::package::{self, Wanted};
+use crate::pins::Pins;
 use crate::platform::Support;
 use crate::registry::Registry;
 use crate::requirement::Requirement;
@@ -28,8 +31,7 @@ use crate::solve::{PackageSource, Request, project_needs, solve};
 use crate::suggestion::nearest;
 use crate::text;
 use mark::{Mark, State};
-use mirror::archive::{ArchiveError, Expect, Extract, Limits, Rule, Workspace};
-use mirror::digest::Integrity;
+use mirror::archive::{ArchiveError, Extract, Rule, Workspace};
 use mirror::lock::DirLock;
 use mirror::name::MinzName;
 use mirror::version::Version;
@@ -40,8 +42,8 @@ use std::path::{Path, PathBuf};
 /// What is wanted.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// Packages to add to the manifest; without a requirement: `^` what is chosen.
-    pub add: Vec<(MinzName, Option<Requirement>)>,
+    /// Packages to add to the manifest; a name without a requirement: `^` what is chosen. Folders are absolute.
+    pub add: Vec<Word>,
     /// Where they are added.
     pub table: Table,
     /// Packages to take out of every table of the manifest.
@@ -77,6 +79,8 @@ pub enum Step {
     },
     /// It was changed or is incomplete.
     Restore(Version),
+    /// It is a folder, and is used where it is.
+    Folder(Version),
     Remove,
 }
 
@@ -84,7 +88,7 @@ impl Plan {
     pub fn is_nothing(&self) -> bool {
         self.manifest.is_none()
             && self.lock_text.is_none()
-            && self.steps.iter().all(|(_, s)| matches!(s, Step::Keep(_)))
+            && self.steps.iter().all(|(_, s)| matches!(s, Step::Keep(_) | Step::Folder(_)))
     }
 }
 
@@ -118,30 +122,27 @@ pub fn plan(project: &Path, registry: &Registry, options: &Options) -> Result<Pl
 pub fn choose(project: &Path, registry: &Registry, options: &Options) -> Result<Choice> {
     let mut manifest = Manifest::find(project)?;
     let root = manifest.root().to_path_buf();
-    // Added without a requirement: what is chosen decides it.
-    let mut open = Vec::new();
-    let mut new_manifest = change(&manifest, registry, options, &mut open)?;
+    // Added without a requirement: what is chosen decides it. And what is named anew.
+    let (mut open, mut named) = (Vec::new(), Vec::new());
+    let mut new_manifest = change(&manifest, registry, options, &mut open, &mut named)?;
     if let Some(text) = &new_manifest {
         manifest = Manifest::parse(&manifest.path, text)?;
     }
-    let dev = manifest.dev_dependencies.iter().map(|d| (None, d));
-    if let Some((_, d)) = manifest.all_dependencies().chain(dev).find(|(_, d)| d.origin != Origin::Registry) {
-        return Err(Error::Source { place: d.place.clone(), name: d.name.clone(), kind: d.origin.kind() });
-    }
-
+    let pins = Pins::of(&manifest)?;
     let path = root.join(lockfile::FILE);
     let old = Lock::load(&root)?;
-    let fits = |lock: &&Lock| lock.difference(&manifest).is_none();
-    let keeps = open.is_empty() && options.update.is_none();
-    let lock = match &old {
-        Some(lock) if options.frozen && !fits(&lock) => {
-            let what = lock.difference(&manifest).unwrap_or_default();
-            return Err(Error::LockStale { path, what });
-        }
-        None if options.frozen => return Err(Error::NoLock { path }),
-        Some(lock) if keeps && fits(&lock) => lock.clone(),
+    let different = match &old {
+        Some(lock) => lock.difference(&manifest).map_or_else(|| pins.difference(lock), |d| Ok(Some(d)))?,
+        None => None,
+    };
+    let keeps = open.is_empty() && named.is_empty() && options.update.is_none();
+    let lock = match (&old, different) {
+        (Some(_), Some(what)) if options.frozen => return Err(Error::LockStale { path, what }),
+        (None, _) if options.frozen => return Err(Error::NoLock { path }),
+        (Some(lock), None) if keeps => lock.clone(),
         _ => {
-            let moving = [options.update.as_deref().unwrap_or_default(), &open].concat();
+            let moving = [options.update.as_deref().unwrap_or_default(), &open, &named].concat();
+            let all = options.update.as_ref().is_some_and(Vec::is_empty);
             let mut preferred = old.as_ref().map(Lock::preferred).unwrap_or_default();
             match &options.update {
                 Some(names) if names.is_empty() => preferred.clear(),
@@ -155,7 +156,9 @@ pub fn choose(project: &Path, registry: &Registry, options: &Options) -> Result<
                 platforms: manifest.platforms(),
                 preferred,
                 first: &moving,
-                source: &Shelf { registry, packages: root.join("packages"), lock: old.as_ref() },
+                source: &Shelf::new(registry, root.join("packages"), old.as_ref(), &pins, &|name| {
+                    all || moving.contains(name)
+                }),
             })?;
             for c in chosen.iter().filter(|c| open.contains(&c.name)) {
                 let wanted = Requirement::caret(&c.version);
@@ -168,9 +171,11 @@ pub fn choose(project: &Path, registry: &Registry, options: &Options) -> Result<
             let lock = Lock::of(&manifest, chosen)?;
             // A locked archive that changed its hash under the same version.
             for p in old.iter().flat_map(|l| &l.packages) {
-                if let Some(new) =
-                    lock.get(&p.name).filter(|n| n.version == p.version && n.sha256 != p.sha256)
-                {
+                let is_same = |n: &&Locked| n.version == p.version && n.origin == p.origin;
+                if matches!(p.origin, Origin::Folder(_)) {
+                    continue;
+                }
+                if let Some(new) = lock.get(&p.name).filter(is_same).filter(|n| n.sha256 != p.sha256) {
                     return Err(Error::HashMismatch {
                         name: p.name.clone(),
                         version: p.version.clone(),
@@ -186,12 +191,13 @@ pub fn choose(project: &Path, registry: &Registry, options: &Options) -> Result<
 }
 
 /// The manifest's text after what is to be removed and added; `None`: nothing is.
-/// What was added for any version goes to `open`.
+/// What was added for any version goes to `open`, what has an origin of its own to `named`.
 fn change(
     manifest: &Manifest,
     registry: &Registry,
     options: &Options,
     open: &mut Vec<MinzName>,
+    named: &mut Vec<MinzName>,
 ) -> Result<Option<String>> {
     if options.add.is_empty() && options.remove.is_empty() {
         return Ok(None);
@@ -229,9 +235,29 @@ fn change(
         // A name that was given twice is gone by now.
         text = edit::remove_dependency(path, &text, name)?.unwrap_or(text);
     }
-    for (name, requirement) in &options.add {
+    for word in &options.add {
+        let (name, requirement) = match word {
+            Word::Name(name, requirement) => (name, requirement),
+            Word::Folder(dir) => {
+                let (name, folder) = package_folder(manifest.root(), dir)?;
+                text = edit::set_origin(path, &text, options.table, &name, &Origin::Folder(folder))?;
+                named.push(name);
+                continue;
+            }
+            Word::Origin(origin) => {
+                let (name, _) = registry.single(&registry.released(origin)?, false)?;
+                text = edit::set_origin(path, &text, options.table, &name, origin)?;
+                named.push(name);
+                continue;
+            }
+        };
         let wanted = match requirement {
             Some(r) => r.to_string(),
+            // It is where it is, in the version that it has.
+            None if has_origin(manifest, name) => {
+                named.push(name.clone());
+                continue;
+            }
             None => match newest(registry, name, manifest)? {
                 only if only.is_prerelease() => Requirement::caret(&only),
                 _ => {
@@ -257,8 +283,28 @@ fn present(names: &[MinzName], file: &'static str, known: &[&MinzName]) -> Resul
     }
 }
 
+fn has_origin(manifest: &Manifest, name: &MinzName) -> bool {
+    let dev = manifest.dev_dependencies.iter().map(|d| (None, d));
+    manifest.all_dependencies().chain(dev).any(|(_, d)| d.name == *name && d.origin != Origin::Registry)
+}
+
+/// The package in a folder, and where that is, seen from the project.
+fn package_folder(root: &Path, dir: &Path) -> Result<(MinzName, Folder)> {
+    let found = |dir: &Path| std::fs::canonicalize(dir).map_err(Error::io("read", dir));
+    let (root, dir) = (found(root)?, found(dir)?);
+    if !dir.is_dir() {
+        let what = "is not a folder (`pantry mirror add` takes archives)".into();
+        return Err(Error::Pack { path: dir, what });
+    }
+    let Some(manifest) = Manifest::load(&dir)? else {
+        return Err(Error::Pack { path: dir, what: "has no mzp.toml".into() });
+    };
+    let folder = Folder::between(&root, &dir).map_err(|e| Error::Pack { path: dir, what: e.rule.into() })?;
+    Ok((manifest.name, folder))
+}
+
 fn newest(registry: &Registry, name: &MinzName, manifest: &Manifest) -> Result<Version> {
-    registry.newest(name)?.ok_or_else(|| Error::UnknownPackage {
+    registry.newest(&Origin::Registry, name)?.ok_or_else(|| Error::UnknownPackage {
         name: name.clone(),
         chain: vec![manifest.name.to_string()],
         suggestion: registry.suggest(name),
@@ -271,6 +317,10 @@ fn steps(root: &Path, lock: &Lock) -> Result<Vec<(MinzName, Step)>> {
     for p in &lock.packages {
         let dir = packages.join(p.name.as_str());
         let to = p.version.clone();
+        if matches!(p.origin, Origin::Folder(_)) {
+            out.push((p.name.clone(), Step::Folder(to)));
+            continue;
+        }
         let step = match mark::state(&dir)? {
             State::Absent => Step::Add(to),
             State::Foreign => return Err(Error::NotOurs { path: dir }),
@@ -282,7 +332,8 @@ fn steps(root: &Path, lock: &Lock) -> Result<Vec<(MinzName, Step)>> {
     }
     for entry in entries(&packages)? {
         let name = entry.file_name().to_str().and_then(|n| MinzName::parse(n).ok());
-        if let Some(name) = name.filter(|n| lock.get(n).is_none())
+        let unpacked = |n: &MinzName| lock.get(n).is_some_and(|p| !matches!(p.origin, Origin::Folder(_)));
+        if let Some(name) = name.filter(|n| !unpacked(n))
             && matches!(mark::state(&entry.path())?, State::Whole(_) | State::Changed)
         {
             out.push((name, Step::Remove));
@@ -301,7 +352,7 @@ pub fn run(
 ) -> Result<()> {
     let packages = plan.root.join("packages");
     let staging = packages.join(".staging");
-    let touched = plan.steps.iter().any(|(_, s)| !matches!(s, Step::Keep(_)));
+    let touched = plan.steps.iter().any(|(_, s)| !matches!(s, Step::Keep(_) | Step::Folder(_)));
     // A run that was killed at its end left its folder.
     if touched || std::fs::symlink_metadata(&staging).is_ok() {
         make(&packages)?;
@@ -312,6 +363,7 @@ pub fn run(
         outcome.and(swept)?;
     }
     remove_empty(&packages)?;
+    registry.keep()?;
     // The lock first: whoever is stopped between the two can say the same again, `remove` too.
     let files = [(lockfile::FILE, &plan.lock_text), (manifest::FILE, &plan.manifest)];
     let mut before = Vec::new();
@@ -341,17 +393,19 @@ fn replace(
     progress: &mut dyn FnMut(&MinzName),
 ) -> Result<()> {
     let mut workspace = Workspace::new();
-    let changes = |s: &Step| !matches!(s, Step::Keep(_) | Step::Remove);
+    let changes = |s: &Step| !matches!(s, Step::Keep(_) | Step::Folder(_) | Step::Remove);
     for (name, _) in plan.steps.iter().filter(|(_, s)| changes(s)) {
         let Some(locked) = plan.lock.get(name) else { continue };
         unpack(locked, registry, &staging.join(format!("new-{name}")), &mut workspace)?;
         progress(name);
     }
+    // A contradiction between what came and what is known is found before anything changes.
+    registry.keep()?;
     for (name, step) in &plan.steps {
         let (dir, new) = (packages.join(name.as_str()), staging.join(format!("new-{name}")));
         let aside = staging.join(format!("old-{name}"));
         match step {
-            Step::Keep(_) => {}
+            Step::Keep(_) | Step::Folder(_) => {}
             Step::Remove => std::fs::rename(&dir, &aside).map_err(Error::io("remove", &dir))?,
             _ => exchange(&new, &dir, &aside)?,
         }
@@ -376,33 +430,27 @@ fn exchange(new: &Path, dir: &Path, aside: &Path) -> Result<()> {
 
 fn unpack(locked: &Locked, registry: &Registry, to: &Path, workspace: &mut Workspace) -> Result<()> {
     let (name, version) = (&locked.name, &locked.version);
-    let refused = |e| match e {
-        // It is about this disk, not about the archive.
-        ArchiveError::Write { source, .. } => Error::io("write to", to)(source),
-        e => Error::Archive { name: name.clone(), version: version.clone(), source: Box::new(e) },
-    };
-    let (mirror, record) = registry.archive(name, version, &locked.sha256)?;
-    let mut source = mirror.read_archive(name.as_str(), &record)?;
+    let mut source = registry.archive(&locked.origin, name, version, &locked.sha256)?;
     let mut sink = Extract::create(to).map_err(Error::io("create", to))?;
-    let integrity = Integrity::from(locked.sha256);
-    let expect = Expect { integrity: Some(&integrity), manifests: true, ..Expect::default() };
-    // A package of MinZ source is never as large as the archive reader would allow.
-    let limits = Limits { bytes: 256 << 20, entries: 50_000, ..Limits::default() };
-    let summary = workspace.read(&mut source, &expect, &limits, &mut sink).map_err(refused)?;
-    let rule =
-        |rule, detail: String| refused(ArchiveError::Refused { rule, entry: manifest::FILE.into(), detail });
-    let bytes = summary.mzp_toml.ok_or_else(|| rule(Rule::NoManifest, "is missing".into()))?;
-    let text = String::from_utf8(bytes).map_err(|_| rule(Rule::NoManifest, "is not UTF-8".into()))?;
-    let found = Manifest::parse(&to.join(manifest::FILE), &text)
-        .map_err(|e| rule(Rule::NoManifest, format!("cannot be read: {e}")))?;
-    if found.name != *name {
-        return Err(rule(Rule::NameMismatch, format!("says it is {}", found.name)));
-    }
-    if found.version != *version {
-        return Err(rule(Rule::VersionMismatch, format!("says it is version {}", found.version)));
+    let shown = format!("{name} {version}");
+    let wanted =
+        Wanted { name: Some(name), version: Some(version), sha256: Some(&locked.sha256), shown: &shown };
+    package::read(&mut source, &wanted, &mut sink, workspace).map_err(|e| match e {
+        Error::Archive { package, source } => match *source {
+            // It is about this disk, not about the archive.
+            ArchiveError::Write { source, .. } => Error::io("write to", to)(source),
+            source => Error::Archive { package, source: Box::new(source) },
+        },
+        e => e,
+    })?;
+    let listing = sink.into_listing();
+    if listing.files.iter().any(|f| f.path.as_str() == mark::FILE) {
+        let (rule, entry, detail) = (Rule::BadName, mark::FILE.into(), "is mzp's own mark".into());
+        let source = Box::new(ArchiveError::Refused { rule, entry, detail });
+        return Err(Error::Archive { package: shown, source });
     }
     let mark = Mark { version: version.clone(), sha256: locked.sha256 };
-    mirror::file::write_scratch(&to.join(mark::FILE), mark.write(&sink.into_listing()).as_bytes())?;
+    mirror::file::write_scratch(&to.join(mark::FILE), mark.write(&listing).as_bytes())?;
     Ok(())
 }
 
@@ -454,6 +502,9 @@ fn remove_empty(dir: &Path) -> Result<()> {
 pub fn check(root: &Path, lock: &Lock) -> Result<()> {
     for p in &lock.packages {
         let dir = root.join("packages").join(p.name.as_str());
+        if matches!(p.origin, Origin::Folder(_)) {
+            continue;
+        }
         match mark::read(&dir)? {
             Some(m) if m.version != p.version || m.sha256 != p.sha256 => {
                 let what = format!("{} {} is installed, and {} is locked", p.name, m.version, p.version);

@@ -111,11 +111,12 @@ fn adds_to_the_manifest() {
     let w = World::of(&[("core", "1.0.0", ""), ("core", "2.0.0-beta.1", "")]);
     w.manifest("# none yet\n");
     let name = MinzName::parse("core").unwrap();
-    w.install_with(&Options { add: vec![(name.clone(), None)], ..Options::default() }).unwrap();
+    w.install_with(&Options { add: vec![Word::Name(name.clone(), None)], ..Options::default() }).unwrap();
     assert!(w.read("mzp.toml").contains("# none yet") && w.read("mzp.toml").contains("core = \"^1.0.0\""));
     let unknown = MinzName::parse("cord").unwrap();
     let before = w.read("mzp.toml");
-    let e = w.install_with(&Options { add: vec![(unknown, None)], ..Options::default() }).unwrap_err();
+    let e =
+        w.install_with(&Options { add: vec![Word::Name(unknown, None)], ..Options::default() }).unwrap_err();
     let Error::UnknownPackage { suggestion, .. } = &e else { panic!("{e}") };
     assert_eq!(suggestion.as_deref(), Some("core"));
     assert_eq!(w.read("mzp.toml"), before);
@@ -132,8 +133,12 @@ fn what_is_added_is_the_newest_that_fits_with_the_rest() {
     w.install().unwrap();
     w.publish("core", "2.0.0", "", "pub fun g() -> void {}\n");
     let core = names(&["core"]).remove(0);
-    w.install_with(&Options { add: vec![(core.clone(), None)], table: Table::Dev, ..Options::default() })
-        .unwrap();
+    w.install_with(&Options {
+        add: vec![Word::Name(core.clone(), None)],
+        table: Table::Dev,
+        ..Options::default()
+    })
+    .unwrap();
     assert!(
         w.read("mzp.toml").ends_with("\n[dev-dependencies]\ncore = \"^1.0.0\"\n"),
         "{}",
@@ -144,21 +149,21 @@ fn what_is_added_is_the_newest_that_fits_with_the_rest() {
     // Once nobody holds it back it moves, though a version is locked.
     w.install_with(&Options {
         remove: names(&["gfx", "gfx"]),
-        add: vec![(core, None)],
+        add: vec![Word::Name(core, None)],
         ..Options::default()
     })
     .unwrap();
     assert!(w.read("mzp.toml").contains("\n[dependencies]\ncore = \"^1.1.0\"\n"), "{}", w.read("mzp.toml"));
     // A requirement that cannot be met changes nothing.
     let before = (w.read("mzp.toml"), w.read("mzp.lock"));
-    let add = vec![(names(&["gfx"]).remove(0), Some(Requirement::parse("9").unwrap()))];
+    let add = vec![Word::Name(names(&["gfx"]).remove(0), Some(Requirement::parse("9").unwrap()))];
     assert!(matches!(w.install_with(&Options { add, ..Options::default() }), Err(Error::Conflict(_))));
     assert_eq!((w.read("mzp.toml"), w.read("mzp.lock")), before);
     // Nor does a platform that the project is not for.
     let text = format!("{}[targets]\nsupported = [\"6502\"]\n", before.0);
     write(w.root().join("mzp.toml"), &text);
     let table = Table::Platform(crate::platform::Platform::find("cpm").unwrap());
-    let add = vec![(names(&["gfx"]).remove(0), None)];
+    let add = vec![Word::Name(names(&["gfx"]).remove(0), None)];
     let refused = w.install_with(&Options { add, table, ..Options::default() });
     assert!(matches!(refused, Err(Error::Unsupported { platform: "cpm", .. })));
     assert_eq!(w.read("mzp.toml"), text);

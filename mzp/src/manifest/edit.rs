@@ -1,6 +1,7 @@
 //! Changes to `mzp.toml` that keep its comments, order and layout.
 
 use crate::error::{Error, Result};
+use crate::origin::Origin;
 use crate::place::Place;
 use crate::platform::Platform;
 use mirror::name::MinzName;
@@ -26,18 +27,7 @@ pub fn set_dependency(
     requirement: &str,
 ) -> Result<String> {
     let mut document = parse(path, text)?;
-    let top = document.as_table_mut();
-    let list = match table {
-        Table::Dependencies => child(path, text, top, "dependencies", false)?,
-        Table::Dev => child(path, text, top, "dev-dependencies", false)?,
-        Table::Platform(platform) => {
-            let tables = child(path, text, top, "platform-dependencies", true)?;
-            // It may stand there under another of its names.
-            let is = |key: &&str| Platform::find(key) == Some(platform);
-            let key = tables.iter().map(|(key, _)| key).find(is).unwrap_or(platform.name).to_string();
-            child(path, text, tables, &key, false)?
-        }
-    };
+    let list = list(path, text, document.as_table_mut(), table)?;
     match list.get_mut(name.as_str()) {
         Some(old) => match old.as_table_like_mut() {
             Some(t) => match t.get_mut("version") {
@@ -49,6 +39,57 @@ pub fn set_dependency(
         None => drop(list.insert(name.as_str(), value(requirement))),
     }
     Ok(document.to_string())
+}
+
+/// Sets where a dependency comes from, in place of its version and of what was said before.
+pub fn set_origin(path: &Path, text: &str, table: Table, name: &MinzName, origin: &Origin) -> Result<String> {
+    let mut document = parse(path, text)?;
+    let list = list(path, text, document.as_table_mut(), table)?;
+    let (key, said) = match origin {
+        Origin::Registry => return Ok(text.to_string()),
+        Origin::Named(url) => ("registry", url.to_string()),
+        Origin::Folder(folder) => ("path", folder.to_string()),
+        Origin::Github(repository) => ("github", repository.to_string()),
+        Origin::Archive(url) => ("url", url.to_string()),
+    };
+    if let Some(old) = list.get_mut(name.as_str()).and_then(Item::as_table_like_mut) {
+        for other in ["version", "registry", "path", "github", "url"].iter().filter(|other| **other != key) {
+            old.remove(other);
+        }
+        match old.get_mut(key) {
+            Some(item) => put(item, &said),
+            None => drop(old.insert(key, value(said))),
+        }
+        return Ok(document.to_string());
+    }
+    let mut entry = toml_edit::InlineTable::new();
+    entry.insert(key, said.into());
+    let mut entry = toml_edit::Value::InlineTable(entry);
+    let decor = list.get(name.as_str()).and_then(Item::as_value).map(|v| v.decor().clone());
+    if let Some(decor) = decor {
+        *entry.decor_mut() = decor;
+    }
+    list.insert(name.as_str(), Item::Value(entry));
+    Ok(document.to_string())
+}
+
+fn list<'a>(
+    path: &Path,
+    text: &str,
+    top: &'a mut toml_edit::Table,
+    table: Table,
+) -> Result<&'a mut dyn TableLike> {
+    match table {
+        Table::Dependencies => child(path, text, top, "dependencies", false),
+        Table::Dev => child(path, text, top, "dev-dependencies", false),
+        Table::Platform(platform) => {
+            let tables = child(path, text, top, "platform-dependencies", true)?;
+            // It may stand there under another of its names.
+            let is = |key: &&str| Platform::find(key) == Some(platform);
+            let key = tables.iter().map(|(key, _)| key).find(is).unwrap_or(platform.name).to_string();
+            child(path, text, tables, &key, false)
+        }
+    }
 }
 
 /// A new value in an old one's place, with the comment behind it.

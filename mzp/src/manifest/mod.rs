@@ -10,10 +10,13 @@ mod table;
 
 use crate::error::{Error, Result};
 use crate::feature::Feature;
+use crate::origin::{self, Folder, Origin, Repository};
 use crate::place::Place;
 use crate::platform::{Platform, Support};
 use crate::requirement::Requirement;
+use crate::suggestion::nearest;
 use crate::text;
+use mirror::http::Url;
 use mirror::name::{MinzName, RelPath};
 use mirror::version::Version;
 use std::path::{Path, PathBuf};
@@ -44,7 +47,7 @@ pub struct Manifest {
     pub features: Vec<Feature>,
     /// Module name → source file; `main` is the package's own name.
     pub exports: Vec<(String, RelPath)>,
-    pub registries: Vec<(String, String)>,
+    pub registries: Vec<(String, Url)>,
     pub keywords: Vec<String>,
     pub categories: Vec<String>,
 }
@@ -60,31 +63,6 @@ pub struct Dependency {
     pub optional: bool,
     pub origin: Origin,
     pub place: Place,
-}
-
-/// Where a dependency comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// The mirrors, and the default MinZ registry behind them.
-    Registry,
-    /// A registry of `[registries]`.
-    Named(String),
-    Path(String),
-    Github(String),
-    Url(String),
-}
-
-impl Origin {
-    /// In words, for messages.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Registry => "the registry",
-            Self::Named(_) => "a registry of its own",
-            Self::Path(_) => "a local folder",
-            Self::Github(_) => "GitHub",
-            Self::Url(_) => "a URL",
-        }
-    }
 }
 
 impl Manifest {
@@ -157,13 +135,20 @@ impl Manifest {
         let private = package.get("private", |v| v.boolean())?.unwrap_or(false);
         package.done()?;
 
-        let dependencies = dependencies(&mut top, "dependencies")?;
-        let dev_dependencies = self::dependencies(&mut top, "dev-dependencies")?;
+        let mut registries = Vec::new();
+        if let Some(mut tables) = top.table("registries")? {
+            for key in tables.keys() {
+                let url = tables.require(&key, |v| v.parsed_as("a URL", origin::url))?;
+                registries.push((key, url));
+            }
+        }
+        let dependencies = dependencies(&mut top, "dependencies", &registries)?;
+        let dev_dependencies = self::dependencies(&mut top, "dev-dependencies", &registries)?;
         let mut platform_dependencies: Vec<(&'static Platform, Vec<Dependency>)> = Vec::new();
         if let Some(mut tables) = top.table("platform-dependencies")? {
             for key in tables.keys() {
                 let platform = platform_key(&tables, &key)?;
-                let list = self::dependencies(&mut tables, &key)?;
+                let list = self::dependencies(&mut tables, &key, &registries)?;
                 match platform_dependencies.iter_mut().find(|(p, _)| *p == platform) {
                     Some((_, have)) => have.extend(list),
                     None => platform_dependencies.push((platform, list)),
@@ -200,13 +185,6 @@ impl Manifest {
             for key in tables.keys() {
                 let file = tables.require(&key, |v| v.parsed(RelPath::normalise))?;
                 exports.push((key, file));
-            }
-        }
-        let mut registries = Vec::new();
-        if let Some(mut tables) = top.table("registries")? {
-            for key in tables.keys() {
-                let url = tables.require(&key, |v| v.string())?;
-                registries.push((key, url));
             }
         }
         let (mut keywords, mut categories) = (Vec::new(), Vec::new());
@@ -251,18 +229,27 @@ fn platform_key(tables: &Reader<'_>, key: &str) -> Result<&'static Platform> {
     })
 }
 
-fn dependencies(parent: &mut Reader<'_>, table: &str) -> Result<Vec<Dependency>> {
+fn dependencies(
+    parent: &mut Reader<'_>,
+    table: &str,
+    registries: &[(String, Url)],
+) -> Result<Vec<Dependency>> {
     let Some(mut tables) = parent.table(table)? else { return Ok(Vec::new()) };
     let mut out = Vec::new();
     for key in tables.keys() {
         let place = tables.place_of(&key);
         let name = MinzName::parse(&key).map_err(|source| Error::Name { place: place.clone(), source })?;
-        out.push(tables.require(&key, |value| dependency(value, name, place))?);
+        out.push(tables.require(&key, |value| dependency(value, name, place, registries))?);
     }
     Ok(out)
 }
 
-fn dependency(value: table::Value<'_>, name: MinzName, place: Place) -> Result<Dependency> {
+fn dependency(
+    value: table::Value<'_>,
+    name: MinzName,
+    place: Place,
+    registries: &[(String, Url)],
+) -> Result<Dependency> {
     let any = || Requirement::parse("*").map_err(|source| Error::Name { place: place.clone(), source });
     if !value.is_table() {
         let requirement = value.parsed_as("a version or a table", Requirement::parse)?;
@@ -282,14 +269,10 @@ fn dependency(value: table::Value<'_>, name: MinzName, place: Place) -> Result<D
     let default_features = t.get("default-features", |v| v.boolean())?.unwrap_or(true);
     let optional = t.get("optional", |v| v.boolean())?.unwrap_or(false);
     let mut origins = Vec::new();
-    for (key, make) in [
-        ("path", Origin::Path as fn(String) -> Origin),
-        ("github", Origin::Github),
-        ("url", Origin::Url),
-        ("registry", Origin::Named),
-    ] {
-        origins.extend(t.get(key, |v| v.string())?.map(make));
-    }
+    origins.extend(t.get("path", |v| v.parsed(Folder::parse))?.map(Origin::Folder));
+    origins.extend(t.get("github", |v| v.parsed(Repository::parse))?.map(Origin::Github));
+    origins.extend(t.get("url", |v| v.parsed(origin::url))?.map(Origin::Archive));
+    origins.extend(t.get("registry", |v| registry(v, registries))?.map(Origin::Named));
     t.done()?;
     if origins.len() > 1 {
         return Err(Error::Type {
@@ -307,6 +290,19 @@ fn dependency(value: table::Value<'_>, name: MinzName, place: Place) -> Result<D
         None => any()?,
     };
     Ok(Dependency { name, requirement, features, default_features, optional, origin, place })
+}
+
+/// One of `[registries]`, or a URL.
+fn registry(value: table::Value<'_>, registries: &[(String, Url)]) -> Result<Url> {
+    let text = value.string()?;
+    if let Some((_, url)) = registries.iter().find(|(name, _)| *name == text) {
+        return Ok(url.clone());
+    }
+    if text.contains("://") {
+        return value.parsed(origin::url);
+    }
+    let suggestion = nearest(&text, registries.iter().map(|(name, _)| name.as_str())).map(String::from);
+    Err(Error::UnknownKey { place: value.place(), table: "[registries]".into(), key: text, suggestion })
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
 }
 
 impl<'a> Value<'a> {
-    fn place(&self) -> Place {
+    pub fn place(&self) -> Place {
         Place::at(self.path, self.text, self.value.span().start)
     }
     fn wrong(&self, expected: &'static str) -> Error {

@@ -97,8 +97,26 @@ fn errors_name_line_and_column() {
             "mzp.toml:5:1: dependency b has no `version`",
         ),
         (
-            &format!("{head}[dependencies]\nb = {{ path = \"x\", url = \"y\" }}\n"),
+            &format!("{head}[dependencies]\nb = {{ path = \"x\", url = \"http://y\" }}\n"),
             "mzp.toml:5:1: `b` must be given one source only (path, github, url or registry)",
+        ),
+        (
+            &format!("{head}[dependencies]\nb = {{ path = \"/x\" }}\n"),
+            "mzp.toml:5:14: `/x` is not a valid folder: it is absolute (write it relative to this file's folder)",
+        ),
+        (
+            &format!("{head}[dependencies]\nb = {{ github = \"x\" }}\n"),
+            "mzp.toml:5:16: `x` is not a valid repository: it is not user/repo or user/repo@TAG",
+        ),
+        (
+            &format!("{head}[dependencies]\nb = {{ url = \"https://u:p@example.com/\" }}\n"),
+            "mzp.toml:5:13: `https://example.com/` is not a valid URL: it has a user name or password, which do not belong in a project",
+        ),
+        (
+            &format!(
+                "{head}[registries]\nwork = \"https://example.com\"\n[dependencies]\nb = {{ registry = \"worc\" }}\n"
+            ),
+            "mzp.toml:7:18: unknown key `worc` in [registries]",
         ),
         (
             &format!("{head}[dependencies]\n\"../b\" = \"1\"\n"),

@@ -4,6 +4,7 @@
 use crate::error::{Error, Result};
 use crate::feature::{Part, closure};
 use crate::manifest::Manifest;
+use crate::pins::Pins;
 use crate::platform::{Platform, supports};
 use mirror::name::MinzName;
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,6 +111,7 @@ impl<'a> Active<'a> {
             return Err(unsupported(project));
         }
         let packages_dir = project.root().join("packages");
+        let folders = Pins::of(project)?.dirs();
         let features = closure(project, &selection.features, selection.defaults)?;
         let mut todo = wanted(project, platform, &features);
         let dev = selection.dev;
@@ -124,7 +126,10 @@ impl<'a> Active<'a> {
         }
         while let Some(want) = todo.pop() {
             if !active.packages.contains_key(&want.name) {
-                let dir = active.packages_dir.join(want.name.as_str());
+                let dir = match folders.get(&want.name) {
+                    Some(dir) => dir.clone(),
+                    None => active.packages_dir.join(want.name.as_str()),
+                };
                 let Some(manifest) = Manifest::load(&dir)? else {
                     return Err(Error::NotInstalled { name: want.name, path: dir });
                 };

@@ -15,9 +15,11 @@ pub use explain::{Conflict, Step};
 use crate::error::{Error, Result};
 use crate::feature::Part;
 use crate::manifest::Manifest;
+use crate::origin::Origin;
 use crate::place::Place;
 use crate::platform::{Platform, Support, supports};
 use crate::requirement::Requirement;
+use mirror::digest::Hash;
 use mirror::name::MinzName;
 use mirror::version::Version;
 use pubgrub::{
@@ -49,8 +51,9 @@ pub struct Candidate {
     pub features: Vec<(String, Vec<Part>)>,
     /// Empty: every platform.
     pub supported: Vec<Support>,
-    /// SHA-256 of its archive, 64 hexadecimal digits; empty: not known.
-    pub sha256: String,
+    /// SHA-256 of its archive; `None`: not known.
+    pub sha256: Option<Hash>,
+    pub origin: Origin,
 }
 
 /// One dependency of a package or of the project.
@@ -83,7 +86,8 @@ pub struct Request<'a> {
 pub struct Chosen {
     pub name: MinzName,
     pub version: Version,
-    pub sha256: String,
+    pub sha256: Option<Hash>,
+    pub origin: Origin,
     /// Those of its needs that were followed.
     pub needs: Vec<Need>,
 }
@@ -158,8 +162,8 @@ pub fn solve(request: &Request<'_>) -> Result<Vec<Chosen>> {
                 .cloned()
                 .collect();
             mirror::order::sort_by_key(&mut needs, |n| (n.name.clone(), n.platform.map(|p| p.name)));
-            let sha256 = candidate.sha256.clone();
-            Ok(Chosen { name: name.clone(), version: version.clone(), sha256, needs })
+            let (sha256, origin) = (candidate.sha256, candidate.origin.clone());
+            Ok(Chosen { name: name.clone(), version: version.clone(), sha256, origin, needs })
         })
         .collect()
 }

@@ -3,7 +3,8 @@
 use super::{DRY_RUN, JSON};
 use crate::cli::command::{Command, Flag, Kind, PassOn, command, flag, optional, required};
 
-const PLACE: &str = "A package: zx-graphics, zx-graphics@^1.0 (in this version no ./folder, no user/repo)";
+const PLACE: &str =
+    "A package: zx-graphics, zx-graphics@^1.0, ./folder, file:../folder, user/repo@TAG, a URL";
 
 /// What selects the graph.
 const SELECT: &[Flag] = &[
@@ -19,8 +20,7 @@ const SELECT_LATER: &[Flag] = &[
     flag("no-default-features", "Leave the default features off").later(),
 ];
 
-const REGISTRY: &[Flag] =
-    &[flag("registry", "Use this MinZ registry for this run").value("URL", Kind::Url).later()];
+const REGISTRY: &[Flag] = &[flag("registry", "Use this MinZ registry for this run").value("URL", Kind::Url)];
 
 const FROZEN: &[Flag] = &[flag("frozen-lockfile", "Fail when the lockfile does not fit the manifest")];
 

@@ -49,8 +49,7 @@ fn told(mirror: Mirror, dir: &Path, ui: &mut Ui) -> Result<Mirror> {
 fn open_for_writing(dir: &Path, settings: &Settings, ui: &mut Ui) -> Result<Mirror> {
     let is_home = settings.home_mirror().is_ok_and(|home| home == dir);
     if is_home && !dir.join("ROOT.A").exists() {
-        let options = mirror::mirror::InitOptions { label: "home".into(), ..Default::default() };
-        return Ok(Mirror::init(dir, &options)?);
+        return Ok(Mirror::open_or_init(dir, "home")?);
     }
     open(dir, ui)
 }

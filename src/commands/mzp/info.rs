@@ -4,7 +4,7 @@ use crate::cli::Invocation;
 use crate::commands::mirror::{count, size};
 use crate::error::{Result, Status};
 use crate::settings::Settings;
-use crate::ui::{Ui, Unit};
+use crate::ui::Ui;
 use mirror::name::{MinzName, escape};
 use mirror::version::Version;
 use mzp::catalogue;
@@ -19,9 +19,9 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let (name, version) = text.split_once('@').map_or((text, None), |(name, version)| (name, Some(version)));
     let name = super::parsed(MinzName::parse(name))?;
     let version = version.map(|v| super::parsed(Version::parse(v))).transpose()?;
-    let registry = super::registry(settings, ui.progress("Looking", Unit::Packages));
+    let registry = super::registry(settings, &settings.working_directory()?, "Looking", ui)?;
     let info = catalogue::info(&registry, &name, version.as_ref())?;
-    ui.end_progress();
+    super::notes(&registry, ui);
     let (record, candidate) = (&info.record, &info.candidate);
     let versions: Vec<_> = info.versions.iter().rev().take(MOST).map(Version::to_string).collect();
     let list = |text: Option<&str>| {
@@ -84,9 +84,9 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
 pub fn search(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let words = invocation.argument_texts()?;
     let words: Vec<&str> = words.iter().flat_map(|w| w.split_whitespace()).collect();
-    let registry = super::registry(settings, ui.progress("Searching", Unit::Packages));
+    let registry = super::registry(settings, &settings.working_directory()?, "Searching", ui)?;
     let (hits, all) = catalogue::search(&registry, &words, MOST)?;
-    ui.end_progress();
+    super::notes(&registry, ui);
     if ui.is_json() {
         ui.json(|o| {
             o.number("found", all as u64);

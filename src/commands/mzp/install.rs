@@ -8,16 +8,16 @@ use crate::commands::mirror::count;
 use crate::error::{Error, Result, Status};
 use crate::install::fill::Busy;
 use crate::settings::Settings;
-use crate::ui::{Ui, Unit};
+use crate::ui::Ui;
 use mirror::name::{MinzName, escape};
 use mirror::version::Version;
 use mzp::install::{Options, Plan, Step, lock, plan, run as carry_out, vendor};
 use mzp::manifest::edit::Table;
-use mzp::requirement::Requirement;
+use mzp::origin::{Origin, Word};
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let options = Options {
-        add: packages(invocation)?,
+        add: packages(invocation, settings)?,
         frozen: invocation.has("frozen-lockfile"),
         ..Options::default()
     };
@@ -36,7 +36,12 @@ pub fn add(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         (None, true) => Table::Dev,
         (None, false) => Table::Dependencies,
     };
-    install(&Options { add: packages(invocation)?, table, ..Options::default() }, invocation, settings, ui)
+    install(
+        &Options { add: packages(invocation, settings)?, table, ..Options::default() },
+        invocation,
+        settings,
+        ui,
+    )
 }
 
 pub fn remove(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
@@ -82,9 +87,9 @@ fn install(options: &Options, invocation: &Invocation, settings: &Settings, ui: 
 /// The plan, carried out unless it is a dry run.
 fn work(options: &Options, dry: bool, settings: &Settings, ui: &mut Ui) -> Result<Plan> {
     let start = super::start(settings, ui)?;
-    let registry = super::registry(settings, ui.progress("Installing", Unit::Packages));
+    let registry = super::registry(settings, &start, "Installing", ui)?;
     let project = (!dry).then(|| lock(&start, &mut || ui.status(&waiting(Busy::Project)))).transpose()?;
-    let plan = plan(&start, &registry, options)?;
+    let plan = plan(&start, &registry, options).inspect_err(|_| super::notes(&registry, ui))?;
     if let Some(project) = &project {
         let mut done = Vec::new();
         let outcome = carry_out(&plan, project, &registry, &mut |name| done.push(name.to_string()));
@@ -94,7 +99,7 @@ fn work(options: &Options, dry: bool, settings: &Settings, ui: &mut Ui) -> Resul
         }
         outcome?;
     }
-    ui.end_progress();
+    super::notes(&registry, ui);
     Ok(plan)
 }
 
@@ -106,34 +111,33 @@ fn say(plan: &Plan, dry: bool, ui: &mut Ui) -> Result<Status> {
     Ok(Status::Done)
 }
 
-fn packages(invocation: &Invocation) -> Result<Vec<(MinzName, Option<Requirement>)>> {
-    invocation.argument_texts()?.into_iter().map(package).collect()
-}
-
-/// `zx-graphics` or `zx-graphics@^1.0`; other sources are not built yet.
-fn package(text: &str) -> Result<(MinzName, Option<Requirement>)> {
-    if text.starts_with(['.', '/']) || text.contains('/') || text.contains(':') {
-        return Err(Error::NotBuilt {
-            what: format!("installing `{}` (a folder, GitHub or a URL)", escape(text)),
-        });
-    }
-    let (name, requirement) = match text.split_once('@') {
-        Some((name, requirement)) => (name, Some(super::parsed(Requirement::parse(requirement))?)),
-        None => (text, None),
+fn packages(invocation: &Invocation, settings: &Settings) -> Result<Vec<Word>> {
+    let here = settings.working_directory()?;
+    let word = |text| match super::parsed(Word::parse(text))? {
+        Word::Folder(path) => Ok(Word::Folder(here.join(path))),
+        word => Ok(word),
     };
-    Ok((super::parsed(MinzName::parse(name))?, requirement))
+    invocation.argument_texts()?.into_iter().map(word).collect()
 }
 
 fn tell(plan: &Plan, dry: bool, ui: &mut Ui) -> Result<()> {
     // Packages that came, changed and went.
     let mut numbers = [0; 3];
-    for (name, step) in &plan.steps {
+    // A folder that is used no more: nothing of it was in packages/.
+    let old = plan.old.iter().flat_map(|old| &old.packages);
+    let left = old.filter(|p| matches!(p.origin, Origin::Folder(_)) && plan.lock.get(&p.name).is_none());
+    let left: Vec<_> = left.map(|p| (p.name.clone(), Step::Remove)).collect();
+    for (name, step) in plan.steps.iter().chain(&left) {
         let (which, line) = match (step, moved(plan, name, step)) {
             (_, Some((from, to))) => {
                 (usize::from(matches!(step, Step::Replace { .. })), format!("{name} {from} -> {to}"))
             }
             (step, None) => match step {
                 Step::Keep(_) | Step::Replace { .. } => continue,
+                Step::Folder(_) if plan.old.as_ref().is_some_and(|old| old.get(name).is_some()) => continue,
+                Step::Folder(version) => {
+                    (0, format!("{name}@{version} ({})", shown(plan.lock.get(name).map(|p| &p.origin))))
+                }
                 Step::Add(version) => (0, format!("{name}@{version}")),
                 Step::Restore(version) => (1, format!("{name}@{version} (its files had changed)")),
                 Step::Remove => (2, name.to_string()),
@@ -156,6 +160,10 @@ fn tell(plan: &Plan, dry: bool, ui: &mut Ui) -> Result<()> {
         ui.success(&format!("{} in packages/", done_words(numbers, all)));
     }
     Ok(())
+}
+
+fn shown(origin: Option<&Origin>) -> String {
+    escape(&origin.map(ToString::to_string).unwrap_or_default()).into_owned()
 }
 
 /// From and to, of a package that changed its version: in packages/, or where it
@@ -182,6 +190,9 @@ fn report(plan: &Plan, dry: bool, ui: &mut Ui) -> Result<()> {
                     o.text("name", p.name.as_str());
                     o.text("version", &p.version.to_string());
                     o.text("sha256", &p.sha256.to_string());
+                    if p.origin != Origin::Registry {
+                        o.text("source", &p.origin.to_string());
+                    }
                     if let Some((from, _)) = step.and_then(|step| moved(plan, &p.name, step)) {
                         o.text("from", &from.to_string());
                     }

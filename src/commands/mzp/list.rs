@@ -4,15 +4,22 @@ use crate::cli::Invocation;
 use crate::error::{Result, Status};
 use crate::settings::Settings;
 use crate::ui::Ui;
+use mirror::name::escape;
 use mzp::install::mark::{State, state};
 use mzp::lockfile::Lock;
 use mzp::manifest::Manifest;
+use mzp::origin::Origin;
 
 pub fn run(_: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let manifest = Manifest::find(&super::start(settings, ui)?)?;
     let lock = Lock::require(&manifest)?;
     let mut rows = Vec::new();
     for p in &lock.packages {
+        if let Origin::Folder(folder) = &p.origin {
+            let is = Manifest::load(&folder.path(manifest.root()))?.is_some_and(|m| m.version == p.version);
+            rows.push((p, if is { "folder" } else { "changed" }));
+            continue;
+        }
         let state = match state(&manifest.root().join("packages").join(p.name.as_str()))? {
             State::Whole(m) if m.version == p.version && m.sha256 == p.sha256 => "whole",
             State::Whole(_) => "another version",
@@ -31,6 +38,9 @@ pub fn run(_: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
                         o.text("name", p.name.as_str());
                         o.text("version", &p.version.to_string());
                         o.text("sha256", &p.sha256.to_string());
+                        if p.origin != Origin::Registry {
+                            o.text("source", &p.origin.to_string());
+                        }
                         o.text("state", state);
                     });
                 }
@@ -39,11 +49,17 @@ pub fn run(_: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
         return Ok(Status::Done);
     }
     for (p, state) in &rows {
-        let state = if *state == "whole" { String::new() } else { format!(" ({state})") };
-        ui.line(&format!("{} {}{state}", p.name, p.version))?;
+        let state = if is_well(state) { String::new() } else { format!(" ({state})") };
+        let from = if p.origin == Origin::Registry { String::new() } else { format!(" {}", p.origin) };
+        ui.line(&escape(&format!("{} {}{from}{state}", p.name, p.version)))?;
     }
-    if rows.iter().any(|(_, state)| *state != "whole") {
+    if rows.iter().any(|(_, state)| !is_well(state)) {
         ui.hint("`mzp install` puts the packages in place");
     }
     Ok(Status::Done)
+}
+
+/// Nothing has to be done for it.
+fn is_well(state: &str) -> bool {
+    matches!(state, "whole" | "folder")
 }

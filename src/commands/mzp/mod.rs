@@ -17,19 +17,40 @@ use crate::cli::Invocation;
 use crate::commands::bar::waiting;
 use crate::error::{Error, Result};
 use crate::install::fill::Busy;
+use crate::network::Network;
 use crate::settings::Settings;
-use crate::ui::{Progress, Ui};
+use crate::ui::{Progress, Ui, Unit};
+use mirror::http::Url;
 use mirror::name::{MinzName, NameError, escape};
 use mzp::manifest::Manifest;
 use mzp::platform::Platform;
 use mzp::program::active::Selection;
 use mzp::registry::Registry;
+use mzp::upstream::Upstream;
 use std::path::{Path, PathBuf};
 
-/// The mirrors of a run: those named, then the home mirror. Nothing is opened
-/// before something is asked of them.
-fn registry(settings: &Settings, bar: Progress) -> Registry {
-    Registry::new(settings.mirrors.clone(), settings.home_mirror().ok(), busy(bar))
+/// Where `user/repo` is.
+const GITHUB: &str = "https://github.com";
+
+/// The mirrors of a run: those named, then the home mirror; and the network behind
+/// them. Nothing is opened or asked before something is wanted of them.
+fn registry(settings: &Settings, start: &Path, what: &str, ui: &mut Ui) -> Result<Registry> {
+    let url = |text: &str| Url::parse(text).map_err(|e| Error::Usage { message: e.to_string(), hint: None });
+    let upstream = Upstream {
+        client: Network::client(settings, start, ui)?,
+        registry: settings.registry.as_deref().map(url).transpose()?,
+        github: url(settings.github.as_deref().unwrap_or(GITHUB))?,
+        fresh_for: if settings.no_cache { 0 } else { settings.cache_ttl.as_secs() },
+        prefer_known: settings.prefer_offline,
+    };
+    let bar = ui.progress(what, Unit::Packages);
+    Ok(Registry::new(settings.mirrors.clone(), settings.home_mirror().ok(), busy(bar)).with(upstream))
+}
+
+/// What could not be done and does not matter enough to fail.
+fn notes(registry: &Registry, ui: &mut Ui) {
+    ui.end_progress();
+    registry.notes().iter().for_each(|note| ui.warn(note));
 }
 
 /// One mirror alone.

@@ -3,15 +3,15 @@
 use crate::cli::Invocation;
 use crate::error::{Result, Status};
 use crate::settings::Settings;
-use crate::ui::{Ui, Unit};
+use crate::ui::Ui;
 use mirror::name::escape;
 use mzp::outdated::{Hold, outdated};
 
 pub fn run(_: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let start = super::start(settings, ui)?;
-    let registry = super::registry(settings, ui.progress("Looking", Unit::Packages));
+    let registry = super::registry(settings, &start, "Looking", ui)?;
     let rows = outdated(&start, &registry)?;
-    ui.end_progress();
+    super::notes(&registry, ui);
     let held = |list: &[Hold]| list.iter().map(words).collect::<Vec<_>>();
     if ui.is_json() {
         ui.json(|o| {

@@ -1,5 +1,5 @@
-//! MinZ packages as mirrors hold them: the index record of a version, written
-//! by [`crate::publish`] and read by the solver; and where its archive lies.
+//! The index record of a version as mirrors hold it, written when it is packed
+//! and read by the solver.
 //!
 //! What only MinZ needs stands in the record's `extra`, sorted by key:
 //!
@@ -11,187 +11,15 @@
 //! | `targets` | `supported`, joined by commas |
 //! | `wants.NAME` or `wants.NAME@PLATFORM` | features of that dependency, joined by commas; `!default` without its defaults |
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::feature::Part;
 use crate::manifest::Manifest;
 use crate::platform::{Platform, Support};
 use crate::requirement::Requirement;
-use crate::solve::{Candidate, Need, PackageSource};
-use crate::suggestion::nearest;
-use mirror::Mirror;
-use mirror::digest::Hash;
-use mirror::mirror::Prefix;
+use crate::solve::{Candidate, Need};
 use mirror::name::{MinzName, NameError};
-use mirror::record::{Dependency, DependencyKind, Ecosystem, Key, RecordView, VersionRecord};
+use mirror::record::{Dependency, DependencyKind, VersionRecord};
 use mirror::version::Version;
-use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::rc::Rc;
-
-/// The id of the default MinZ registry.
-pub const SOURCE: &str = "minz";
-
-pub fn key(name: &MinzName) -> Key {
-    Key { ecosystem: Ecosystem::Minz, source: SOURCE.into(), name: name.to_string() }
-}
-
-/// Mirrors in their order, opened when first asked. Read only.
-pub struct Registry {
-    /// Each must be a mirror.
-    named: Vec<PathBuf>,
-    /// Used when there is one.
-    home: Option<PathBuf>,
-    waiting: Box<dyn Fn(&str)>,
-    open: OnceCell<Vec<Mirror>>,
-    known: RefCell<HashMap<MinzName, Rc<Vec<RecordView>>>>,
-}
-
-impl Registry {
-    /// `waiting` is told who deletes from a mirror at the moment, if somebody does.
-    pub fn new(named: Vec<PathBuf>, home: Option<PathBuf>, waiting: Box<dyn Fn(&str)>) -> Self {
-        Self { named, home, waiting, open: OnceCell::new(), known: RefCell::default() }
-    }
-
-    pub fn mirrors(&self) -> Result<&[Mirror]> {
-        if let Some(list) = self.open.get() {
-            return Ok(list);
-        }
-        let mut list = Vec::new();
-        let waiting = &mut |holder: &str| (self.waiting)(holder);
-        for dir in &self.named {
-            list.push(Mirror::open_pinned(dir, waiting)?);
-        }
-        if let Some(home) = &self.home {
-            match Mirror::open_pinned(home, waiting) {
-                Ok(m) if !list.iter().any(|have| have.dir() == m.dir()) => list.push(m),
-                Ok(_) | Err(mirror::Error::NotAMirror { .. }) => {}
-                // Not made yet.
-                Err(mirror::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => return Err(e.into()),
-            }
-        }
-        Ok(self.open.get_or_init(|| list))
-    }
-
-    /// What each mirror knows of a package, in the mirrors' order.
-    fn records(&self, name: &MinzName) -> Result<Rc<Vec<RecordView>>> {
-        if let Some(known) = self.known.borrow().get(name) {
-            return Ok(known.clone());
-        }
-        let mut found = Vec::new();
-        for mirror in self.mirrors()? {
-            found.extend(mirror.lookup(&key(name))?);
-        }
-        let found = Rc::new(found);
-        self.known.borrow_mut().insert(name.clone(), found.clone());
-        Ok(found)
-    }
-
-    /// The newest version that is no pre-release; where all are, the newest.
-    pub fn newest(&self, name: &MinzName) -> Result<Option<Version>> {
-        let versions = self.versions(name)?;
-        Ok(versions.iter().rev().find(|v| !v.is_prerelease()).or(versions.last()).cloned())
-    }
-
-    /// The record of a version that is present. Two mirrors must not disagree about its archive.
-    pub fn record(&self, name: &MinzName, version: &Version) -> Result<VersionRecord> {
-        let text = version.to_string();
-        let mut found: Option<VersionRecord> = None;
-        for view in self.records(name)?.iter() {
-            let Some(i) = view.find(&text).filter(|i| view.is_present(*i)) else { continue };
-            let record = view.load(i)?;
-            match &found {
-                None => found = Some(record),
-                Some(first) => {
-                    if let (Some(a), Some(b)) = (&first.sha256, &record.sha256)
-                        && a != b
-                    {
-                        return Err(mismatch(name, version, a, b));
-                    }
-                }
-            }
-        }
-        found.ok_or_else(|| Error::AbsentVersion {
-            name: name.clone(),
-            version: version.clone(),
-            present: Vec::new(),
-        })
-    }
-
-    /// Walks the records of all packages, a mirror after the other.
-    pub fn for_each(
-        &self,
-        f: &mut dyn FnMut(RecordView) -> std::result::Result<(), mirror::Error>,
-    ) -> Result<()> {
-        let prefix = Prefix::Names { ecosystem: Ecosystem::Minz, source: SOURCE, begin: "" };
-        Ok(self.mirrors()?.iter().try_for_each(|mirror| mirror.for_each(prefix, f))?)
-    }
-
-    /// The first mirror that has this very archive.
-    pub fn archive(
-        &self,
-        name: &MinzName,
-        version: &Version,
-        sha256: &Hash,
-    ) -> Result<(&Mirror, VersionRecord)> {
-        let text = version.to_string();
-        let mut other = None;
-        for mirror in self.mirrors()? {
-            if let Some(record) = mirror.find_archive(&key(name), &text)? {
-                match record.sha256 {
-                    Some(found) if found == *sha256 => return Ok((mirror, record)),
-                    found => other = found,
-                }
-            }
-        }
-        Err(match other {
-            Some(found) => mismatch(name, version, sha256, &found),
-            None => {
-                let present = self.versions(name)?;
-                Error::AbsentVersion { name: name.clone(), version: version.clone(), present }
-            }
-        })
-    }
-}
-
-fn mismatch(name: &MinzName, version: &Version, expected: &Hash, found: &Hash) -> Error {
-    Error::HashMismatch {
-        name: name.clone(),
-        version: version.clone(),
-        expected: expected.to_string(),
-        found: found.to_string(),
-    }
-}
-
-impl PackageSource for Registry {
-    fn versions(&self, name: &MinzName) -> Result<Vec<Version>> {
-        let mut out = Vec::new();
-        for view in self.records(name)?.iter() {
-            for i in (0..view.len()).filter(|i| view.is_present(*i)) {
-                // A record with a version that is none is skipped, not trusted.
-                out.extend(Version::parse(view.version(i)));
-            }
-        }
-        mirror::order::sort(&mut out);
-        out.dedup();
-        Ok(out)
-    }
-
-    fn dependencies(&self, name: &MinzName, version: &Version) -> Result<Candidate> {
-        readable(name, version, candidate(&self.record(name, version)?))
-    }
-
-    fn suggest(&self, name: &MinzName) -> Option<String> {
-        let mut names = Vec::new();
-        let walked = self.for_each(&mut |view| {
-            names.push(view.key().name.clone());
-            Ok(())
-        });
-        walked.ok()?;
-        nearest(name.as_str(), names.iter().map(String::as_str)).map(String::from)
-    }
-}
 
 /// Names a record that breaks its grammar.
 pub fn readable<T>(name: &MinzName, version: &Version, read: std::result::Result<T, NameError>) -> Result<T> {
@@ -206,7 +34,7 @@ pub fn candidate(record: &VersionRecord) -> std::result::Result<Candidate, NameE
     let words =
         |text: &str| -> Vec<String> { text.split(',').filter(|w| !w.is_empty()).map(String::from).collect() };
     let mut out = Candidate {
-        sha256: record.sha256.map(|h| h.to_string()).unwrap_or_default(),
+        sha256: record.sha256,
         // A machine that this version does not know cannot be built for either.
         supported: words(extra("targets").unwrap_or("")).iter().filter_map(|t| Support::find(t)).collect(),
         ..Candidate::default()

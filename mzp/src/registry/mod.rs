@@ -1,0 +1,567 @@
+//! Where packages and their archives are got: the mirrors in their order, and
+//! behind them what the network offers ([`Upstream`]), for each [`Origin`] but
+//! folders. What comes over the network is checked and read in memory (packages
+//! are small), used, and kept in the home mirror ([`Registry::keep`]), each under
+//! its origin's id; what a registry said, for asking again, under `json+URL`.
+
+mod record;
+
+pub use record::{candidate, extra, readable, record};
+
+use crate::error::{Error, Result};
+use crate::manifest::Manifest;
+use crate::origin::Origin;
+use crate::package::{self, Wanted};
+use crate::solve::{Candidate, PackageSource};
+use crate::suggestion::nearest;
+use crate::upstream::{Answer, Offer, Upstream};
+use mirror::archive::Workspace;
+use mirror::digest::Hash;
+use mirror::http::Url;
+use mirror::mirror::Prefix;
+use mirror::name::MinzName;
+use mirror::record::{Ecosystem, Key, Record, RecordView, VersionRecord};
+use mirror::version::Version;
+use mirror::{Batch, Mirror};
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// The id of the default MinZ registry.
+pub const SOURCE: &str = "minz";
+
+/// Most bytes of archives that one run fetches.
+const BYTES: usize = 128 << 20;
+
+pub fn key(name: &MinzName) -> Key {
+    key_of(&Origin::Registry, name)
+}
+
+fn key_of(origin: &Origin, name: &MinzName) -> Key {
+    Key { ecosystem: Ecosystem::Minz, source: origin.id(), name: name.to_string() }
+}
+
+/// Opened and asked when first needed. Nothing is written before [`Registry::keep`].
+pub struct Registry {
+    /// Each must be a mirror.
+    named: Vec<PathBuf>,
+    /// Used when there is one.
+    home: Option<PathBuf>,
+    upstream: Option<Upstream>,
+    waiting: Box<dyn Fn(&str)>,
+    open: OnceCell<Vec<Mirror>>,
+    known: RefCell<HashMap<Key, Rc<Vec<RecordView>>>>,
+    offers: RefCell<HashMap<Key, Rc<Vec<Offer>>>>,
+    fetched: RefCell<Vec<Fetched>>,
+    /// What registries said in this run.
+    said: RefCell<Vec<Record>>,
+    notes: RefCell<Vec<String>>,
+}
+
+/// An archive that is not in any mirror yet, checked.
+#[derive(Clone)]
+struct Fetched {
+    key: Key,
+    record: VersionRecord,
+    bytes: Rc<[u8]>,
+}
+
+impl Registry {
+    /// `waiting` is told who deletes from a mirror at the moment, if somebody does.
+    pub fn new(named: Vec<PathBuf>, home: Option<PathBuf>, waiting: Box<dyn Fn(&str)>) -> Self {
+        Self {
+            named,
+            home,
+            upstream: None,
+            waiting,
+            open: OnceCell::new(),
+            known: RefCell::default(),
+            offers: RefCell::default(),
+            fetched: RefCell::default(),
+            said: RefCell::default(),
+            notes: RefCell::default(),
+        }
+    }
+
+    /// The same with a network behind it.
+    pub fn with(self, upstream: Upstream) -> Self {
+        Self { upstream: Some(upstream), ..self }
+    }
+
+    /// What could not be done, and does not matter enough to fail.
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.borrow().clone()
+    }
+
+    fn note(&self, text: String) {
+        let mut notes = self.notes.borrow_mut();
+        if !notes.contains(&text) {
+            notes.push(text);
+        }
+    }
+
+    pub fn mirrors(&self) -> Result<&[Mirror]> {
+        if let Some(list) = self.open.get() {
+            return Ok(list);
+        }
+        let mut list = Vec::new();
+        let waiting = &mut |holder: &str| (self.waiting)(holder);
+        for dir in &self.named {
+            list.push(Mirror::open_pinned(dir, waiting)?);
+        }
+        if let Some(home) = &self.home {
+            match Mirror::open_pinned(home, waiting) {
+                Ok(m) if !list.iter().any(|have| have.dir() == m.dir()) => list.push(m),
+                Ok(_) | Err(mirror::Error::NotAMirror { .. }) => {}
+                // Not made yet.
+                Err(mirror::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(self.open.get_or_init(|| list))
+    }
+
+    /// What each mirror knows of a package, in the mirrors' order.
+    fn records(&self, key: Key) -> Result<Rc<Vec<RecordView>>> {
+        if let Some(known) = self.known.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let mut found = Vec::new();
+        for mirror in self.mirrors()? {
+            found.extend(mirror.lookup(&key)?);
+        }
+        let found = Rc::new(found);
+        self.known.borrow_mut().insert(key, found.clone());
+        Ok(found)
+    }
+
+    /// The address of the registry that an origin is, if one may be asked.
+    fn base<'a>(&'a self, origin: &'a Origin) -> Option<(&'a Upstream, &'a Url)> {
+        let upstream = self.online()?;
+        match origin {
+            Origin::Registry => Some((upstream, upstream.registry.as_ref()?)),
+            Origin::Named(url) => Some((upstream, url)),
+            _ => None,
+        }
+    }
+
+    /// What the registry offers of a package; what it said before stands in where it cannot be reached.
+    fn offers(&self, origin: &Origin, name: &MinzName) -> Result<Rc<Vec<Offer>>> {
+        let Some((upstream, base)) = self.base(origin) else { return Ok(Rc::default()) };
+        let source = format!("json+{}", base.clone().without_userinfo());
+        let key = Key { ecosystem: Ecosystem::Minz, source, name: name.to_string() };
+        if let Some(offers) = self.offers.borrow().get(&key) {
+            return Ok(offers.clone());
+        }
+        let records = self.records(key.clone())?;
+        let known = records.iter().filter(|r| r.complete()).max_by_key(|r| r.checked());
+        let now = mirror::time::now();
+        let etag = known.map(|k| k.etag().to_string());
+        let before = || known.map(told).transpose().map(Option::unwrap_or_default);
+        let fresh = known.is_some_and(|k| {
+            upstream.prefer_known || (k.checked() <= now && k.checked() + upstream.fresh_for > now)
+        });
+        let answer = match fresh {
+            true => Ok(Answer::Unchanged),
+            false => upstream.ask(base, name, etag.as_deref().filter(|e| !e.is_empty())),
+        };
+        let (offers, etag) = match answer {
+            Ok(Answer::New(offers, etag)) => (offers, etag),
+            Ok(Answer::Unchanged) => (before()?, etag.unwrap_or_default()),
+            Ok(Answer::Unknown) => (Vec::new(), String::new()),
+            // Something is known, and a server that is down now was not the one to ask.
+            Err(e) if is_outage(&e) && (known.is_some() || !self.present(origin, name)?.is_empty()) => {
+                self.note(format!("what mirrors know is used: {e}"));
+                let offers = Rc::new(before()?);
+                self.offers.borrow_mut().insert(key, offers.clone());
+                return Ok(offers);
+            }
+            Err(e) => return Err(e),
+        };
+        if !(fresh || offers.is_empty() && known.is_none()) {
+            let version = |o: &Offer| VersionRecord {
+                sha256: Some(o.sha256),
+                integrity: Some(o.sha256.into()),
+                tarball: Some(o.url.to_string()),
+                ..VersionRecord::new(o.version.clone())
+            };
+            let versions = offers.iter().map(version).collect();
+            let key = key.clone();
+            let (tags, modified) = (Vec::new(), 0);
+            self.said.borrow_mut().push(Record {
+                key,
+                complete: true,
+                checked: now,
+                etag,
+                modified,
+                tags,
+                versions,
+            });
+        }
+        let offers = Rc::new(offers);
+        self.offers.borrow_mut().insert(key, offers.clone());
+        Ok(offers)
+    }
+
+    /// The versions whose archives are here, ascending.
+    fn present(&self, origin: &Origin, name: &MinzName) -> Result<Vec<Version>> {
+        let key = key_of(origin, name);
+        let fetched = self.fetched.borrow();
+        let mut out: Vec<Version> =
+            fetched.iter().filter(|f| f.key == key).map(|f| f.record.version.clone()).collect();
+        for view in self.records(key)?.iter() {
+            for i in (0..view.len()).filter(|i| view.is_present(*i)) {
+                // A record with a version that is none is skipped, not trusted.
+                out.extend(Version::parse(view.version(i)));
+            }
+        }
+        mirror::order::sort(&mut out);
+        out.dedup();
+        Ok(out)
+    }
+
+    /// The versions that can be had, ascending.
+    pub fn versions_of(&self, origin: &Origin, name: &MinzName) -> Result<Vec<Version>> {
+        let mut out = self.present(origin, name)?;
+        out.extend(self.offers(origin, name)?.iter().map(|o| o.version.clone()));
+        mirror::order::sort(&mut out);
+        out.dedup();
+        Ok(out)
+    }
+
+    /// The newest version that is no pre-release; where all are, the newest.
+    pub fn newest(&self, origin: &Origin, name: &MinzName) -> Result<Option<Version>> {
+        let versions = self.versions_of(origin, name)?;
+        Ok(versions.iter().rev().find(|v| !v.is_prerelease()).or(versions.last()).cloned())
+    }
+
+    /// The record of a version whose archive is here. Two mirrors must not disagree about it.
+    pub fn known(
+        &self,
+        origin: &Origin,
+        name: &MinzName,
+        version: &Version,
+    ) -> Result<Option<VersionRecord>> {
+        let (key, text) = (key_of(origin, name), version.to_string());
+        let fetched = self.fetched.borrow();
+        let is = |f: &&Fetched| f.key == key && f.record.version == *version;
+        let mut found = fetched.iter().find(is).map(|f| f.record.clone());
+        for view in self.records(key.clone())?.iter() {
+            let Some(i) = view.find(&text).filter(|i| view.is_present(*i)) else { continue };
+            let record = view.load(i)?;
+            match &found {
+                None => found = Some(record),
+                Some(first) => {
+                    if let (Some(a), Some(b)) = (&first.sha256, &record.sha256)
+                        && a != b
+                    {
+                        return Err(mismatch(name, version, a, b));
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The same of a version that may have to be fetched for it.
+    pub fn record(&self, origin: &Origin, name: &MinzName, version: &Version) -> Result<VersionRecord> {
+        let here = self.known(origin, name, version)?;
+        let offers = self.offers(origin, name)?;
+        let offer = offers.iter().find(|o| o.version == *version);
+        match (here, offer) {
+            (Some(record), Some(offer)) if record.sha256.is_some_and(|hash| hash != offer.sha256) => {
+                Err(mismatch(name, version, &offer.sha256, &record.sha256.unwrap_or(offer.sha256)))
+            }
+            (Some(record), _) => Ok(record),
+            (None, Some(offer)) => self.fetch(origin, &offer.url, Some(name), Some((version, &offer.sha256))),
+            (None, None) => Err(self.absent(name, version)?),
+        }
+    }
+
+    fn absent(&self, name: &MinzName, version: &Version) -> Result<Error> {
+        let present = self.present(&Origin::Registry, name)?;
+        Ok(Error::AbsentVersion { name: name.clone(), version: version.clone(), present })
+    }
+
+    /// Walks the records of all packages of the default registry, a mirror after the other.
+    pub fn for_each(
+        &self,
+        f: &mut dyn FnMut(RecordView) -> std::result::Result<(), mirror::Error>,
+    ) -> Result<()> {
+        let prefix = Prefix::Names { ecosystem: Ecosystem::Minz, source: SOURCE, begin: "" };
+        Ok(self.mirrors()?.iter().try_for_each(|mirror| mirror.for_each(prefix, f))?)
+    }
+
+    /// The package that a repository's release or an address is: its name and the newest version
+    /// that is here, else fetched; `anew`: fetched where there is a network.
+    pub fn single(&self, origin: &Origin, anew: bool) -> Result<(MinzName, VersionRecord)> {
+        let id = origin.id();
+        let mut found: Option<(String, VersionRecord)> = None;
+        if !(anew && self.online().is_some()) {
+            let prefix = Prefix::Names { ecosystem: Ecosystem::Minz, source: &id, begin: "" };
+            for mirror in self.mirrors()? {
+                mirror.for_each(prefix, &mut |view| {
+                    for i in (0..view.len()).filter(|i| view.is_present(*i)) {
+                        let record = view.load(i)?;
+                        if found.as_ref().is_none_or(|(_, have)| have.version < record.version) {
+                            found = Some((view.key().name.clone(), record));
+                        }
+                    }
+                    Ok(())
+                })?;
+            }
+        }
+        if found.is_none() {
+            found = self
+                .fetched
+                .borrow()
+                .iter()
+                .find(|f| f.key.source == id)
+                .map(|f| (f.key.name.clone(), f.record.clone()));
+        }
+        if let Some((name, record)) = found {
+            let name = MinzName::parse(&name)
+                .map_err(|_| mirror::Error::Record { key: name, what: "has a name that is none" })?;
+            return Ok((name, record));
+        }
+        let url = self.address(origin)?;
+        let record = self.fetch(origin, &url, None, None)?;
+        let fetched = self.fetched.borrow();
+        let last = fetched.last().map(|f| MinzName::parse(&f.key.name));
+        match last {
+            Some(Ok(name)) => Ok((name, record)),
+            _ => Err(Error::NotHere { what: id }),
+        }
+    }
+
+    /// A repository at a release: the one it names, else the latest.
+    pub fn released(&self, origin: &Origin) -> Result<Origin> {
+        match origin {
+            Origin::Github(r) if r.tag().is_none() => match self.online() {
+                Some(upstream) => upstream.latest(r).map(Origin::Github),
+                None => Err(Error::NotHere { what: origin.to_string() }),
+            },
+            _ => Ok(origin.clone()),
+        }
+    }
+
+    fn online(&self) -> Option<&Upstream> {
+        self.upstream.as_ref().filter(|u| !u.client.is_offline())
+    }
+
+    /// Where the archive of a repository or an address lies.
+    fn address(&self, origin: &Origin) -> Result<Url> {
+        match (origin, &self.upstream) {
+            (Origin::Archive(url), _) => Ok(url.clone()),
+            (Origin::Github(repository), Some(upstream)) => upstream.repository(repository),
+            _ => Err(Error::NotHere { what: origin.to_string() }),
+        }
+    }
+
+    /// Fetches an archive and reads it; what it must be, as far as that is known.
+    fn fetch(
+        &self,
+        origin: &Origin,
+        url: &Url,
+        name: Option<&MinzName>,
+        exactly: Option<(&Version, &Hash)>,
+    ) -> Result<VersionRecord> {
+        let Some(upstream) = self.online() else {
+            return Err(Error::NotHere { what: origin.to_string() });
+        };
+        let by = self.base(origin).map(|(_, base)| base);
+        let bytes = upstream.archive(url, by)?;
+        self.admit(origin, url, name, exactly, bytes)
+    }
+
+    fn admit(
+        &self,
+        origin: &Origin,
+        url: &Url,
+        name: Option<&MinzName>,
+        exactly: Option<(&Version, &Hash)>,
+        bytes: Vec<u8>,
+    ) -> Result<VersionRecord> {
+        let total: usize = self.fetched.borrow().iter().map(|f| f.bytes.len()).sum();
+        if total + bytes.len() > BYTES {
+            return Err(Error::TooLarge { what: "bytes of archives in one run", limit: BYTES });
+        }
+        let found = Hash::of(&bytes);
+        let (version, sha256) = exactly.unzip();
+        if let (Some(name), Some(version), Some(expected)) = (name, version, sha256)
+            && *expected != found
+        {
+            return Err(mismatch(name, version, expected, &found));
+        }
+        let shown = url.to_string();
+        let wanted = Wanted { name, version, sha256: None, shown: &shown };
+        let (manifest, summary) =
+            package::read(&mut bytes.as_slice(), &wanted, &mut (), &mut Workspace::new())?;
+        let record = VersionRecord {
+            sha256: Some(found),
+            integrity: Some(found.into()),
+            size: bytes.len() as u64,
+            unpacked: summary.unpacked,
+            ..record(&manifest)
+        };
+        let key = key_of(origin, &manifest.name);
+        self.fetched.borrow_mut().push(Fetched { key, record: record.clone(), bytes: bytes.into() });
+        Ok(record)
+    }
+
+    /// This very archive: of the first mirror that has it, else fetched.
+    pub fn archive(
+        &self,
+        origin: &Origin,
+        name: &MinzName,
+        version: &Version,
+        sha256: &Hash,
+    ) -> Result<Box<dyn Read + '_>> {
+        let (key, text) = (key_of(origin, name), version.to_string());
+        let mut other = None;
+        for mirror in self.mirrors()? {
+            if let Some(record) = mirror.find_archive(&key, &text)? {
+                match record.sha256 {
+                    Some(found) if found == *sha256 => {
+                        return Ok(Box::new(mirror.read_archive(name.as_str(), &record)?));
+                    }
+                    found => other = found,
+                }
+            }
+        }
+        let fetched = || {
+            let fetched = self.fetched.borrow();
+            let bytes = fetched.iter().find(|f| f.record.sha256 == Some(*sha256)).map(|f| f.bytes.clone());
+            bytes.map(|bytes| Box::new(std::io::Cursor::new(bytes)) as Box<dyn Read>)
+        };
+        if let Some(bytes) = fetched() {
+            return Ok(bytes);
+        }
+        if let Some(found) = other {
+            return Err(mismatch(name, version, sha256, &found));
+        }
+        match self.locked_address(origin, name, version)? {
+            Some(url) => {
+                self.fetch(origin, &url, Some(name), Some((version, sha256)))?;
+                fetched().map_or_else(|| Err(self.absent(name, version)?), Ok)
+            }
+            None => Err(self.absent(name, version)?),
+        }
+    }
+
+    /// Where a locked archive can be fetched.
+    fn locked_address(&self, origin: &Origin, name: &MinzName, version: &Version) -> Result<Option<Url>> {
+        match origin {
+            Origin::Registry | Origin::Named(_) => {
+                let offers = self.offers(origin, name)?;
+                Ok(offers.iter().find(|o| o.version == *version).map(|o| o.url.clone()))
+            }
+            _ => self.address(origin).map(Some),
+        }
+    }
+
+    /// What was fetched and said goes into the home mirror. Only a contradiction is an error.
+    pub fn keep(&self) -> Result<()> {
+        let (fetched, said) = (self.fetched.take(), self.said.take());
+        if fetched.is_empty() && said.is_empty() {
+            return Ok(());
+        }
+        let Some(home) = &self.home else { return Ok(()) };
+        let outcome = Mirror::open_or_init(home, "home").and_then(|mirror| {
+            let batch = Batch::begin(&mirror, fetched.iter().map(|f| f.record.size).sum())?;
+            for f in &fetched {
+                let mut writer = batch.archive()?;
+                writer.write_all(&f.bytes).map_err(mirror::Error::io("write to", home))?;
+                put(&batch, f.key.clone(), f.record.clone(), writer.finish()?)?;
+            }
+            said.iter().try_for_each(|record| batch.put(record))?;
+            batch.commit_relaxed(&mut |holder| (self.waiting)(holder))
+        });
+        match outcome {
+            Ok(_) => Ok(()),
+            Err(e @ mirror::Error::Conflict(_)) => Err(e.into()),
+            Err(e) => {
+                self.note(format!("what was fetched is not kept in the home mirror: {e}"));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A version with its archive; the batch joins it with what the mirror has.
+pub fn put(
+    batch: &Batch,
+    key: Key,
+    version: VersionRecord,
+    stored: mirror::batch::Stored,
+) -> std::result::Result<(), mirror::Error> {
+    let mirror::batch::Stored { sha256, size, location } = stored;
+    let version = VersionRecord { sha256: Some(sha256), size, location, ..version };
+    batch.put(&Record {
+        key,
+        complete: false,
+        checked: 0,
+        etag: String::new(),
+        modified: 0,
+        tags: Vec::new(),
+        versions: vec![version],
+    })
+}
+
+/// The offers that a registry's answer was kept as.
+fn told(view: &RecordView) -> Result<Vec<Offer>> {
+    let mut out = Vec::new();
+    for i in 0..view.len() {
+        let record = view.load(i)?;
+        if let (Some(sha256), Some(Ok(url))) = (record.sha256, record.tarball.as_deref().map(Url::parse)) {
+            out.push(Offer { version: record.version, url, sha256 });
+        }
+    }
+    Ok(out)
+}
+
+/// The server could not be asked, or could not answer.
+fn is_outage(error: &Error) -> bool {
+    match error {
+        Error::Http { source } => source.is_unreachable(),
+        Error::Answer { status, .. } => *status == 429 || *status >= 500,
+        _ => false,
+    }
+}
+
+fn mismatch(name: &MinzName, version: &Version, expected: &Hash, found: &Hash) -> Error {
+    Error::HashMismatch {
+        name: name.clone(),
+        version: version.clone(),
+        expected: expected.to_string(),
+        found: found.to_string(),
+    }
+}
+
+/// By name alone.
+impl PackageSource for Registry {
+    fn versions(&self, name: &MinzName) -> Result<Vec<Version>> {
+        self.versions_of(&Origin::Registry, name)
+    }
+
+    fn dependencies(&self, name: &MinzName, version: &Version) -> Result<Candidate> {
+        readable(name, version, candidate(&self.record(&Origin::Registry, name, version)?))
+    }
+
+    fn suggest(&self, name: &MinzName) -> Option<String> {
+        let mut names = Vec::new();
+        let walked = self.for_each(&mut |view| {
+            names.push(view.key().name.clone());
+            Ok(())
+        });
+        walked.ok()?;
+        nearest(name.as_str(), names.iter().map(String::as_str)).map(String::from)
+    }
+}
+
+/// The candidate that a folder is.
+pub fn of_manifest(manifest: &Manifest) -> Result<Candidate> {
+    readable(&manifest.name, &manifest.version, candidate(&record(manifest)))
+}
