@@ -217,3 +217,91 @@ fn too_many_entries_are_refused_not_left_out() {
     let refused = refusal(&format!("{head}{}", entries(1001)));
     assert!(refused.contains("mzp.toml:4:1: `dependencies` has more than 1000 entries"), "{refused}");
 }
+
+#[test]
+fn what_is_removed_leaves_the_comments_and_takes_an_empty_table_along() {
+    let path = Path::new("mzp.toml");
+    let core = MinzName::parse("core").unwrap();
+    for (text, expected) in [
+        // A comment above it stays; one behind it goes.
+        (
+            "[dependencies]\n# All of these.\ncore = \"1\" # why\na = \"1\"\n",
+            "[dependencies]\n# All of these.\na = \"1\"\n",
+        ),
+        ("[dependencies]\na = \"1\"\n# Late.\n  core = \"1\"", "[dependencies]\na = \"1\"\n# Late.\n"),
+        (
+            "[dependencies]\ncore = { version = \"1\", features = [\n  \"x\",\n] }\nb = \"1\"\n",
+            "[dependencies]\nb = \"1\"\n",
+        ),
+        // The last one takes its table along, unless somebody has written something there.
+        (
+            "[package]\nx = 1\n\n[dependencies]\ncore = \"1\"\n\n# Machines.\n[targets]\n",
+            "[package]\nx = 1\n\n# Machines.\n[targets]\n",
+        ),
+        ("[package]\nx = 1\n\n[dependencies]\ncore = \"1\"\n", "[package]\nx = 1\n"),
+        (
+            "[dependencies]\n# None yet.\ncore = \"1\"\n\n[targets]\n",
+            "[dependencies]\n# None yet.\n\n[targets]\n",
+        ),
+        (
+            "[dev-dependencies]\ncore = \"1\"\n[dependencies]\ncore = \"1\"\n[platform-dependencies.cpm]\ncore = \"1\"\n[targets]\n",
+            "[targets]\n",
+        ),
+        // The other ways to write it.
+        (
+            "[dependencies]\na = \"1\"\n\n# Draws.\n[dependencies.core]\nversion = \"1\"\noptional = true\n\n[targets]\n",
+            "[dependencies]\na = \"1\"\n\n# Draws.\n\n[targets]\n",
+        ),
+        ("dependencies = { core = \"1\", a = \"1\" }\n", "dependencies = { a = \"1\" }\n"),
+        (
+            "[dependencies]\ncore.version = \"1\"\ncore.optional = true\na = \"1\"\n",
+            "[dependencies]\na = \"1\"\n",
+        ),
+        ("dependencies.core = \"1\"\ndependencies.a = \"1\"\n", "dependencies.a = \"1\"\n"),
+        ("[dependencies]\r\ncore = \"1\"\r\na = \"1\"\r\n", "[dependencies]\r\na = \"1\"\r\n"),
+    ] {
+        assert_eq!(edit::remove_dependency(path, text, &core).unwrap().as_deref(), Some(expected), "{text}");
+    }
+}
+
+#[test]
+fn an_added_dependency_is_in_one_table_alone() {
+    use edit::Table;
+    let path = Path::new("mzp.toml");
+    let core = MinzName::parse("core").unwrap();
+    let set = |text: &str, table| edit::set_dependency(path, text, table, &core, "^2").unwrap();
+    let cpm = Table::Platform(Platform::find("cpm").unwrap());
+    for (text, table, expected) in [
+        (
+            "[dependencies]\ncore = \"1\"\na = \"1\"\n",
+            Table::Dev,
+            "[dependencies]\na = \"1\"\n\n[dev-dependencies]\ncore = \"^2\"\n",
+        ),
+        // What else it says of it comes along.
+        (
+            "[dev-dependencies]\ncore = { version = \"1\", features = [\"x\"] }\n",
+            Table::Dependencies,
+            "[dependencies]\ncore = { version = \"^2\", features = [\"x\"] }\n",
+        ),
+        (
+            "[dependencies]\nb = \"1\"\n[dependencies.core]\npath = \"../core\"\n",
+            cpm,
+            "[dependencies]\nb = \"1\"\n\n[platform-dependencies.cpm]\ncore = { path = \"../core\", version = \"^2\" }\n",
+        ),
+        // For one machine it may be wanted beside another's.
+        (
+            "[platform-dependencies.msx]\ncore = \"1\"\n",
+            cpm,
+            "[platform-dependencies.msx]\ncore = \"1\"\n\n[platform-dependencies.cpm]\ncore = \"^2\"\n",
+        ),
+        (
+            "[platform-dependencies.msx]\ncore = \"1\"\n",
+            Table::Dependencies,
+            "[dependencies]\ncore = \"^2\"\n",
+        ),
+    ] {
+        let changed = set(text, table);
+        assert_eq!(changed, expected, "{text}");
+        assert_eq!(set(&changed, table), expected, "a second time");
+    }
+}
