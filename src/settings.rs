@@ -239,6 +239,14 @@ impl Settings {
         std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect()
     }
 
+    /// The MinZ compiler's own variables, sorted: with others it may make something else.
+    pub fn compiler_variables(&self) -> Vec<(OsString, OsString)> {
+        let mut found = self.environment.all();
+        found.retain(|(name, _)| name == "DEBUG" || name.as_encoded_bytes().starts_with(b"MINZ_"));
+        mirror::order::sort(&mut found);
+        found
+    }
+
     /// Threads for work that the processor or the disk bounds: one per core.
     pub fn threads(&self) -> usize {
         std::thread::available_parallelism().map_or(1, usize::from)

@@ -77,7 +77,7 @@ impl World {
             .env("PANTRY_HOME", self.path("home/.pantry"))
             .env("PANTRY_MIRROR", self.path("mirror"))
             .env("MZ", house().join("tests/support/fake-mz"))
-            .env("FAKE_MZ", self.version)
+            .env("MINZ_FAKE", self.version)
             .env("NO_COLOR", "1")
             .current_dir(self.path("game"));
         let output = command.output().unwrap();
@@ -124,7 +124,7 @@ fn execute(assembly: &str) -> String {
         } else if line == "RET" {
             match stack.pop() {
                 Some(back) => at = back,
-                None => return String::from_utf8(out).unwrap(),
+                None => return String::from_utf8(out).unwrap().replace("\r\n", "\n").replace('\r', "\n"),
             }
         }
     }

@@ -74,6 +74,11 @@ pub fn known(cpu: Cpu) -> Vec<&'static str> {
     list(cpu).iter().map(|a| a.program).collect()
 }
 
+/// These, and the linkers of those that have one.
+pub fn programs(cpu: Cpu) -> impl Iterator<Item = &'static str> {
+    list(cpu).iter().flat_map(|a| [Some(a.program), a.linker.map(|(program, _)| program)]).flatten()
+}
+
 fn list(cpu: Cpu) -> &'static [Assembler] {
     match cpu {
         Cpu::Z80 => Z80,

@@ -1,10 +1,12 @@
 //! Building: from a project to a bundle, a staged tree, assembly, or a file that a machine loads.
 //!
-//! Everything goes into `build/TARGET/` of the project, which is made anew each
-//! time; nothing else is touched unless an output file is named.
+//! Everything goes into `build/TARGET/` of the project; nothing else is touched unless an output file is
+//! named. What was made of the same before comes from the [`cache`](crate::cache), and a file that has its
+//! bytes already is not written: an unchanged build starts nothing and writes nothing.
 
 use crate::assembler::{Assembled, assemble};
 use crate::bundle::{Bundle, bundle};
+use crate::cache::{Cache, Compiled};
 use crate::compiler::{self, Job, Limits, Map};
 use crate::container::Container;
 use crate::error::{Error, Result};
@@ -54,6 +56,8 @@ pub struct Options {
     /// `~/.mzp/packages`
     pub system_packages: Option<PathBuf>,
     pub limits: Limits,
+    /// Where what was made before is kept.
+    pub cache: Option<Cache>,
     /// The lock must be there and fit.
     pub frozen: bool,
 }
@@ -75,6 +79,8 @@ pub struct Report {
     /// What the compiler would not take in a staged tree.
     pub traps: Vec<Trap>,
     pub assembled: Option<Assembled>,
+    /// It was compiled before.
+    pub cached: bool,
     /// Packages with a build script, which is the project's alone to have.
     pub scripts: Vec<MinzName>,
 }
@@ -135,8 +141,10 @@ pub fn build(options: &Options) -> Result<Report> {
         None if options.frozen => return Err(Error::NoLock { path }),
         None => {}
     }
-    let active = Active::select(&manifest, platform, &options.selection, options.system_packages.clone())?;
     let main = options.main.clone().unwrap_or_else(|| root.join("src/main.minz"));
+    let mut selection = options.selection.clone();
+    selection.dev |= ["examples", "tests"].iter().any(|folder| lies_in(&main, &root.join(folder)));
+    let active = Active::select(&manifest, platform, &selection, options.system_packages.clone())?;
     let definitions = options.definitions.clone();
     let mut environment = Environment { platform, debug: options.debug, definitions };
     let script = script::run(&root, &environment)?;
@@ -166,6 +174,7 @@ pub fn build(options: &Options) -> Result<Report> {
         duplicates: 0,
         traps: Vec::new(),
         assembled: None,
+        cached: false,
         scripts: Vec::new(),
     };
     let scripted = |p: &&ActivePackage| p.dir().join(script::FILE).is_file();
@@ -177,8 +186,10 @@ pub fn build(options: &Options) -> Result<Report> {
             report.output = match &options.output {
                 Some(file) => file.clone(),
                 None => {
-                    let dir = fresh(&root, &folder, "bundle")?;
-                    write(&dir.join("main.map"), &line_map(&program, &whole))?;
+                    let (dir, map) = (folder.join("bundle"), line_map(&program, &whole));
+                    if !is_there(&dir.join("main.map"), map.as_bytes()) {
+                        write(&fresh(&root, &folder, "bundle")?.join("main.map"), &map)?;
+                    }
                     dir.join("main.minz")
                 }
             };
@@ -210,12 +221,11 @@ pub fn build(options: &Options) -> Result<Report> {
             (report.output, report.way, report.traps) = (dir, Way::Staged, staged.traps);
         }
         Emit::Assembly | Emit::Image(_) => {
-            let unit = fresh(&root, &folder, "unit")?;
-            let assembly = compile(options, platform, &program, &whole, &unit, &mut report)?;
+            let assembly =
+                compiled(options, &program, &whole, &|| fresh(&root, &folder, "unit"), &mut report)?;
             let (extension, bytes) = match options.emit {
                 Emit::Image(container) => {
-                    let made =
-                        assemble(&assembly, platform, &fresh(&root, &folder, "assembler")?, options.limits)?;
+                    let made = assembled(options, &assembly, &|| fresh(&root, &folder, "assembler"))?;
                     let bytes = container.write(manifest.name.as_str(), &made.image);
                     weigh(&mut report, &made, &whole);
                     report.assembled = Some(made);
@@ -223,7 +233,10 @@ pub fn build(options: &Options) -> Result<Report> {
                 }
                 _ => (platform.assembly, assembly.into_bytes()),
             };
-            let usual = || folder.join(format!("{}.{extension}", manifest.name));
+            // The program has the project's name, every other its file's.
+            let stem = main.file_stem().and_then(|stem| stem.to_str());
+            let other = stem.filter(|_| !lies_in(&main, &root.join("src")) || !main.ends_with("main.minz"));
+            let usual = || folder.join(format!("{}.{extension}", other.unwrap_or(manifest.name.as_str())));
             report.output = options.output.clone().unwrap_or_else(usual);
             report.bytes = bytes.len() as u64;
             write_bytes(&report.output, &bytes)?;
@@ -254,15 +267,58 @@ fn weigh(report: &mut Report, made: &Assembled, whole: &Bundle) {
     }
 }
 
-/// Gives the compiler what it can take, and returns what it makes of it.
-fn compile(
+/// What the compiler makes of a program, or made of it before.
+fn compiled(
     options: &Options,
-    platform: &'static Platform,
     program: &Program,
     whole: &Bundle,
+    unit: &dyn Fn() -> Result<PathBuf>,
+    report: &mut Report,
+) -> Result<String> {
+    let staged = stage(program, Layout::Flat)?;
+    let kept = options.cache.as_ref().and_then(|cache| {
+        let key = cache.compiled_key(&options.compiler, options.platform, program, whole, &staged)?;
+        Some((cache, key))
+    });
+    if let Some(made) = kept.and_then(|(cache, key)| cache.compiled(key)) {
+        (report.way, report.duplicates, report.cached) = (made.way, made.duplicates, true);
+        if made.way == Way::Bundle {
+            report.traps = staged.traps;
+        }
+        return Ok(made.text);
+    }
+    let text = compile(options, program, whole, staged, &unit()?, report)?;
+    let made = Compiled { way: report.way, duplicates: report.duplicates, text };
+    if let Some((cache, key)) = kept {
+        cache.keep_compiled(key, &made);
+    }
+    Ok(made.text)
+}
+
+/// The same for the assembler.
+fn assembled(options: &Options, assembly: &str, folder: &dyn Fn() -> Result<PathBuf>) -> Result<Assembled> {
+    let platform = options.platform;
+    let kept = options.cache.as_ref().and_then(|cache| Some((cache, cache.image_key(assembly, platform)?)));
+    if let Some(made) = kept.and_then(|(cache, key)| cache.image(key)) {
+        return Ok(made);
+    }
+    let made = assemble(assembly, platform, &folder()?, options.limits)?;
+    if let Some((cache, key)) = kept {
+        cache.keep_image(key, &made);
+    }
+    Ok(made)
+}
+
+/// Gives the compiler what it can take, and returns what it makes of it. `flat`: as files beside `main`.
+fn compile(
+    options: &Options,
+    program: &Program,
+    whole: &Bundle,
+    flat: Staged,
     unit: &Path,
     report: &mut Report,
 ) -> Result<String> {
+    let platform = options.platform;
     let abilities = compiler::probe(&options.compiler, unit, options.limits)?;
     let job = Job {
         program: &options.compiler,
@@ -276,8 +332,7 @@ fn compile(
         m.origin.place_in(&m.source.text, line, column)
     };
     let nothing = HashMap::new();
-    let layout = if abilities.packages { Layout::Packages } else { Layout::Flat };
-    let staged = stage(program, layout)?;
+    let staged = if abilities.packages { stage(program, Layout::Packages)? } else { flat };
     let outcome = if abilities.packages || staged.traps.is_empty() {
         report.way = if abilities.packages { Way::Packages } else { Way::Staged };
         if abilities.packages {
@@ -301,6 +356,12 @@ fn compile(
     };
     report.duplicates = outcome.duplicates;
     Ok(outcome.text)
+}
+
+/// Whether a file is somewhere in a folder, however both are written.
+fn lies_in(file: &Path, folder: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    real(file).starts_with(real(folder))
 }
 
 /// In the folder that `--output` names while it is being filled.
@@ -335,7 +396,14 @@ fn write(path: &Path, text: &str) -> Result<()> {
     write_bytes(path, text.as_bytes())
 }
 
+fn is_there(path: &Path, bytes: &[u8]) -> bool {
+    mirror::file::read(path, bytes.len() as u64).is_ok_and(|old| old == bytes)
+}
+
 fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    if is_there(path, bytes) {
+        return Ok(());
+    }
     if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
         make_dir(dir)?;
     }

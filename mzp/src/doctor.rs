@@ -11,8 +11,9 @@ use crate::origin::Origin;
 use crate::platform::{Cpu, Platform};
 use crate::program::active::{Active, Selection};
 use crate::registry::Registry;
+use crate::tool;
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -220,12 +221,8 @@ fn project(manifest: &Manifest, platform: &'static Platform, checks: &mut Vec<Ch
 
 /// A program by its path, or on the PATH.
 fn find(options: &Options<'_>, program: &str) -> Option<PathBuf> {
-    use std::os::unix::fs::PermissionsExt;
-    let runs = |path: &PathBuf| {
-        std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-    };
     match program.contains('/') {
-        true => Some(options.start.join(program)).filter(runs),
-        false => options.path.iter().map(|dir| dir.join(program)).find(runs),
+        true => tool::find(options.start.join(program).as_os_str(), &[]),
+        false => tool::find(OsStr::new(program), &options.path),
     }
 }

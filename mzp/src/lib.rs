@@ -13,6 +13,7 @@
 pub mod assembler;
 pub mod build;
 pub mod bundle;
+pub mod cache;
 pub mod catalogue;
 pub mod clean;
 pub mod compiler;
@@ -45,6 +46,7 @@ pub mod stage;
 pub mod suggestion;
 pub mod test;
 pub mod text;
+pub mod tool;
 pub mod upstream;
 
 pub use error::{Error, Result};

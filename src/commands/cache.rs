@@ -34,15 +34,23 @@ pub fn clear(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Resul
     let packages = !invocation.has("env-only");
     let waiting = &mut || ui.status(&waiting(Busy::Store));
     let stats = if packages { cache::clear(&settings.store()?, waiting)? } else { cache::Stats::default() };
+    let builds =
+        settings.mzp_home().ok().filter(|_| packages).map(|home| mzp::cache::clear(&home.join("cache")));
+    let (builds, built) = builds.unwrap_or_default();
     if ui.is_json() {
         ui.json(|o| {
             o.number("packages", stats.packages);
-            o.number("bytes", stats.bytes);
+            o.number("bytes", stats.bytes + built);
+            o.number("minzBuilds", builds);
         })?;
     } else {
         let packages = count(stats.packages, "package", "packages");
+        let built = match builds {
+            0 => String::new(),
+            n => format!(" and {} of MinZ programs ({})", count(n, "build", "builds"), size(built)),
+        };
         ui.success(&format!(
-            "Removed {packages} ({}) from the store; mirrors are untouched",
+            "Removed {packages} ({}) from the store{built}; mirrors are untouched",
             size(stats.bytes)
         ));
     }

@@ -148,6 +148,8 @@ pub fn minz() -> Vec<Scene> {
     older.extend([Write("game/mzp.toml", PINNED), Run(MZP), Write("game/mzp.toml", GAME)]);
     let mut built = installed();
     built.push(Run("mzp build --emit bundle"));
+    let mut compiled = installed();
+    compiled.push(Run("mzp build"));
     vec![
         offline("mzp init", vec![], "mzp init"),
         offline("mzp install", game(), MZP),
@@ -162,5 +164,6 @@ pub fn minz() -> Vec<Scene> {
         offline("mzp build --emit bundle", installed(), "mzp build --emit bundle -o out.minz"),
         offline("mzp build --emit staged", installed(), "mzp build --emit staged -o staged"),
         offline("mzp build", installed(), "mzp build"),
+        offline("mzp build, unchanged", compiled, "mzp build"),
     ]
 }

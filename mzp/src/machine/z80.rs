@@ -210,15 +210,15 @@ impl Board<'_, '_> {
         Ok(Some(Next::Return))
     }
 
-    /// The ROM's `PRINT-A`: control codes with their parameters, 13 ends a line (and 10, for which the ROM
-    /// has but a question mark).
+    /// The ROM's `PRINT-A`: control codes with their parameters, 13 ends a line; for those without a meaning
+    /// (10 is one) it has a question mark.
     fn spectrum(&mut self, a: u8) -> io::Result<()> {
         if self.parameters > 0 {
             self.parameters -= 1;
             return Ok(());
         }
         match a {
-            10 | 13 => self.terminal.put_text(a),
+            13 => self.terminal.put_text(a),
             6 => self.terminal.put(b'\t'),
             // INK, PAPER, FLASH, BRIGHT, INVERSE, OVER; AT and TAB.
             16..=21 => {
@@ -229,7 +229,8 @@ impl Board<'_, '_> {
                 self.parameters = 2;
                 Ok(())
             }
-            0..32 => Ok(()),
+            8 | 9 => Ok(()),
+            0..32 => self.terminal.put(b'?'),
             _ => self.terminal.put(a),
         }
     }

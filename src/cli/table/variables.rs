@@ -18,7 +18,10 @@ pub static VARIABLES: &[Variable] = &[
     variable("PANTRY_CONCURRENCY", "How many requests at a time, metadata and archives"),
     variable("PANTRY_MAX_CONCURRENT", "How many archives at a time (default: 16)"),
     variable("PANTRY_CACHE_TTL", "Seconds after which cached facts are looked at again (default: 3600)"),
-    variable("PANTRY_NO_CACHE", "1: ignore cached metadata and the store; mirrors still count"),
+    variable(
+        "PANTRY_NO_CACHE",
+        "1: ignore cached metadata, the store and earlier MinZ builds; mirrors still count",
+    ),
     variable(
         "PANTRY_DOWNLOAD_TIMEOUT",
         "Milliseconds after which a silent connection is given up (default: 30000)",
@@ -29,6 +32,7 @@ pub static VARIABLES: &[Variable] = &[
     variable("PANTRY_ALLOCATOR", "Accepted for compatibility; only the system's allocator is built in"),
     variable("PANTRY_ALLOW_PROJECT_AUTH", "1: credentials and ${VAR} in a project's files count"),
     variable("MZ", "The MinZ compiler (default: mz on the PATH)"),
+    variable("MINZ_*, DEBUG", "The MinZ compiler's own; what it made with others is not used again"),
     variable("HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY", "Proxies and who needs none; lower case too"),
     variable(
         "SSL_CERT_FILE, NODE_EXTRA_CA_CERTS",

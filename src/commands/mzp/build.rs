@@ -7,6 +7,7 @@ use crate::settings::Settings;
 use crate::ui::Ui;
 use mirror::name::escape;
 use mzp::build::{Emit, Options, Report, Way, build};
+use mzp::cache::Cache;
 use mzp::compiler::Limits;
 use mzp::container::Container;
 use mzp::expand::{Definitions, is_on};
@@ -65,9 +66,17 @@ pub(super) fn options(invocation: &Invocation, settings: &Settings, ui: &mut Ui)
         compiler: compiler(settings, &start),
         system_packages: settings.mzp_home().ok().map(|home| home.join("packages")),
         limits: Limits { time: time.unwrap_or(Limits::default().time), ..Limits::default() },
+        cache: cache(settings),
         frozen: false,
         start,
     })
+}
+
+/// What was built before, unless nothing of it is wanted.
+fn cache(settings: &Settings) -> Option<Cache> {
+    let dir = settings.mzp_home().ok()?.join("cache");
+    let variables = settings.compiler_variables();
+    (!settings.no_cache).then(|| Cache { dir, path: settings.search_path(), variables })
 }
 
 /// What `MZ` names, else `mz` on the path. A relative path is the user's, not
@@ -116,6 +125,9 @@ fn tell(report: &Report, emit: Emit, here: &Path, ui: &mut Ui) {
     for name in &report.scripts {
         ui.note(&format!("the build script of {name} was not followed: scripts of packages never are"));
     }
+    if report.cached {
+        ui.detail("compiled before, and nothing has changed since");
+    }
     if report.duplicates > 0 {
         ui.detail(&format!("{} functions that the compiler wrote twice are left once", report.duplicates));
     }
@@ -135,6 +147,7 @@ fn document(report: &Report, here: &Path, ui: &mut Ui) -> Result<()> {
         o.text("output", &super::shown(&report.output, here));
         o.number("bytes", report.bytes);
         o.text("way", report.way.name());
+        o.truth("cached", report.cached);
         if let Some(made) = &report.assembled {
             o.object("image", |o| {
                 o.text("assembler", made.assembler);
