@@ -150,7 +150,7 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-fn works(argv: &[&str]) -> bool {
+pub fn works(argv: &[&str]) -> bool {
     Command::new(argv[0])
         .args(&argv[1..])
         .stdin(Stdio::null())
@@ -165,6 +165,7 @@ pub fn can(what: &str) -> Option<bool> {
     static UNSHARE: OnceLock<bool> = OnceLock::new();
     static MOUNT: OnceLock<bool> = OnceLock::new();
     static STRACE: OnceLock<bool> = OnceLock::new();
+    static HARD_LINKS: OnceLock<bool> = OnceLock::new();
     Some(match what {
         "root" => is_root(),
         "skoolkit" => works(&["python3", "-c", "import skoolkit"]),
@@ -174,6 +175,12 @@ pub fn can(what: &str) -> Option<bool> {
             is_root() && works(&["unshare", "-m", "sh", "-c", "mount -t tmpfs -o size=64k tmpfs /mnt"])
         }),
         "strace" => *STRACE.get_or_init(|| works(&["strace", "-f", "-o", "/dev/null", "true"])),
+        // Where files can share their blocks until one is written to, trees are made in that way.
+        "hard-links" => *HARD_LINKS.get_or_init(|| {
+            let clones =
+                "d=$(mktemp -d) && echo x >$d/a && ! cp --reflink=always $d/a $d/b; s=$?; rm -r $d; exit $s";
+            works(&["sh", "-c", clones])
+        }),
         "ca65" | "faketime" | "node" | "npm" | "pasmo" | "python3" | "git" | "prlimit" | "setpriv"
         | "bash" | "zsh" | "fish" => find(what).is_some(),
         _ => return None,

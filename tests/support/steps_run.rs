@@ -98,7 +98,12 @@ fn plan(case: &mut Case, words: &[String]) -> Result<Option<Plan>, Stop> {
                 if process::is_root() {
                     need("setpriv", "setpriv")?;
                     readable_by_nobody(case)?;
-                    prefix(&["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
+                    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+                    let bin = case.root.join("bin/pantry").to_string_lossy().into_owned();
+                    if !process::works(&[&nobody[..], &["test", "-x", &bin]].concat()) {
+                        return Err(Stop::Skip("nobody cannot reach the temporary folder".into()));
+                    }
+                    prefix(&nobody);
                 }
                 rest = &rest[1..];
             }

@@ -201,6 +201,11 @@ fn a_folder_that_was_taken_away_meanwhile_is_made_again() {
     assert!(made == 3 && alone(&parent).is_none());
     let failed = share_in(&parent, |_| Err(Error::from_io("create", &parent, io::Error::other("x"))));
     assert!(matches!(failed, Err(Error::Io { action: "create", .. })));
+    file::write_scratch(&parent.join("file"), b"").unwrap();
+    assert!(matches!(
+        share_in(&parent.join("file/below"), |_| Ok(())),
+        Err(Error::Io { action: "open", .. })
+    ));
 }
 
 /// Others clean up what looks like a dead process's, and the folder it lies in, all the time.
