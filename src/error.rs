@@ -250,7 +250,9 @@ fn http_status(error: &HttpError) -> Status {
 fn mzp_status(error: &mzp::Error) -> Status {
     use mzp::Error as M;
     match error {
-        M::HashMismatch { .. } | M::Foreign { .. } | M::Document { refused: true, .. } => Status::Refused,
+        M::HashMismatch { .. } | M::Taken { .. } | M::Foreign { .. } | M::Document { refused: true, .. } => {
+            Status::Refused
+        }
         M::Http { source } => http_status(source),
         M::Answer { .. } | M::NotHere { .. } => Status::Unreachable,
         M::Archive { source, .. } if source.is_refusal() => Status::Refused,

@@ -244,6 +244,12 @@ pub enum Error {
         container: &'static str,
         fits: Vec<&'static str>,
     },
+    /// A version that is there already, with other bytes.
+    Taken {
+        name: MinzName,
+        version: Version,
+        place: PathBuf,
+    },
     /// What is published must be whole.
     Pack {
         path: PathBuf,
@@ -485,6 +491,13 @@ impl fmt::Display for Error {
             }
             Self::WrongContainer { platform, container, fits } => {
                 write!(f, "{platform} does not load .{container} files; it loads {}", list(fits))
+            }
+            Self::Taken { name, version, place } => {
+                write!(
+                    f,
+                    "{name} {version} is in {} already, with other bytes",
+                    escape(&place.to_string_lossy())
+                )
             }
             Self::Pack { path, what } => write!(f, "{}: {}", escape(&path.to_string_lossy()), escape(what)),
         }

@@ -24,6 +24,7 @@ pub mod expand;
 pub mod feature;
 pub mod graph;
 pub mod imports;
+pub mod index;
 pub mod init;
 pub mod install;
 pub mod lockfile;

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Largest document and archive, in bytes.
-const DOCUMENT: u64 = 4 << 20;
+pub const DOCUMENT: u64 = 4 << 20;
 const ARCHIVE: u64 = 32 << 20;
 /// Most versions of a package.
 const VERSIONS: usize = 10_000;

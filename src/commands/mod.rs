@@ -55,6 +55,7 @@ fn find(path: &str) -> Option<Run> {
         "mzp remove" => With(mzp::install::remove),
         "mzp update" => With(mzp::install::update),
         "mzp clean" => With(mzp::clean::run),
+        "mzp publish" => With(mzp::publish::run),
         "mzp vendor" => With(mzp::install::vendor),
         "mzp doctor" => With(mzp::doctor::run),
         "mzp list" => With(mzp::list::run),

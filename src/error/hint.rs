@@ -183,6 +183,8 @@ pub(super) fn for_mzp(error: &mzp::Error) -> Vec<String> {
         M::UnknownPackage { name, suggestion, .. } => mean(suggestion).or_else(|| {
             Some(format!("`pantry mirror add FILE` puts an archive of {name} into the home mirror"))
         }),
+        M::Taken { .. } => Some("give it a new version: what was published once never changes".to_string()),
+        M::Source { name, .. } => Some(format!("publish {name} too, and name its version here")),
         M::Archive { source, .. } => return for_archive(source),
         M::TwoOrigins { name, .. } => Some(format!("say in mzp.toml where {name} comes from, once")),
         M::Foreign { name, .. } => {

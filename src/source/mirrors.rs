@@ -62,7 +62,7 @@ impl Mirrors {
                 Err(e) => return Err(e.into()),
             }
         }
-        if let Some(dir) = home.filter(|d| d.join("ROOT.A").exists()) {
+        if let Some(dir) = home.filter(|d| Mirror::is_made(d)) {
             match Mirror::open_pinned(dir, waiting) {
                 Ok(home) if all.list.iter().any(|m| m.id() == home.id() && m.dir() == home.dir()) => {}
                 Ok(home) => all.list.push(home),

@@ -133,6 +133,9 @@ const FIXTURES: &str = concat!(
     "/z80-fixtures/packages/zx-sound-0.5.0",
 );
 const MZP: &str = "mzp install --offline --mirror ../mirror";
+const LIBRARY: &str = "[package]\nname = \"zx-graphics\"\nversion = \"1.0.0\"\n";
+const LIBRARY_NEWER: &str = "[package]\nname = \"zx-graphics\"\nversion = \"1.1.0\"\n";
+const PUBLISH: &str = "mzp publish --to ../out";
 
 pub fn minz() -> Vec<Scene> {
     let game =
@@ -150,7 +153,26 @@ pub fn minz() -> Vec<Scene> {
     built.push(Run("mzp build --emit bundle"));
     let mut compiled = installed();
     compiled.push(Run("mzp build"));
+    let library = |manifest| {
+        vec![Write("game/mzp.toml", manifest), Write("game/src/lib.minz", "pub fun f() -> void {\n}\n")]
+    };
+    let mut published = library(LIBRARY);
+    published.push(Run(PUBLISH));
+    let mut registry = library(LIBRARY);
+    registry.extend([Run(PUBLISH), Write("game/mzp.toml", GAME), Write("game/src/main.minz", MAIN)]);
+    published.push(Write("game/mzp.toml", LIBRARY_NEWER));
+    let mut mirrored = vec![Run(INIT)];
+    mirrored.extend(library(LIBRARY));
+    let mut beside = game();
+    beside.push(Write("game/libs/own/mzp.toml", "[package]\nname = \"own\"\nversion = \"1.0.0\"\n"));
+    beside.push(Write("game/libs/own/src/lib.minz", "pub fun own() -> void {\n}\n"));
     vec![
+        offline("mzp publish --to", library(LIBRARY), PUBLISH),
+        offline("mzp publish --to, one more", published, PUBLISH),
+        offline("mzp publish --mirror", mirrored, "mzp publish --mirror ../mirror"),
+        offline("mzp add ./folder", beside, "mzp add ./libs/own --offline --mirror ../mirror"),
+        // The registry is what the step before it has published.
+        Scene { online: true, ..offline("mzp install, online", registry, "mzp install") },
         offline("mzp init", vec![], "mzp init"),
         offline("mzp install", game(), MZP),
         offline("mzp install NAME", game(), "mzp install zx-sound --offline --mirror ../mirror"),

@@ -28,7 +28,7 @@ pub struct World {
     base: tempfile::TempDir,
     env: Vec<(String, String)>,
     scene: Scene,
-    _registry: Option<Registry>,
+    registry: Option<Registry>,
 }
 
 /// What a look at the live copy finds.
@@ -80,7 +80,7 @@ impl World {
         if scene.online {
             env.push(("PANTRY_CONCURRENCY".into(), "1".into()));
         }
-        let world = Self { base, env, scene, _registry: registry };
+        let world = Self { base, env, scene, registry };
         for step in &world.scene.before {
             match step {
                 Step::Run(command) => world.must(command),
@@ -91,8 +91,23 @@ impl World {
                 }
             }
         }
+        if world.scene.online && world.scene.command.starts_with("mzp ") {
+            world.serve();
+        }
         copy(&world.live(), &world.seed());
         world
+    }
+
+    /// What was published to `out` is the registry.
+    fn serve(&self) {
+        let served = self.base.path().join("served");
+        copy(&self.live().join("out"), &served);
+        let registry = self.registry.as_ref().expect("an online scene");
+        registry.serve_folder(served);
+        let home = self.live().join("home/.mzp");
+        fs::create_dir_all(&home).expect("makes directories");
+        let text = format!("registry = \"{}\"\n", registry.url());
+        fs::write(home.join("config.toml"), text).expect("writes");
     }
 
     pub fn name(&self) -> &'static str {
@@ -218,8 +233,14 @@ impl World {
 
     /// Files of the user's that a command may replace, each the old or the new, never between.
     pub fn owned(&self) -> Vec<(&'static str, Option<Vec<u8>>)> {
-        let files =
-            ["work/package.json", "work/pantry.lock", "game/mzp.toml", "game/mzp.lock", "game/src/main.minz"];
+        let files = [
+            "work/package.json",
+            "work/pantry.lock",
+            "game/mzp.toml",
+            "game/mzp.lock",
+            "game/src/main.minz",
+            "out/packages/zx-graphics",
+        ];
         files.iter().map(|f| (*f, fs::read(self.live().join(f)).ok())).collect()
     }
 

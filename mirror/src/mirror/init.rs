@@ -24,9 +24,14 @@ pub struct InitOptions {
 }
 
 impl Mirror {
+    /// Whether a mirror was made here, to its end: what an `init` that was killed leaves is none.
+    pub fn is_made(dir: &Path) -> bool {
+        dir.join(SLOTS[0]).exists()
+    }
+
     /// The mirror in `dir`, made there on first use, by whoever is first.
     pub fn open_or_init(dir: &Path, label: &str) -> Result<Self> {
-        if dir.join(SLOTS[0]).exists() {
+        if Self::is_made(dir) {
             return Self::open(dir);
         }
         match Self::init(dir, &InitOptions { label: label.into(), ..InitOptions::default() }) {

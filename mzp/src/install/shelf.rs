@@ -95,6 +95,7 @@ impl<'a> Shelf<'a> {
         let found = |record| readable(name, version, candidate(&record));
         let here = self.registry.known(origin, name, version)?;
         if here.is_none()
+            && self.lock.and_then(|lock| lock.get(name)).is_some_and(|locked| locked.version == *version)
             && let Some(installed) = self.installed(name)?
         {
             return Ok(installed);

@@ -111,12 +111,10 @@ impl Registry {
         for dir in &self.named {
             list.push(Mirror::open_pinned(dir, waiting)?);
         }
-        if let Some(home) = &self.home {
+        if let Some(home) = self.home.as_ref().filter(|home| Mirror::is_made(home)) {
             match Mirror::open_pinned(home, waiting) {
                 Ok(m) if !list.iter().any(|have| have.dir() == m.dir()) => list.push(m),
-                Ok(_) | Err(mirror::Error::NotAMirror { .. }) => {}
-                // Not made yet.
-                Err(mirror::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+                Ok(_) => {}
                 Err(e) => return Err(e.into()),
             }
         }

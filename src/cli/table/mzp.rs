@@ -161,9 +161,22 @@ pub const MEMBERS: &[Command] = &[
     command("clean", "Remove what a build has made")
         .flags(&[DRY_RUN, JSON])
         .examples(&[("mzp clean", "Remove staged and built files")]),
-    command("publish", "Pack the package and put it into a registry or mirror")
-        .flags(&[REGISTRY, DRY_RUN, JSON])
-        .examples(&[("mzp publish --mirror /media/stick/PANTRY", "Put the package on a stick")]),
+    command("publish", "Pack the package and put it into a mirror or a registry's folder")
+        .about(
+            "A version that is there already with other bytes is refused. Without --to and --mirror, it goes \
+             into the home mirror.",
+        )
+        .flags(&[
+            &[flag("to", "Into this folder, which any web server can serve as a registry")
+                .value("DIR", Kind::Dir)],
+            DRY_RUN,
+            JSON,
+        ])
+        .examples(&[
+            ("mzp publish --dry-run", "Show what would be in the archive"),
+            ("mzp publish --mirror /media/stick/PANTRY", "Put the package on a stick"),
+            ("mzp publish --to /srv/www/minz", "Put it into a registry's folder"),
+        ]),
     command("vendor", "Copy the packages into the project, to be kept with it")
         .flags(&[DRY_RUN, JSON])
         .examples(&[("mzp vendor", "Make the project build without any mirror")]),

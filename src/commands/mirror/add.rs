@@ -52,6 +52,9 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     } else {
         batch.commit(&mut waiting(ui))?;
     }
+    if !dry {
+        crate::commands::mzp::index(settings, ui);
+    }
     notes.iter().for_each(|n| ui.note(n));
     let total = added.iter().map(|(_, n)| n).sum();
     if ui.is_json() {

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 /// The folder that the command works on. `argument`: its place among the
 /// arguments, where the command takes it there.
-fn folder(invocation: &Invocation, settings: &Settings, argument: Option<usize>) -> Result<PathBuf> {
+pub fn folder(invocation: &Invocation, settings: &Settings, argument: Option<usize>) -> Result<PathBuf> {
     let named = argument.and_then(|i| invocation.arguments.get(i)).map(PathBuf::from);
     match named.or_else(|| settings.mirrors.first().cloned()) {
         Some(dir) if dir.is_absolute() => Ok(dir),
@@ -46,15 +46,15 @@ fn told(mirror: Mirror, dir: &Path, ui: &mut Ui) -> Result<Mirror> {
 }
 
 /// Opens a mirror that will be written to; the home mirror is made on first use.
-fn open_for_writing(dir: &Path, settings: &Settings, ui: &mut Ui) -> Result<Mirror> {
+pub fn open_for_writing(dir: &Path, settings: &Settings, ui: &mut Ui) -> Result<Mirror> {
     let is_home = settings.home_mirror().is_ok_and(|home| home == dir);
-    if is_home && !dir.join("ROOT.A").exists() {
+    if is_home && !Mirror::is_made(dir) {
         return Ok(Mirror::open_or_init(dir, "home")?);
     }
     open(dir, ui)
 }
 
-fn shown(path: &Path) -> String {
+pub fn shown(path: &Path) -> String {
     escape(&path.to_string_lossy()).into_owned()
 }
 
@@ -68,7 +68,7 @@ fn shown_key(key: &Key) -> String {
     }
 }
 
-fn waiting(ui: &mut Ui) -> impl FnMut(&str) {
+pub fn waiting(ui: &mut Ui) -> impl FnMut(&str) {
     |holder| ui.status(&crate::commands::bar::waiting(Busy::Mirror(holder)))
 }
 

@@ -22,6 +22,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let registry = super::registry(settings, &settings.working_directory()?, "Looking", ui)?;
     let info = catalogue::info(&registry, &name, version.as_ref())?;
     super::notes(&registry, ui);
+    super::index(settings, ui);
     let (record, candidate) = (&info.record, &info.candidate);
     let versions: Vec<_> = info.versions.iter().rev().take(MOST).map(Version::to_string).collect();
     let list = |text: Option<&str>| {
@@ -87,6 +88,7 @@ pub fn search(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Resu
     let registry = super::registry(settings, &settings.working_directory()?, "Searching", ui)?;
     let (hits, all) = catalogue::search(&registry, &words, MOST)?;
     super::notes(&registry, ui);
+    super::index(settings, ui);
     if ui.is_json() {
         ui.json(|o| {
             o.number("found", all as u64);

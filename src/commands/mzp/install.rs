@@ -100,6 +100,9 @@ fn work(options: &Options, dry: bool, settings: &Settings, ui: &mut Ui) -> Resul
         outcome?;
     }
     super::notes(&registry, ui);
+    if !dry {
+        super::index(settings, ui);
+    }
     Ok(plan)
 }
 

@@ -9,6 +9,7 @@ pub mod init;
 pub mod install;
 pub mod list;
 pub mod outdated;
+pub mod publish;
 pub mod run;
 pub mod test;
 pub mod tree;
@@ -45,6 +46,16 @@ fn registry(settings: &Settings, start: &Path, what: &str, ui: &mut Ui) -> Resul
     };
     let bar = ui.progress(what, Unit::Packages);
     Ok(Registry::new(settings.mirrors.clone(), settings.home_mirror().ok(), busy(bar)).with(upstream))
+}
+
+/// The readable index of the home mirror, brought up to date. It can be made again, so it
+/// is no error where it cannot be written.
+pub fn index(settings: &Settings, ui: &mut Ui) {
+    if let (Ok(home), Ok(mzp)) = (settings.home_mirror(), settings.mzp_home())
+        && let Err(e) = mzp::index::refresh(&home, &mzp.join(mzp::index::FILE))
+    {
+        ui.detail(&format!("{} is not written: {e}", mzp::index::FILE));
+    }
 }
 
 /// What could not be done and does not matter enough to fail.

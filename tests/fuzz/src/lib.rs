@@ -24,6 +24,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("minz", minz::minz),
     ("mzp_manifest", manifests::mzp_manifest),
     ("mzp_lock", lockfiles::mzp_lock),
+    ("minz_source", minz::source),
     ("npmrc", network::npmrc),
     ("pack", mirror::pack),
     ("package_lock", lockfiles::package_lock),

@@ -1,8 +1,11 @@
 //! MinZ text: tokens, items, directives, build scripts, and a whole program made into one unit.
 
 use super::Fresh;
+use mirror::http::Url;
+use mirror::name::MinzName;
 use mzp::expand::{Definitions, Environment, Scope, expand, script};
 use mzp::manifest::Manifest;
+use mzp::origin::{Folder, Origin, Word};
 use mzp::platform::Platform;
 use mzp::program::Program;
 use mzp::program::active::{Active, Selection};
@@ -124,4 +127,47 @@ fn bundled(main: &str, lib: &str) {
         }
         Err(e) => super::says(&e),
     }
+}
+
+/// A word of the command line, a folder and a source of the lock, a line each; behind them what a registry says.
+pub fn source(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let (word, rest) = super::line(text);
+    let (folder, rest) = super::line(rest);
+    let (source, document) = super::line(rest);
+    match Word::parse(word) {
+        Ok(Word::Origin(origin)) => written(&origin),
+        Ok(Word::Name(name, _)) => assert_eq!(MinzName::parse(name.as_str()), Ok(name)),
+        Ok(Word::Folder(path)) => assert!(!path.as_os_str().is_empty()),
+        Err(e) => super::says(&e),
+    }
+    match Origin::parse(source) {
+        Ok(origin) => written(&origin),
+        Err(e) => super::says(&e),
+    }
+    if let Ok(folder) = Folder::parse(folder) {
+        assert_eq!(Folder::parse(&folder.to_string()), Ok(folder.clone()));
+        let shown = folder.to_string();
+        let mut down = shown.split('/').skip_while(|part| *part == "..");
+        assert!(down.all(|part| !matches!(part, "" | "." | "..")), "{shown}");
+        if let Ok(joined) = folder.below(&Folder::parse("../x").expect("a folder")) {
+            assert_eq!(Folder::parse(&joined.to_string()), Ok(joined));
+        }
+    }
+    let url = Url::parse("https://example.com/packages/zx-core").expect("a URL");
+    let name = MinzName::parse("zx-core").expect("a name");
+    match mzp::upstream::offers(&url, &name, document.as_bytes()) {
+        Ok(offers) => {
+            assert!(offers.windows(2).all(|two| two[0].version <= two[1].version));
+            assert!(offers.iter().all(|o| o.url.userinfo().is_none()));
+        }
+        Err(e) => super::says(&e),
+    }
+}
+
+/// What a lock repeats is what was said, in one line of TOML.
+fn written(origin: &Origin) {
+    let text = origin.to_string();
+    assert!(!text.contains(['"', '\\', '\n']) && !text.chars().any(char::is_control), "{text:?}");
+    assert_eq!(Origin::parse(&text).as_ref(), Ok(origin), "{text}");
 }
