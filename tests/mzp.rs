@@ -273,7 +273,7 @@ fn refusals_have_their_status() {
     assert!(w.fails("install zx-grafics", 4).contains("did you mean `zx-graphics`?"));
     assert!(w.fails("install ./local", 1).contains("./local"));
     assert!(w.fails("build --emit prg", 1).contains("spectrum does not load .prg files"));
-    assert!(w.fails("publish", 1).contains("is not in this version"));
+    assert!(w.fails("install --target cpm", 1).contains("is not in this version"));
     assert_eq!(w.mzp("install Bad_Name").status, 2);
     assert!(w.fails("build", 1).contains("`mzp install` puts the packages in place"));
     assert!(w.fails("install --frozen-lockfile", 1).contains("mzp.lock is missing"));

@@ -360,9 +360,10 @@ pub fn run(
         sweep(&staging)?;
         let outcome = replace(plan, registry, &packages, &staging, progress);
         let swept = sweep(&staging).and_then(|()| remove_empty(&staging));
-        outcome.and(swept)?;
+        outcome.and(swept.and_then(|()| remove_empty(&packages)))?;
+    } else {
+        remove_empty(&packages)?;
     }
-    remove_empty(&packages)?;
     registry.keep()?;
     // The lock first: whoever is stopped between the two can say the same again, `remove` too.
     let files = [(lockfile::FILE, &plan.lock_text), (manifest::FILE, &plan.manifest)];

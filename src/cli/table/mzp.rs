@@ -163,8 +163,8 @@ pub const MEMBERS: &[Command] = &[
         .examples(&[("mzp clean", "Remove staged and built files")]),
     command("publish", "Pack the package and put it into a mirror or a registry's folder")
         .about(
-            "A version that is there already with other bytes is refused. Without --to and --mirror, it goes \
-             into the home mirror.",
+            "A version that is there already with other bytes is refused. Without --to, it goes into the first \
+             mirror that --mirror, PANTRY_MIRROR or a configuration name, else into the home mirror.",
         )
         .flags(&[
             &[flag("to", "Into this folder, which any web server can serve as a registry")
