@@ -112,7 +112,7 @@ impl Bench {
 
 fn run(cwd: &Path, env: &[(String, String)], argv: &[&str]) -> Output {
     let argv = argv.iter().map(Into::into).collect();
-    Run { argv, env: env.to_vec(), cwd: cwd.into(), stdin: Vec::new(), limit: Duration::from_secs(900) }
+    Run { argv, env: env.to_vec(), cwd: cwd.into(), stdin: Vec::new(), limit: Duration::from_secs(300) }
         .run()
         .expect("starts")
 }

@@ -51,6 +51,8 @@ fn main() -> ExitCode {
     println!("\nrunning {} script tests", wanted.len());
     let began = Instant::now();
     let base = std::env::temp_dir().join(format!("pantry-scripts-{}", std::process::id()));
+    // Of a killed run with the same number, as containers have them.
+    let _ = fs::remove_dir_all(&base);
     let threads =
         options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, Into::into));
     let (queue, results) = (Mutex::new(wanted), Mutex::new(Vec::new()));

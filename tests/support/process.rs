@@ -102,11 +102,13 @@ impl Running {
     pub fn wait(mut self) -> io::Result<Output> {
         let status = self.child.wait()?;
         let took = self.began.elapsed();
+        // Whom it left behind may hold them open: the limit is for those too.
+        let (stdout, stderr) = (self.out.join().unwrap_or_default(), self.err.join().unwrap_or_default());
         self.done.store(true, Ordering::Release);
         Ok(Output {
             status: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
-            stdout: self.out.join().unwrap_or_default(),
-            stderr: self.err.join().unwrap_or_default(),
+            stdout,
+            stderr,
             timed_out: self.timed_out.load(Ordering::Acquire),
             took,
         })
