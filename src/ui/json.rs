@@ -15,22 +15,14 @@ use std::fmt::Write as _;
 /// A whole document that is an object, without a line feed at its end.
 pub fn object(fill: impl FnOnce(&mut Object<'_>)) -> String {
     let mut out = String::new();
-    nest(&mut out, 0, '{', '}', |out| {
-        let mut object = Object { out, depth: 1, empty: true };
-        fill(&mut object);
-        object.empty
-    });
+    nest_object(&mut out, 0, fill);
     out
 }
 
 /// A whole document that is an array.
 pub fn array(fill: impl FnOnce(&mut Array<'_>)) -> String {
     let mut out = String::new();
-    nest(&mut out, 0, '[', ']', |out| {
-        let mut array = Array { out, depth: 1, empty: true };
-        fill(&mut array);
-        array.empty
-    });
+    nest_array(&mut out, 0, fill);
     out
 }
 
@@ -110,29 +102,27 @@ impl Array<'_> {
     }
 }
 
+// What is generic is written out once for each use: as little as possible.
+
 fn nest_object(out: &mut String, depth: usize, fill: impl FnOnce(&mut Object<'_>)) {
-    nest(out, depth, '{', '}', |out| {
-        let mut object = Object { out, depth: depth + 1, empty: true };
-        fill(&mut object);
-        object.empty
-    });
+    out.push('{');
+    let mut object = Object { out, depth: depth + 1, empty: true };
+    fill(&mut object);
+    close(object.out, depth, object.empty, '}');
 }
 
 fn nest_array(out: &mut String, depth: usize, fill: impl FnOnce(&mut Array<'_>)) {
-    nest(out, depth, '[', ']', |out| {
-        let mut array = Array { out, depth: depth + 1, empty: true };
-        fill(&mut array);
-        array.empty
-    });
+    out.push('[');
+    let mut array = Array { out, depth: depth + 1, empty: true };
+    fill(&mut array);
+    close(array.out, depth, array.empty, ']');
 }
 
-/// `fill` says whether it wrote nothing.
-fn nest(out: &mut String, depth: usize, open: char, close: char, fill: impl FnOnce(&mut String) -> bool) {
-    out.push(open);
-    if !fill(out) {
+fn close(out: &mut String, depth: usize, empty: bool, bracket: char) {
+    if !empty {
         start_line(out, depth);
     }
-    out.push(close);
+    out.push(bracket);
 }
 
 fn separate(out: &mut String, depth: usize, empty: &mut bool) {

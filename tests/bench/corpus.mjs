@@ -21,14 +21,14 @@ for (const dir of [meta, tarballs]) {
   fs.rmSync(dir, { recursive: true, force: true });
   fs.mkdirSync(dir, { recursive: true });
 }
-const lockOf = (project) => JSON.parse(fs.readFileSync(path.join(corpus, 'work', project, 'package-lock.json'))).packages;
+const lockOf = (project) => JSON.parse(fs.readFileSync(path.join(corpus, 'warm', project, 'package-lock.json'))).packages;
 /** The registry name of a lock entry: an alias is installed under another one. */
 const nameOf = (key, entry) => entry.name ?? key.slice(key.lastIndexOf(MODULES) + MODULES.length);
 const installed = (project) => Object.entries(lockOf(project)).filter(([key, entry]) => key.includes(MODULES) && !entry.link);
 
 // Every name that is installed, or that another package manager may ask about.
 const names = new Set();
-for (const project of fs.readdirSync(path.join(corpus, 'work'))) {
+for (const project of fs.readdirSync(path.join(corpus, 'warm'))) {
   for (const [key, entry] of installed(project)) {
     names.add(nameOf(key, entry));
     for (const other of Object.keys({ ...entry.optionalDependencies, ...entry.peerDependencies })) names.add(other);

@@ -5,6 +5,7 @@ use super::body::Body;
 use super::error::HttpError;
 use super::proxy::ProxyOptions;
 use super::roots::{self, RootOptions};
+use super::provider::provider;
 use super::tls::TlsProblem;
 use super::url::{Url, is_link_local, is_private_address};
 use base64ct::{Base64, Encoding};
@@ -319,7 +320,7 @@ impl Shared {
             .max_idle_connections(o.connections)
             .max_idle_connections_per_host(o.connections);
         if url.is_https() || proxy.is_some() {
-            let mut tls = TlsConfig::builder();
+            let mut tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider());
             if o.strict_ssl {
                 tls = tls.root_certs(roots::load(&o.roots)?);
             } else {

@@ -25,6 +25,7 @@ mod addresses;
 mod body;
 mod client;
 mod error;
+mod provider;
 mod proxy;
 mod roots;
 #[cfg(test)]
