@@ -14,7 +14,7 @@ use mirror::archive::ArchiveError;
 use mirror::http::HttpError;
 use std::borrow::Cow;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The exit statuses of every command (DESIGN section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,13 +61,22 @@ pub struct Demand {
     pub chain: Vec<String>,
 }
 
+/// The platforms that a package is for, as npm writes them.
+#[derive(Debug)]
+pub struct Filters {
+    pub os: Vec<String>,
+    pub cpu: Vec<String>,
+    pub libc: Vec<String>,
+}
+
+/// What is seldom made lies apart: every function that may fail moves as many bytes as the largest of these has.
 #[derive(Debug)]
 pub enum Error {
     /// The command line cannot be understood.
     Usage { message: String, hint: Option<String> },
     /// An environment variable or a key of the configuration has a value that
     /// cannot be used. `rule` completes «must be …».
-    Setting { name: String, value: String, rule: String },
+    Setting { name: Box<str>, value: Box<str>, rule: Box<str> },
     /// Neither `PANTRY_HOME` nor `HOME` says where the user's files are.
     NoHome,
     /// The working directory is gone or may not be read.
@@ -85,23 +94,23 @@ pub enum Error {
     /// From the MinZ mode.
     Mzp(Box<mzp::Error>),
     /// Between here and a server.
-    Http(mirror::http::HttpError),
+    Http(Box<mirror::http::HttpError>),
     /// A server answered, and not with what was asked for.
-    Answer { url: mirror::http::Url, status: u16, concerning: String },
+    Answer { url: Box<mirror::http::Url>, status: u16, concerning: String },
     /// A package that is in no mirror, or of which no version here fits.
     Missing(Box<Missing>),
     /// Demands on one package that no version can meet together.
     VersionConflict(Box<VersionConflict>),
     /// A package's archive was refused, or could not be read or written.
-    Archive { package: String, source: mirror::archive::ArchiveError },
+    Archive { package: String, source: Box<mirror::archive::ArchiveError> },
     /// A mirror has another archive under this name and version than the lock was made from.
-    OtherBytes { package: String, mirror: PathBuf, locked: String, found: String },
+    OtherBytes { package: Box<str>, mirror: Box<Path>, locked: Box<str>, found: Box<str> },
     /// Nothing says what the archive's bytes must be.
     NoIntegrity { package: String },
     /// The volume has no symbolic links, and this linker cannot do without.
     NoSymlinks { project: PathBuf, linker: &'static str },
-    /// A required package is for other platforms. Its filters as npm writes them.
-    WrongPlatform { package: String, platform: String, os: Vec<String>, cpu: Vec<String>, libc: Vec<String> },
+    /// A required package is for other platforms.
+    WrongPlatform { package: Box<str>, platform: Box<str>, filters: Box<Filters> },
     /// `--frozen-lockfile`: the lock is missing or does not fit the manifests.
     StaleLock { path: PathBuf, missing: bool, differences: Vec<crate::lockfile::Difference> },
     /// Anything else that one module knows how to word; replaced by variants
@@ -134,7 +143,7 @@ impl Error {
             Self::Mzp(error) => mzp_status(error),
             Self::Http(error) => http_status(error),
             Self::Answer { .. } | Self::Missing(_) => Unreachable,
-            Self::Archive { source, .. } => match source {
+            Self::Archive { source, .. } => match &**source {
                 ArchiveError::Refused { .. } | ArchiveError::Integrity { .. } => Refused,
                 ArchiveError::Read(source) => HttpError::inside(source).map_or(Failed, http_status),
                 ArchiveError::Write { .. } => Failed,
@@ -232,8 +241,8 @@ impl std::error::Error for Error {
             Self::Name { source, .. } => Some(source),
             Self::Mirror(error) => Some(error),
             Self::Mzp(error) => Some(error),
-            Self::Http(error) => Some(error),
-            Self::Archive { source, .. } => Some(source),
+            Self::Http(error) => Some(&**error),
+            Self::Archive { source, .. } => Some(&**source),
             _ => None,
         }
     }
@@ -263,7 +272,7 @@ fn mzp_status(error: &mzp::Error) -> Status {
 
 impl From<HttpError> for Error {
     fn from(error: HttpError) -> Self {
-        Self::Http(error)
+        Self::Http(Box::new(error))
     }
 }
 

@@ -152,10 +152,10 @@ fn compare(mirror: &Mirror, package: &Package, record: &VersionRecord) -> Result
         return Ok(());
     }
     Err(Error::OtherBytes {
-        package: format!("{}@{}", package.name, package.version),
-        mirror: mirror.dir().to_path_buf(),
-        locked: wanted.to_string(),
-        found: found.to_string(),
+        package: format!("{}@{}", package.name, package.version).into(),
+        mirror: mirror.dir().into(),
+        locked: wanted.to_string().into(),
+        found: found.to_string().into(),
     })
 }
 
@@ -355,7 +355,7 @@ impl Run<'_> {
         let kept: Stored = writer.finish()?;
         if kept.sha256 != expected {
             let path = mirror.dir().to_path_buf();
-            return Err(mirror::Error::WrongBytes { path, expected, found: kept.sha256 }.into());
+            return Err(mirror::Error::wrong_bytes(path, expected, kept.sha256).into());
         }
         let key = crate::install::store::Key::of(&integrity);
         Ok(Some(Got { key, integrity, bytes: kept.size, kept: Some(kept) }))

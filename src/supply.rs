@@ -121,10 +121,10 @@ pub fn missing(mirrors: &Mirrors, graph: &Graph, id: PackageId) -> Result<Error>
                 // There, but with other bytes than the lock has seen: never a mere absence.
                 let found = view.load(i)?.integrity.map(|i| i.to_string()).unwrap_or_default();
                 return Ok(Error::OtherBytes {
-                    package: format!("{}@{version}", package.name),
-                    mirror: mirror.dir().to_path_buf(),
-                    locked: package.integrity.as_ref().map(ToString::to_string).unwrap_or_default(),
-                    found,
+                    package: format!("{}@{version}", package.name).into(),
+                    mirror: mirror.dir().into(),
+                    locked: package.integrity.as_ref().map(ToString::to_string).unwrap_or_default().into(),
+                    found: found.into(),
                 });
             }
             // Its file has gone from under the index, or it was removed on purpose.

@@ -35,7 +35,7 @@ pub enum Error {
     /// The archive's bytes are not in this mirror (or no longer).
     Absent { name: String, version: String },
     /// Bytes read are not the bytes that were recorded.
-    WrongBytes { path: PathBuf, expected: Hash, found: Hash },
+    WrongBytes { path: PathBuf, expected: Box<Hash>, found: Box<Hash> },
     /// A lock that somebody else holds, when waiting was not wanted.
     Locked { path: PathBuf, holder: String },
     /// Something whose size is bounded is larger than that (bytes, or what `what` counts).
@@ -68,6 +68,9 @@ impl Error {
     pub fn is_of_the_system(&self) -> bool {
         use io::ErrorKind as K;
         matches!(self, Self::Io { source, .. } if !matches!(source.kind(), K::NotFound | K::UnexpectedEof))
+    }
+    pub fn wrong_bytes(path: PathBuf, expected: Hash, found: Hash) -> Self {
+        Self::WrongBytes { path, expected: Box::new(expected), found: Box::new(found) }
     }
     pub fn damaged(path: &Path, what: impl Into<String>) -> Self {
         Self::Damaged { path: path.into(), what: what.into() }
@@ -173,7 +176,7 @@ mod tests {
                 "file size: 5 is more than the 4 allowed".into(),
             ),
             (
-                Error::WrongBytes { path: path(), expected: hash, found: hash },
+                Error::wrong_bytes(path(), hash, hash),
                 here(&format!(" does not hold the bytes {hash}, but {hash}")),
             ),
             (

@@ -387,7 +387,7 @@ pub(crate) fn load_snapshot(layout: &Layout, root: &Root) -> Result<(Snapshot, F
     let bytes = file::read_open(f, &path, MAX_SNAPSHOT)?;
     let found = Hash::of(&bytes);
     if found != entry.hash {
-        return Err(Error::WrongBytes { path, expected: entry.hash, found });
+        return Err(Error::wrong_bytes(path, entry.hash, found));
     }
     let snapshot = Snapshot::parse(&bytes).map_err(|e| match e {
         ParseError::Newer(found) => Error::NewerFormat { path: layout.dir.clone(), found },

@@ -204,7 +204,7 @@ impl Verifier<'_> {
         self.stream(&file, &path, 0, entry.bytes, &mut [&mut hasher])?;
         let found = Hash(hasher.finalize().into());
         if found != entry.hash {
-            return Err(Error::WrongBytes { path, expected: entry.hash, found });
+            return Err(Error::wrong_bytes(path, entry.hash, found));
         }
         Ok(Some((file, path)))
     }
@@ -299,7 +299,7 @@ impl Verifier<'_> {
             self.stream(&file, &path, 0, part.bytes, &mut [&mut one, &mut all])?;
             let found = Hash(one.finalize().into());
             if found != part.hash {
-                return Err(Error::WrongBytes { path, expected: part.hash, found });
+                return Err(Error::wrong_bytes(path, part.hash, found));
             }
         }
         if Hash(all.finalize().into()) != blob.hash {

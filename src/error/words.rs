@@ -49,8 +49,8 @@ impl fmt::Display for Error {
                 let project = project.to_string_lossy();
                 write!(f, "--linker {linker} needs symbolic links, which {} does not have", escape(&project))
             }
-            Self::WrongPlatform { package, platform, os, cpu, libc } => {
-                let lists = [("os", os), ("cpu", cpu), ("libc", libc)];
+            Self::WrongPlatform { package, platform, filters } => {
+                let lists = [("os", &filters.os), ("cpu", &filters.cpu), ("libc", &filters.libc)];
                 let named = lists.iter().filter(|(_, list)| !list.is_empty());
                 let wants: Vec<_> = named.map(|(name, list)| format!("{name} {}", list.join(", "))).collect();
                 write!(

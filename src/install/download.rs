@@ -342,12 +342,12 @@ impl Shared {
 /// A connection that broke while an archive was read is the network's error, not the archive's.
 fn at_its_cause(e: Error) -> Error {
     match e {
-        Error::Archive { source: ArchiveError::Read(io), package } => {
-            match mirror::http::HttpError::inside(&io) {
-                Some(http) => Error::Http(http.clone()),
-                None => Error::Archive { source: ArchiveError::Read(io), package },
+        Error::Archive { source, package } => match &*source {
+            ArchiveError::Read(io) if let Some(http) = mirror::http::HttpError::inside(io) => {
+                http.clone().into()
             }
-        }
+            _ => Error::Archive { source, package },
+        },
         other => other,
     }
 }

@@ -23,7 +23,7 @@ use super::state::{Fingerprint, Input, State};
 use super::store::Store;
 use super::tree;
 use super::unit::Linker;
-use crate::error::{Error, Result};
+use crate::error::{Error, Filters, Result};
 use crate::lockfile::{self, Asked};
 use crate::resolve::graph::{Graph, PackageId};
 use crate::source::mirrors::Mirrors;
@@ -346,11 +346,13 @@ fn refuse_unfit(graph: &Graph, selection: &Selection, platform: &Platform) -> Re
     let Some(id) = selection.unfit.first() else { return Ok(()) };
     let package = graph.package(*id);
     Err(Error::WrongPlatform {
-        package: format!("{}@{}", package.name, package.version),
-        platform: platform.to_string(),
-        os: package.os.clone(),
-        cpu: package.cpu.clone(),
-        libc: package.libc.clone(),
+        package: format!("{}@{}", package.name, package.version).into(),
+        platform: platform.to_string().into(),
+        filters: Box::new(Filters {
+            os: package.os.clone(),
+            cpu: package.cpu.clone(),
+            libc: package.libc.clone(),
+        }),
     })
 }
 

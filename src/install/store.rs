@@ -348,9 +348,12 @@ impl Store {
         let mut sink = Extract::create(private).map_err(io("create"))?;
         let summary = read(source, wanted, workspace, &mut sink).map_err(|e| match e {
             // It is about this disk, not about the archive.
-            Error::Archive { source: ArchiveError::Write { source, .. }, .. } => {
-                Error::Io { action: "write to", path: self.dir.clone(), source }
-            }
+            Error::Archive { source, package } => match *source {
+                ArchiveError::Write { source, .. } => {
+                    Error::Io { action: "write to", path: self.dir.clone(), source }
+                }
+                source => Error::Archive { package, source: Box::new(source) },
+            },
             e => e,
         })?;
         let mut listing = sink.into_listing();
@@ -451,7 +454,7 @@ fn read(
         ..Expect::default()
     };
     let mut summary = workspace.read(source, &expect, &Limits::default(), sink).map_err(|source| {
-        Error::Archive { package: format!("{}@{}", wanted.name, wanted.version), source }
+        Error::Archive { package: format!("{}@{}", wanted.name, wanted.version), source: Box::new(source) }
     })?;
     if is_strong {
         summary.sha256 = None;

@@ -136,9 +136,12 @@ pub(super) fn read(path: &Path) -> Result<Option<String>> {
         Err(source) => return Err(Error::Io { action: "read", path: path.into(), source }),
         // A pipe would be waited for.
         Ok(found) if !found.is_file() || found.len() > LIMIT => {
-            let rule = format!("a file of at most {} MiB", LIMIT >> 20);
-            let value = "something else".to_string();
-            return Err(Error::Setting { name: path.to_string_lossy().into_owned(), value, rule });
+            let rule = format!("a file of at most {} MiB", LIMIT >> 20).into();
+            return Err(Error::Setting {
+                name: path.to_string_lossy().into(),
+                value: "something else".into(),
+                rule,
+            });
         }
         Ok(_) => {}
     }

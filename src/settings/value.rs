@@ -103,7 +103,7 @@ fn one<T: Copy>(name: &str, word: &str, known: &[(&str, T)]) -> Result<T> {
 }
 
 fn wrong(name: &str, value: &str, rule: &str) -> Error {
-    Error::Setting { name: name.to_string(), value: value.to_string(), rule: rule.to_string() }
+    Error::Setting { name: name.into(), value: value.into(), rule: rule.into() }
 }
 
 #[cfg(test)]

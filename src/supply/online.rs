@@ -474,7 +474,7 @@ impl Upstream for Archives {
         match response.status {
             200 => Ok(Box::new(response.body)),
             status => Err(Error::Answer {
-                url: response.url,
+                url: response.url.into(),
                 status,
                 concerning: format!("{}@{}", job.name, job.version),
             }),

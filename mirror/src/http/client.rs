@@ -3,9 +3,9 @@
 use super::addresses::Addresses;
 use super::body::Body;
 use super::error::HttpError;
+use super::provider::provider;
 use super::proxy::ProxyOptions;
 use super::roots::{self, RootOptions};
-use super::provider::provider;
 use super::tls::TlsProblem;
 use super::url::{Url, is_link_local, is_private_address};
 use base64ct::{Base64, Encoding};

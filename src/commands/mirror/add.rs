@@ -159,7 +159,8 @@ fn archive(
     let expect = Expect { sha256: true, manifests: true, ..Expect::default() };
     let mut seen = Gyp(false);
     let read = workspace.read(&mut tee, &expect, &Limits::default(), &mut seen);
-    let refuse = |source| Error::Archive { package: path.to_string_lossy().into_owned(), source };
+    let refuse =
+        |source| Error::Archive { package: path.to_string_lossy().into_owned(), source: Box::new(source) };
     let (summary, writer) = match (read, tee.finish()) {
         (Ok(summary), Ok(writer)) => (summary, writer),
         // Whatever reading said then: it was told to stop.

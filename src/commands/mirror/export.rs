@@ -120,7 +120,7 @@ fn write(mirror: &mirror::Mirror, key: &Key, version: &VersionRecord, path: &Pat
         let found = hash.finish();
         if let Some(expected) = version.sha256.filter(|expected| Integrity::from(*expected) != found) {
             let found = Hash(found.bytes().try_into().unwrap_or_default());
-            return Err(mirror::Error::WrongBytes { path: mirror.dir().into(), expected, found }.into());
+            return Err(mirror::Error::wrong_bytes(mirror.dir().into(), expected, found).into());
         }
         file.sync_all().map_err(Error::io("write", path))?;
         std::fs::rename(&temporary, path).map_err(Error::io("write", path))

@@ -59,8 +59,10 @@ impl FetchError {
 
     pub fn into_error(self, name: &PackageName) -> Error {
         match self {
-            Self::Http(e) => Error::Http(e),
-            Self::Status { url, status } => Error::Answer { url, status, concerning: name.to_string() },
+            Self::Http(e) => e.into(),
+            Self::Status { url, status } => {
+                Error::Answer { url: Box::new(url), status, concerning: name.to_string() }
+            }
             Self::Document { url, what, refused } => Error::Other {
                 status: if refused { Status::Refused } else { Status::Failed },
                 message: format!("{name}: {url}: {what}"),
@@ -135,7 +137,7 @@ impl Question<'_> {
         cap: u64,
     ) -> Result<Body, FetchError> {
         let config = |e: Error| match e {
-            Error::Http(e) => FetchError::Http(e),
+            Error::Http(e) => FetchError::Http(*e),
             e => FetchError::Config { message: format!("{name}: {e}"), status: e.status() },
         };
         let tarball = self.registries.tarball(name, version, explicit).map_err(config)?;
