@@ -12,7 +12,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the release binary, target/release/pantry (and mzp beside it)
-	$(CARGO) build --release
+	$(CARGO) rustc --release --bin pantry -- $$(sh src/build/flags.sh)
 	ln -sf pantry target/release/mzp
 
 prerequisites: ## what the tests lean on (strace, python3, node): installed by apt-get where that is possible
@@ -42,7 +42,7 @@ size: build ## the binary beside its budget
 	@sh tests/size.sh $(BIN) 3355443 "release, stripped, dynamic"
 
 dist: ## fully static binaries with their hashes in target/dist (needs libc.a: Debian's libc6-dev)
-	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --target $(HOST)
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) rustc --release --bin pantry --target $(HOST) -- $$(sh src/build/flags.sh)
 	@mkdir -p target/dist
 	@cp target/$(HOST)/release/pantry target/dist/pantry-$(HOST)
 	@cd target/dist && sha256sum pantry-$(HOST) > pantry-$(HOST).sha256

@@ -10,7 +10,7 @@ show() { printf '$ %s\n' "$*"; "$@"; }
 fail() { printf 'demo: %s\n' "$*" >&2; exit 1; }
 
 say "the release binary"
-[ -n "${PANTRY:-}" ] || { cargo build --release; PANTRY=$house/target/release/pantry; }
+[ -n "${PANTRY:-}" ] || { make --no-print-directory build; PANTRY=$house/target/release/pantry; }
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT INT TERM
 mkdir "$dir/bin" "$dir/home" "$dir/app"

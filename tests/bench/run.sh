@@ -6,7 +6,7 @@
 #   sh tests/bench/run.sh --json      the same, one JSON document on stdout
 #
 #   CASES   comma list, see README.md          RUNS    rounds of each case (10)
-#   PEERS   comma list (bun,pnpm,npm)          PANTRY a built binary; without it `cargo build --release`
+#   PEERS   comma list (bun,pnpm,npm)          PANTRY a built binary; without it `make build`
 #   LAB     corpus, peers, programs, reports   WORK    where trees are made and thrown away (/dev/shm/...)
 #   PORT    of the loopback registry (49173)   LATENCY milliseconds before each of its answers (0)
 set -e
@@ -21,7 +21,7 @@ export LAB PORT WORK PYTHONDONTWRITEBYTECODE=1
 
 sh "$BENCH/lab.sh" >&2
 if [ -z "$PANTRY" ]; then
-  (cd "$REPO" && ${CARGO:-cargo} build --release --quiet) >&2
+  (cd "$REPO" && make --no-print-directory build) >&2
   PANTRY=$REPO/target/release/pantry
 fi
 export PANTRY
