@@ -25,6 +25,7 @@ mod addresses;
 mod body;
 mod client;
 mod error;
+mod p256;
 mod provider;
 mod proxy;
 mod roots;

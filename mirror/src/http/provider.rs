@@ -1,8 +1,9 @@
-//! What TLS computes with: *ring*, without what a client never does. Half of what its own provider names would
-//! only lie in the binary (96 KB): signing with keys of one's own, and on x86-64, where processors have
-//! instructions for AES and every server takes it, ChaCha20.
+//! What TLS computes with: *ring*, without what a client never does. A quarter of a megabyte of what its own
+//! provider names would only lie in the binary: signing with keys of one's own, its table for P-256 (`p256`), and on
+//! x86-64, where processors have instructions for AES and every server takes it, ChaCha20.
 
-use rustls::crypto::ring::{DEFAULT_KX_GROUPS, cipher_suite as suite};
+use super::p256::{Ecdh, Ecdsa};
+use rustls::crypto::ring::{cipher_suite as suite, kx_group};
 use rustls::crypto::{CryptoProvider, GetRandomFailed, KeyProvider, SecureRandom, WebPkiSupportedAlgorithms};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
@@ -13,7 +14,7 @@ use webpki::ring;
 pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(CryptoProvider {
         cipher_suites: SUITES.to_vec(),
-        kx_groups: DEFAULT_KX_GROUPS.to_vec(),
+        kx_groups: vec![kx_group::X25519, &Ecdh, kx_group::SECP384R1],
         signature_verification_algorithms: SIGNATURES,
         secure_random: &System,
         key_provider: &System,
@@ -39,8 +40,8 @@ static SUITES: &[SupportedCipherSuite] = &[
 /// TLS 1.2 leaves the curve to the certificate, TLS 1.3 takes the first of each row.
 static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: &[
-        ring::ECDSA_P256_SHA256,
-        ring::ECDSA_P256_SHA384,
+        &Ecdsa::Sha256,
+        &Ecdsa::Sha384,
         ring::ECDSA_P384_SHA256,
         ring::ECDSA_P384_SHA384,
         ring::ED25519,
@@ -55,8 +56,8 @@ static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
         ring::RSA_PKCS1_2048_8192_SHA512_ABSENT_PARAMS,
     ],
     mapping: &[
-        (Scheme::ECDSA_NISTP384_SHA384, &[ring::ECDSA_P384_SHA384, ring::ECDSA_P256_SHA384]),
-        (Scheme::ECDSA_NISTP256_SHA256, &[ring::ECDSA_P256_SHA256, ring::ECDSA_P384_SHA256]),
+        (Scheme::ECDSA_NISTP384_SHA384, &[ring::ECDSA_P384_SHA384, &Ecdsa::Sha384]),
+        (Scheme::ECDSA_NISTP256_SHA256, &[&Ecdsa::Sha256, ring::ECDSA_P384_SHA256]),
         (Scheme::ED25519, &[ring::ED25519]),
         (Scheme::RSA_PSS_SHA512, &[ring::RSA_PSS_2048_8192_SHA512_LEGACY_KEY]),
         (Scheme::RSA_PSS_SHA384, &[ring::RSA_PSS_2048_8192_SHA384_LEGACY_KEY]),
