@@ -129,6 +129,9 @@ pub(super) fn for_http(error: &HttpError) -> Vec<String> {
                 "look at this machine's clock; if it is right, the server needs another certificate"
             }
             TlsProblem::OtherName(_) => "look at the host's name in the registry's address",
+            TlsProblem::Authority => {
+                "make one of its own, which the authority signs, or one with `basicConstraints=CA:FALSE` that signs itself"
+            }
             TlsProblem::NotTls => "look at port and scheme of the registry's address, and at the proxy's",
             TlsProblem::TooOld => "its owner can turn on TLS 1.2 or 1.3",
             TlsProblem::UnknownIssuer | TlsProblem::Other(_) => {

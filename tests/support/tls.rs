@@ -98,6 +98,10 @@ fn server(
         }
         "stranger" => params.signed_by(&key, &*authority("Somebody else")?)?,
         "self-signed" => params.self_signed(&key)?,
+        "authority" => {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.signed_by(&key, ours)?
+        }
         kind => return Err(format!("no server is called `{kind}`").into()),
     };
     let key = PrivateKeyDer::try_from(key.serialize_der())?;

@@ -1,7 +1,8 @@
 //! Why a server is not trusted, in the words of who has to do something about it.
 
 use rustls::{
-    AlertDescription as Alert, CertificateError as Certificate, Error, InvalidMessage, PeerIncompatible,
+    AlertDescription as Alert, CertificateError as Certificate, Error, InvalidMessage, OtherError,
+    PeerIncompatible,
 };
 use std::fmt;
 use std::time::Duration;
@@ -15,6 +16,8 @@ pub enum TlsProblem {
     /// The names that it is for, as the certificate has them.
     OtherName(String),
     UnknownIssuer,
+    /// It shows a certificate that signs others, as `openssl req -x509` makes them.
+    Authority,
     /// It answered, with something else than TLS.
     NotTls,
     /// It has nothing that we take, TLS 1.2 and 1.3.
@@ -43,6 +46,11 @@ impl TlsProblem {
                     Self::OtherName(names.join(", ") + more)
                 }
                 Certificate::UnknownIssuer => Self::UnknownIssuer,
+                Certificate::Other(OtherError(other))
+                    if matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
+                {
+                    Self::Authority
+                }
                 other => Self::Other(other.to_string()),
             },
             Error::InvalidMessage(InvalidMessage::InvalidContentType) => Self::NotTls,
@@ -74,6 +82,7 @@ impl fmt::Display for TlsProblem {
             Self::UnknownIssuer => {
                 f.write_str("its certificate is signed by nobody whom this machine trusts")
             }
+            Self::Authority => f.write_str("its certificate is an authority's, not a server's"),
             Self::NotTls => f.write_str("what answers there does not speak TLS"),
             Self::TooOld => f.write_str("it offers nothing that is as new as TLS 1.2"),
             Self::Other(detail) => f.write_str(detail),
