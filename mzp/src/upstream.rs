@@ -96,7 +96,9 @@ impl Upstream {
             }
             _ => Reach::Anywhere,
         };
-        let got = self.get(&Request { cap: ARCHIVE, reach, ..request(url) })?;
+        // Who needs a password for the registry needs it for its archives too.
+        let url = by.map_or_else(|| url.clone(), |by| url.with_userinfo_of(by));
+        let got = self.get(&Request { cap: ARCHIVE, reach, ..request(&url) })?;
         match got.status {
             200 => Ok(got.bytes),
             status => Err(Error::Answer { url: Box::new(got.url), status }),

@@ -97,6 +97,11 @@ impl Url {
         self.userinfo = None;
         self
     }
+    /// With the user name and password that `other` has, where both are one origin.
+    pub fn with_userinfo_of(&self, other: &Self) -> Self {
+        let userinfo = if self.same_origin(other) { other.userinfo.clone() } else { None };
+        Self { userinfo: userinfo.or_else(|| self.userinfo.clone()), ..self.clone() }
+    }
     /// The host as an address, when it is one.
     pub fn address(&self) -> Option<IpAddr> {
         self.host.trim_start_matches('[').trim_end_matches(']').parse().ok()
@@ -324,6 +329,15 @@ mod tests {
             assert!(!url(no).is_under(&base), "{no}");
         }
         assert_eq!(base.with("@a%2fb").unwrap().path(), "/npm/@a%2fb");
+    }
+
+    #[test]
+    fn a_password_goes_to_its_own_origin_only() {
+        let own = url("https://u:p@example.com/minz");
+        assert_eq!(url("https://example.com/a.tgz").with_userinfo_of(&own).userinfo(), Some("u:p"));
+        for other in ["https://example.com:444/a", "http://example.com/a", "https://other.example.com/a"] {
+            assert_eq!(url(other).with_userinfo_of(&own).userinfo(), None, "{other}");
+        }
     }
 
     #[test]

@@ -395,6 +395,8 @@ fn replace(
 ) -> Result<()> {
     let mut workspace = Workspace::new();
     let changes = |s: &Step| !matches!(s, Step::Keep(_) | Step::Folder(_) | Step::Remove);
+    let wanted = plan.steps.iter().filter(|(_, s)| changes(s));
+    registry.prefetch(wanted.filter_map(|(name, _)| plan.lock.get(name)))?;
     for (name, _) in plan.steps.iter().filter(|(_, s)| changes(s)) {
         let Some(locked) = plan.lock.get(name) else { continue };
         unpack(locked, registry, &staging.join(format!("new-{name}")), &mut workspace)?;

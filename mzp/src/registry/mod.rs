@@ -9,6 +9,7 @@ mod record;
 pub use record::{candidate, extra, readable, record};
 
 use crate::error::{Error, Result};
+use crate::lockfile::Locked;
 use crate::manifest::Manifest;
 use crate::origin::Origin;
 use crate::package::{self, Wanted};
@@ -28,9 +29,14 @@ use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// The id of the default MinZ registry.
 pub const SOURCE: &str = "minz";
+
+/// Archives that are fetched at a time.
+const AT_A_TIME: usize = 8;
 
 /// Most bytes of archives that one run fetches.
 const BYTES: usize = 128 << 20;
@@ -407,6 +413,51 @@ impl Registry {
         let key = key_of(origin, &manifest.name);
         self.fetched.borrow_mut().push(Fetched { key, record: record.clone(), bytes: bytes.into() });
         Ok(record)
+    }
+
+    /// Fetches the archives of these that are nowhere here, several at a time.
+    pub fn prefetch<'a>(&self, wanted: impl Iterator<Item = &'a Locked>) -> Result<()> {
+        let Some(upstream) = self.online() else { return Ok(()) };
+        let mut jobs = Vec::new();
+        for p in wanted {
+            let here = |f: &Fetched| f.record.sha256 == Some(p.sha256);
+            let is_here = self.fetched.borrow().iter().any(here);
+            if is_here || self.known(&p.origin, &p.name, &p.version)?.is_some() {
+                continue;
+            }
+            if let Some(url) = self.locked_address(&p.origin, &p.name, &p.version)? {
+                jobs.push((p, url, self.base(&p.origin).map(|(_, base)| base)));
+            }
+        }
+        let (next, total) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let results: Vec<Mutex<Option<Result<Vec<u8>>>>> = jobs.iter().map(|_| Mutex::default()).collect();
+        let work = || {
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some((_, url, by)) = jobs.get(at) else { return };
+                let got = upstream.archive(url, *by);
+                let bytes = got.as_ref().map_or(BYTES, Vec::len);
+                *results[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(got);
+                // Nobody has to wait for the rest once one has failed.
+                if total.fetch_add(bytes, Ordering::Relaxed) + bytes > BYTES {
+                    next.store(jobs.len(), Ordering::Relaxed);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..jobs.len().min(AT_A_TIME) {
+                // Where there can be no more threads, fewer will do.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
+        for ((p, url, _), result) in jobs.iter().zip(results) {
+            // What was not reached any more is fetched when it is its turn, if that comes.
+            if let Some(bytes) = result.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                self.admit(&p.origin, url, Some(&p.name), Some((&p.version, &p.sha256)), bytes?)?;
+            }
+        }
+        Ok(())
     }
 
     /// This very archive: of the first mirror that has it, else fetched.

@@ -89,9 +89,9 @@ pub const MEMBERS: &[Command] = &[
         .takes(&[optional("PACKAGE", Kind::Package, "Only these packages").many()])
         .flags(&[REGISTRY, DRY_RUN, JSON])
         .examples(&[("mzp update", "Update every package"), ("mzp update zx-graphics", "Update one")]),
-    command("search", "Search mirrors and the registry for MinZ packages")
+    command("search", "Search mirrors for MinZ packages")
         .takes(&[required("TEXT", Kind::Text, "Words to look for").many()])
-        .flags(&[REGISTRY, JSON])
+        .flags(&[JSON])
         .examples(&[("mzp search graphics", "Find packages by a word")]),
     command("info", "Show what is known about a MinZ package")
         .takes(&[required("PACKAGE", Kind::Package, "Name, with or without a version")])
