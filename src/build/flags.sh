@@ -5,5 +5,5 @@
 # LLVM's options are no promise: nothing is printed for a rustc that does not know them.
 flags='-C llvm-args=-enable-machine-outliner=always -C llvm-args=-outliner-benefit-threshold=12'
 case "$(uname -m)" in x86_64) ;; *) exit 0 ;; esac
-echo 'pub fn f() {}' | ${RUSTC:-rustc} --crate-type lib --emit metadata -o /dev/null $flags - 2>/dev/null && echo "$flags"
+${RUSTC:-rustc} --print cfg $flags >/dev/null 2>&1 && echo "$flags"
 exit 0
