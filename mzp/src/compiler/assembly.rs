@@ -1,6 +1,7 @@
 //! What the compiler writes, made fit: the time of day taken out (so that the
-//! same program gives the same bytes) and functions that it wrote twice left
-//! once (assemblers refuse a label that is there twice).
+//! same program gives the same bytes), functions that it wrote twice left once
+//! (assemblers refuse a label that is there twice), and comments that a text with
+//! line feeds has torn apart made whole.
 
 use std::collections::HashMap;
 
@@ -13,6 +14,7 @@ pub fn has_entry(text: &str) -> bool {
 
 /// The text without its time stamp and duplicate functions, and how many those were.
 pub fn tidy(text: &str) -> (String, usize) {
+    let text = &whole_comments(text);
     let lines: Vec<&str> = text
         .lines()
         .enumerate()
@@ -57,4 +59,39 @@ pub fn tidy(text: &str) -> (String, usize) {
         out.push('\n');
     }
     (out, duplicates)
+}
+
+/// Most characters of a text that the compiler quotes, and so most line feeds.
+const QUOTED: usize = 255;
+
+/// `; Direct print "TEXT" (N chars)` quotes a text as it is. Where that holds line feeds, its later lines would be
+/// taken for code: they come back to the first, as `\n`.
+fn whole_comments(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut lines = text.split_inclusive('\n');
+    while let Some(line) = lines.next() {
+        let quotes = line.trim_start().starts_with(';')
+            && line.split_once("rint \"").is_some_and(|(_, quoted)| !ends_quote(quoted));
+        let more = lines.clone().take(QUOTED).position(ends_quote).filter(|_| quotes);
+        let Some(more) = more else {
+            out.push_str(line);
+            continue;
+        };
+        out.push_str(line.trim_end_matches(['\r', '\n']));
+        for line in lines.by_ref().take(more + 1) {
+            out.push_str("\\n");
+            out.push_str(line.trim_end_matches(['\r', '\n']));
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// `…" (5 chars)`, or `…" (5 chars via loop)`
+fn ends_quote(line: &str) -> bool {
+    line.match_indices("\" (").any(|(at, before)| {
+        let rest = &line[at + before.len()..];
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        digits > 0 && rest[digits..].starts_with(" chars")
+    })
 }

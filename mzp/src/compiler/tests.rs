@@ -119,6 +119,23 @@ fn functions_written_twice_are_left_once() {
     assert_eq!(assembly::tidy(&tidied), (tidied.clone(), 0));
 }
 
+#[test]
+fn a_comment_that_quotes_line_feeds_stays_a_comment() {
+    let text = "main:\n    ; Direct print \"a\n\n\"b\"\" (7 chars)\n LD A, 97\n ; Inlined: Print \"x\ny\" (3 chars via loop)\n";
+    assert_eq!(
+        assembly::tidy(text).0,
+        "main:\n    ; Direct print \"a\\n\\n\"b\"\" (7 chars)\n LD A, 97\n ; Inlined: Print \"x\\ny\" (3 chars via loop)\n"
+    );
+    // Whole already, or never ended: as it was.
+    for text in [
+        "; Direct print \"a (2 chars)\" (11 chars)\n RET\n; Direct print \"b\" (1 chars)\n",
+        "; Direct print \"a\n RET\n END main\n",
+        " DB \"print \"\n; \" (1 chars)\n",
+    ] {
+        assert_eq!(assembly::tidy(text).0, text);
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_is_bounded() {
