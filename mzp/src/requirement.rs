@@ -37,6 +37,10 @@ impl Requirement {
         }
     }
 
+    pub fn any() -> Self {
+        Self { text: "*".into(), parsed: semver::VersionReq::STAR }
+    }
+
     /// `^` and a version: what adding a package writes.
     pub fn caret(version: &Version) -> String {
         format!("^{version}")

@@ -179,6 +179,13 @@ pub(super) fn for_mzp(error: &mzp::Error) -> Vec<String> {
         M::NotNamed { suggestion, .. } => {
             mean(suggestion).or_else(|| Some("`mzp list` shows what is there".to_string()))
         }
+        M::Conflict(conflict) => Some(match &conflict.change {
+            Some(change) => {
+                let line = change.place.as_ref().map_or(String::new(), |p| format!("line {} of ", p.line));
+                format!("everything fits with `{} = \"{}\"` in {line}mzp.toml", change.name, change.requirement)
+            }
+            None => "no one change of a version in mzp.toml makes these fit: take one of them out, or another mirror may have more".into(),
+        }),
         M::NoLock { .. } => Some("`mzp install` without --frozen-lockfile makes it".to_string()),
         M::LockStale { .. } => {
             Some("`mzp install` without --frozen-lockfile brings it up to date".to_string())

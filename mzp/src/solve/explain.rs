@@ -1,9 +1,10 @@
 //! Why no versions fit: PubGrub's derivation turned into the steps a person
 //! follows from the project down.
 
-use super::{Node, Provider, Versions};
+use super::{Node, Provider, Request, Versions};
 use crate::error::Error;
 use crate::place::Place;
+use crate::requirement::Requirement;
 use mirror::name::{MinzName, escape};
 use mirror::version::Version;
 use pubgrub::{DerivationTree, External};
@@ -18,6 +19,17 @@ pub struct Conflict {
     pub steps: Vec<Step>,
     /// The packages that cannot be satisfied, each with what is present of it.
     pub present: Vec<(MinzName, Vec<Version>)>,
+    /// What in mzp.toml could be changed.
+    pub change: Option<Change>,
+}
+
+/// One entry of mzp.toml with which everything would fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    pub name: MinzName,
+    pub place: Option<Place>,
+    /// In place of what it asks for.
+    pub requirement: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +124,7 @@ pub(super) fn explain(provider: &Provider<'_>, tree: &Tree) -> Error {
     let mut blamed: BTreeSet<&MinzName> = BTreeSet::new();
     blamed.extend(steps.iter().filter_map(|s| match s {
         Step::Needs { dependency, requirement, .. } => {
-            let none = crate::requirement::Requirement::parse(requirement)
+            let none = Requirement::parse(requirement)
                 .is_ok_and(|r| provider.versions(dependency).is_ok_and(|v| !v.iter().any(|v| r.matches(v))));
             (none || askers[dependency] > 1).then_some(dependency)
         }
@@ -122,7 +134,48 @@ pub(super) fn explain(provider: &Provider<'_>, tree: &Tree) -> Error {
         .into_iter()
         .map(|n| (n.clone(), provider.versions(n).map(|v| v.to_vec()).unwrap_or_default()))
         .collect();
-    Error::Conflict(Box::new(Conflict { project: provider.request.project.clone(), steps, present }))
+    let change = change(provider, &steps);
+    Error::Conflict(Box::new(Conflict { project: provider.request.project.clone(), steps, present, change }))
+}
+
+/// Most entries that are tried.
+const TRIED: usize = 8;
+
+/// The first entry of the project's in these steps that, asking for any version, lets everything fit; those
+/// of the packages that are fought over before the others.
+fn change(provider: &Provider<'_>, steps: &[Step]) -> Option<Change> {
+    let request = provider.request;
+    let named = |name: &MinzName| {
+        steps
+            .iter()
+            .any(|s| matches!(s, Step::Needs { dependant: None, dependency, .. } if dependency == name))
+    };
+    let asked = |name: &MinzName| {
+        steps.iter().filter(|s| matches!(s, Step::Needs { dependency, .. } if dependency == name)).count()
+    };
+    let mut entries: Vec<_> =
+        request.needs.iter().enumerate().filter(|(_, (need, _))| named(&need.name)).collect();
+    mirror::order::sort_by_key(&mut entries, |(i, (need, _))| (asked(&need.name) < 2, *i));
+    for (i, (need, place)) in entries.into_iter().take(TRIED) {
+        let mut needs = request.needs.clone();
+        needs[i].0.requirement = Requirement::any();
+        let relaxed = Request {
+            project: request.project.clone(),
+            needs,
+            platforms: request.platforms.clone(),
+            preferred: BTreeMap::new(),
+            first: &[],
+            source: request.source,
+        };
+        let provider = Provider::new(&relaxed);
+        if let Ok(solution) = pubgrub::resolve(&provider, Node::Root, Version::new(0, 0, 0))
+            && let Some(version) = solution.get(&Node::Package(need.name.clone()))
+        {
+            let (name, place) = (need.name.clone(), place.clone());
+            return Some(Change { name, place, requirement: Requirement::caret(version) });
+        }
+    }
+    None
 }
 
 /// The leaves of the derivation, shared parts once, without recursion.

@@ -10,7 +10,7 @@ mod explain;
 #[cfg(test)]
 mod tests;
 
-pub use explain::{Conflict, Step};
+pub use explain::{Change, Conflict, Step};
 
 use crate::error::{Error, Result};
 use crate::feature::Part;
@@ -133,7 +133,7 @@ pub fn project_needs(manifest: &Manifest) -> Vec<(Need, Option<Place>)> {
 
 /// Chooses. The result is sorted by name.
 pub fn solve(request: &Request<'_>) -> Result<Vec<Chosen>> {
-    let provider = Provider { request, versions: RefCell::default(), candidates: RefCell::default() };
+    let provider = Provider::new(request);
     let solution = match pubgrub::resolve(&provider, Node::Root, Version::new(0, 0, 0)) {
         Ok(solution) => solution,
         Err(PubGrubError::NoSolution(tree)) => return Err(explain::explain(&provider, &tree)),
@@ -202,7 +202,11 @@ struct Provider<'a> {
     candidates: RefCell<HashMap<(MinzName, Version), Rc<Candidate>>>,
 }
 
-impl Provider<'_> {
+impl<'a> Provider<'a> {
+    fn new(request: &'a Request<'a>) -> Self {
+        Self { request, versions: RefCell::default(), candidates: RefCell::default() }
+    }
+
     fn versions(&self, name: &MinzName) -> Result<Rc<[Version]>> {
         if let Some(list) = self.versions.borrow().get(name) {
             return Ok(list.clone());

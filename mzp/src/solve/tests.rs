@@ -128,6 +128,35 @@ fn a_conflict_is_a_chain_to_follow() {
 }
 
 #[test]
+fn a_conflict_says_what_would_fit() {
+    let shelf = Shelf::of(&[
+        "core 1.0.0",
+        "core 1.1.0",
+        "core 2.0.0",
+        "gfx 1.0.0: core ^1.0.0",
+        "gfx 2.0.0: core ^2.0.0",
+        "snd 0.5.0: core ^1.0.0",
+        "snd 0.6.0: core ^1.1.0",
+        "bad 1.0.0: core =1.0.0; snd ^0.6.0",
+    ]);
+    let change = |needs: &[&str]| match shelf.solve(needs, &["spectrum"]) {
+        Err(Error::Conflict(c)) => c.change.map(|c| format!("{} {}", c.name, c.requirement)),
+        other => panic!("{other:?}"),
+    };
+    // The entry in whose place another version would do, directly or through others.
+    assert_eq!(change(&["core ^2.0.0", "gfx ^1.0.0"]).as_deref(), Some("core ^1.1.0"));
+    assert_eq!(change(&["gfx ^2.0.0", "snd ^0.5.0"]).as_deref(), Some("gfx ^1.0.0"));
+    assert_eq!(change(&["core =1.0.0", "snd ^0.6.0"]).as_deref(), Some("core ^1.1.0"));
+    assert_eq!(change(&["core ^9.0.0"]).as_deref(), Some("core ^2.0.0"));
+    // What is asked for it fits: the change is tried out, and nothing is promised that does not hold.
+    let fits = shelf.text(&["core ^1.1.0", "gfx ^1.0.0"]);
+    assert_eq!(fits, "core 1.1.0; gfx 1.0.0");
+    // Where no one change helps, none is named.
+    assert_eq!(change(&["bad ^1.0.0"]), None);
+    assert_eq!(change(&["core ^9.0.0", "gfx ^9.0.0"]), None);
+}
+
+#[test]
 fn unknown_packages_name_who_needs_them() {
     let shelf = Shelf::of(&["engine 0.1.0: gfxx ^1.0.0", "gfx 1.0.0"]);
     let Err(Error::UnknownPackage { name, chain, suggestion }) =
