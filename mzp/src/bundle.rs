@@ -59,8 +59,11 @@ pub fn bundle(program: &Program) -> Result<Bundle> {
             };
             out.own(&header);
         }
+        let (mut line, mut counted) = (1, 0);
         for (i, item) in module.source.items.iter().enumerate() {
             let span = module.source.span(item);
+            line += module.source.text[counted..span.start].matches('\n').count() as u32;
+            counted = span.start;
             if matches!(item.kind, ItemKind::Import(_)) {
                 continue;
             }
@@ -70,7 +73,7 @@ pub fn bundle(program: &Program) -> Result<Bundle> {
             }
             let before = out.text.len();
             let edits = edits(&references, &names, (m, i), item.visibility.clone());
-            out.copy(m, &module.source.text, span, &edits);
+            out.copy((m, line), &module.source.text, span, &edits);
             out.end_line();
             kept += out.text.len() - before;
         }
@@ -186,9 +189,14 @@ impl Writer {
             self.own("\n");
         }
     }
-    /// Copies a part of a module's text with replacements.
-    fn copy(&mut self, module: usize, text: &str, span: Range<usize>, edits: &[(Range<usize>, String)]) {
-        let mut line = text[..span.start].matches('\n').count() as u32 + 1;
+    /// Copies a part of a module's text, which begins in that line of it, with replacements.
+    fn copy(
+        &mut self,
+        (module, mut line): (usize, u32),
+        text: &str,
+        span: Range<usize>,
+        edits: &[(Range<usize>, String)],
+    ) {
         let mut at = span.start;
         for (replaced, new) in edits.iter().chain([&(span.end..span.end, String::new())]) {
             for piece in text[at..replaced.start].split_inclusive('\n') {

@@ -5,6 +5,7 @@
 use super::{Kind, Token, tokens};
 use crate::error::{Error, Result};
 use crate::place::Place;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -52,13 +53,21 @@ pub struct Source {
     pub text: String,
     pub tokens: Vec<Token>,
     pub items: Vec<Item>,
+    /// Name → the first item that has it.
+    names: HashMap<Box<str>, usize>,
 }
 
 impl Source {
     pub fn read(file: &Path, text: String) -> Result<Self> {
         let tokens = tokens(file, &text)?;
         let items = Items { file, text: &text, tokens: &tokens, at: 0 }.all()?;
-        Ok(Self { text, tokens, items })
+        let mut names = HashMap::new();
+        for (i, item) in items.iter().enumerate() {
+            if let Some(name) = item.name {
+                names.entry(tokens[name].text(&text).into()).or_insert(i);
+            }
+        }
+        Ok(Self { text, tokens, items, names })
     }
 
     /// An item's bytes.
@@ -72,7 +81,7 @@ impl Source {
 
     /// The item of that name.
     pub fn find(&self, name: &str) -> Option<usize> {
-        self.items.iter().position(|i| self.name(i) == Some(name))
+        self.names.get(name).copied()
     }
 }
 
