@@ -127,6 +127,24 @@ fn every_case_of_the_catalogue_has_an_answer() {
     say(&format!("catalogue: {shown} shown by tests, {open} open"));
 }
 
+/// `traps.tsv`: what the MinZ compiler was seen to trip over, each with the test that shows what mzp makes of it. None is open.
+#[test]
+fn every_trap_of_the_compiler_has_a_test() {
+    let text = fs::read_to_string(root().join("tests/traps.tsv")).expect("tests/traps.tsv");
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap_or_default();
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for line in text.lines().skip(1) {
+        let &[id, what, answer] = line.split('\t').collect::<Vec<_>>().as_slice() else { panic!("{line}") };
+        count += 1;
+        assert_eq!(id, format!("T{count}"), "{what}");
+        let tests = answer.strip_prefix("test:").unwrap_or_else(|| panic!("{id}: no test: `{answer}`"));
+        let problem = tests.split("; ").find_map(|t| missing(t.trim(), &makefile));
+        wrong.extend(problem.map(|p| format!("{id} ({what}): {p}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count >= 55, "a row is missing: {count}");
+}
+
 #[test]
 fn everything_the_specification_writes_in_code_stands_in_a_row() {
     let dir =

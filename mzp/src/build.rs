@@ -19,7 +19,7 @@ use crate::platform::Platform;
 use crate::program::Program;
 use crate::program::active::{Active, ActivePackage, Selection};
 use crate::shake;
-use crate::stage::{Layout, Staged, Trap, stage};
+use crate::stage::{Layout, SHADOWED, Staged, Trap, stage};
 use mirror::name::MinzName;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -287,7 +287,15 @@ fn compiled(
         }
         return Ok(made.text);
     }
-    let text = compile(options, program, whole, staged, &unit()?, report)?;
+    let unit = unit()?;
+    // The compiler looks there before it looks beside the main file.
+    if let Some(stdlib) = unit.parent().map(|dir| dir.join("stdlib")) {
+        match std::fs::remove_dir_all(&stdlib) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("clear", &stdlib)(e)),
+            _ => {}
+        }
+    }
+    let text = compile(options, program, whole, staged, &unit, report)?;
     let made = Compiled { way: report.way, duplicates: report.duplicates, text };
     if let Some((cache, key)) = kept {
         cache.keep_compiled(key, &made);
@@ -333,7 +341,8 @@ fn compile(
     };
     let nothing = HashMap::new();
     let staged = if abilities.packages { stage(program, Layout::Packages)? } else { flat };
-    let outcome = if abilities.packages || staged.traps.is_empty() {
+    let takes = |t: &Trap| abilities.packages && t.why != SHADOWED;
+    let outcome = if staged.traps.iter().all(takes) {
         report.way = if abilities.packages { Way::Packages } else { Way::Staged };
         if abilities.packages {
             make_dir(&unit.join("packages"))?;

@@ -113,6 +113,9 @@ fn main(program: &Program, module: &Module) -> String {
     head + &String::from_utf8_lossy(&bytes)
 }
 
+/// The one that a compiler with `--packages` has too.
+pub const SHADOWED: &str = "the compiler has a module of this name inside, which wins";
+
 /// Most traps that are told: one is enough for a bundle.
 const MOST: usize = 100;
 
@@ -122,12 +125,12 @@ fn traps(program: &Program, references: &References) -> Vec<Trap> {
     for (m, module) in program.modules.iter().enumerate() {
         let source = &module.source;
         let mut trap = |offset: usize, why| {
-            if out.len() < MOST {
+            if out.len() < MOST || why == SHADOWED {
                 out.push(Trap { place: module.place(offset), why });
             }
         };
         if m != last && BUILTIN.contains(&module.path.as_str()) {
-            trap(0, "the compiler has a module of this name inside, which wins");
+            trap(0, SHADOWED);
         }
         for r in &module.imports {
             let at = source.span(&source.items[r.item]).start;

@@ -12,6 +12,23 @@ pub fn has_entry(text: &str) -> bool {
     text.lines().any(|l| l.trim_end() == "main:")
 }
 
+/// What stands in the output as a comment in place of code, `; TODO: OPERATION` on a line of its own: the
+/// function that it is missing in, and the operation.
+pub fn left_out(text: &str) -> Vec<(&str, &str)> {
+    let mut function = "main";
+    let mut out = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix(FUNCTION) {
+            function = name.trim();
+        } else if let Some(operation) = line.trim().strip_prefix("; TODO: ")
+            && operation.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        {
+            out.push((function, operation));
+        }
+    }
+    out
+}
+
 /// The text without its time stamp and duplicate functions, and how many those were.
 pub fn tidy(text: &str) -> (String, usize) {
     let text = &whole_comments(text);

@@ -39,6 +39,16 @@ pub fn warnings(stdout: &str, map: &Map<'_>) -> Vec<Message> {
     lines.filter_map(|l| l.strip_prefix("Warning:")).take(MOST).map(|l| message(l.trim(), map)).collect()
 }
 
+/// Operations that are only comments in the output, by function.
+pub fn left_out(found: &[(&str, &str)], map: &Map<'_>) -> Vec<Message> {
+    let word = |(function, operation): &(&str, &str)| {
+        let function = function.split('$').next().unwrap_or(function);
+        let text = format!("in function {function}: {operation} is a comment in what it wrote, and no code");
+        Message { place: None, text: rename(&text, map) }
+    };
+    found.iter().take(MOST).map(word).collect()
+}
+
 /// `1. text`
 fn number(line: &str) -> Option<&str> {
     let digits = line.bytes().take_while(u8::is_ascii_digit).count();

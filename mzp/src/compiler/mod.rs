@@ -108,6 +108,10 @@ pub fn compile(job: &Job<'_>, map: &Map<'_>) -> Result<Assembly> {
     if !assembly::has_entry(&text) {
         return fail(CompilerProblem::NoEntry, messages::errors(&outcome.stderr, map));
     }
+    let left_out = messages::left_out(&assembly::left_out(&text), map);
+    if !left_out.is_empty() {
+        return fail(CompilerProblem::Warned, left_out);
+    }
     Ok(Assembly { text, duplicates })
 }
 

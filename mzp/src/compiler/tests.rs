@@ -62,6 +62,10 @@ fn its_ways_of_failing() {
             "mz left something out of its output (it only warned)\n  failed to analyze function zx_core.reset: x",
         ),
         (
+            "printf '; Function: zxCoreReset$u8\\nzxCoreReset_u8:\\n    ; TODO: PRINT_STRING_DIRECT\\n    ; TODO: see there\\nmain:\\n' > main.a80",
+            "mz left something out of its output (it only warned)\n  in function zx_core.reset: PRINT_STRING_DIRECT is a comment in what it wrote, and no code",
+        ),
+        (
             "echo nothing > main.a80",
             "mz wrote a program without `main`: it dropped a part that it could not read, without a word",
         ),
