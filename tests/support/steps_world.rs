@@ -12,7 +12,7 @@
 //! recover                           no more faults; what was held is answered
 //! await PATH                        waits until it has been asked for such a path
 //! authorization TEXT                who does not send that gets 401; tarballs-at URL, no-integrity, only-full: see registry.rs
-//! requests PATH N                   it was asked N times for paths like that (a final * takes any ending); `forget` starts anew
+//! requests PATH [at-most] N         it was asked N times for paths like that (a final * takes any ending); `forget` starts anew
 //! sent PATH HEADER TEXT             some request for such a path had that in that header; with `!` none had
 //! disk SIZE DIR                     a small disk of its own, mounted there (root; else skipped)
 //! fill DIR LEAVE                    fills that disk but for LEAVE bytes
@@ -70,10 +70,11 @@ pub fn step(case: &mut Case, step: &Step, words: &[String]) -> Result<bool, Stop
         ("authorization", [text]) => registry(case).map(|r| r.require(text)),
         ("no-integrity", []) => registry(case).map(Registry::without_integrity),
         ("only-full", []) => registry(case).map(Registry::only_full_packuments),
-        ("requests", [path, count]) => {
+        ("requests", [path, count]) | ("requests", [path, "at-most", count]) => {
             let asked: Vec<_> =
                 registry(case)?.requests().into_iter().filter(|r| matches(path, &r.path)).collect();
-            if asked.len().to_string() == *count {
+            let (found, wanted) = (asked.len() as u64, number(count)?);
+            if found == wanted || (args.len() > 2 && found < wanted) {
                 Ok(())
             } else {
                 let list: String = asked.iter().map(|r| format!("\n{} {}", r.method, r.path)).collect();

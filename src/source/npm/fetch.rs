@@ -3,7 +3,7 @@
 use super::packument::{Asked, PackumentError, scan};
 use super::registry::{Registries, Registry};
 use crate::error::{Error, Status};
-use mirror::http::{Body, Client, HttpError, Reach, Request, Url};
+use mirror::http::{Body, Client, HttpError, Reach, Request, Response, Url};
 use mirror::name::{PackageName, escape};
 use mirror::record::{Ecosystem, Key, RecordView};
 use mirror::version::Version;
@@ -113,13 +113,13 @@ impl Question<'_> {
                 opportunistic: in_passing,
                 ..Request::new(&url)
             };
-            match self.once(name, &registry, &request, around) {
-                // The client tries again until an answer begins; a body that
-                // breaks off has to be asked for again from the start.
-                Err(FetchError::Http(e @ (HttpError::Broken { .. } | HttpError::Timeout { .. })))
+            // The client tries again until an answer begins; a body that
+            // breaks off has to be asked for again from the start.
+            let response = self.client.get(&request).map_err(FetchError::Http)?;
+            match self.read(name, &registry, &request, response, around) {
+                Err(FetchError::Http(HttpError::Broken { .. } | HttpError::Timeout { .. }))
                     if tries < 2 && !in_passing =>
                 {
-                    let _ = e;
                     tries += 1;
                 }
                 outcome => return outcome,
@@ -155,14 +155,14 @@ impl Question<'_> {
         }
     }
 
-    fn once(
+    fn read(
         &self,
         name: &PackageName,
         registry: &Registry,
         request: &Request<'_>,
+        response: Response,
         around: Around<'_>,
     ) -> Result<Answer, FetchError> {
-        let response = self.client.get(request).map_err(FetchError::Http)?;
         match response.status {
             200 => {}
             304 if request.etag.is_some() => return Ok(Answer::Unchanged),
