@@ -33,7 +33,7 @@ impl Pins {
         for (_, d) in project.all_dependencies().chain(dev) {
             match d.origin {
                 Origin::Registry => drop(pins.plain.insert(d.name.clone())),
-                _ => pins.add(d, d.origin.clone())?,
+                _ => pins.add(root, d, d.origin.clone())?,
             }
         }
         let mut todo: Vec<MinzName> = pins.origins.keys().cloned().collect();
@@ -55,7 +55,7 @@ impl Pins {
                     ),
                     other => other.clone(),
                 };
-                pins.add(d, origin)?;
+                pins.add(root, d, origin)?;
                 todo.push(d.name.clone());
             }
             pins.folders.insert(name, manifest);
@@ -70,10 +70,15 @@ impl Pins {
         }
     }
 
-    fn add(&mut self, d: &Dependency, origin: Origin) -> Result<()> {
+    fn add(&mut self, root: &Path, d: &Dependency, origin: Origin) -> Result<()> {
         let (name, place) = (d.name.clone(), d.place.clone());
+        // Who comes from elsewhere calls the same folder something else.
+        let same = |a: &Origin, b: &Origin| match (a, b) {
+            (Origin::Folder(a), Origin::Folder(b)) => a == b || is_same(&a.path(root), &b.path(root)),
+            (a, b) => a == b,
+        };
         match self.origins.get(&name) {
-            Some((have, _)) if *have != origin => {
+            Some((have, _)) if !same(have, &origin) => {
                 let origins = [have.to_string(), origin.to_string()];
                 Err(Error::TwoOrigins { place: Some(place), name, origins })
             }
@@ -129,10 +134,13 @@ fn read(root: &Path, folder: &Folder, name: &MinzName, place: &Place) -> Result<
     let dir = folder.path(root);
     let wrong = |what: String| Error::Folder { place: place.clone(), path: dir.clone(), what };
     let Some(manifest) = Manifest::load(&dir)? else { return Err(wrong("has no mzp.toml".into())) };
-    let same = |a: &Path, b: &Path| std::fs::canonicalize(a).ok() == std::fs::canonicalize(b).ok();
     match () {
         () if manifest.name != *name => Err(wrong(format!("is {}, not {name}", manifest.name))),
-        () if same(&dir, root) => Err(wrong("is the project itself".into())),
+        () if is_same(&dir, root) => Err(wrong("is the project itself".into())),
         () => Ok(manifest),
     }
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    matches!((std::fs::canonicalize(a), std::fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
 }

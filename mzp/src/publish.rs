@@ -253,6 +253,8 @@ pub fn files(dir: &Path, manifest: &Manifest) -> Result<Vec<RelPath>> {
             let path = format!("{folder}/{name}");
             match kind {
                 Kind::File => take(relative(dir, &path)?)?,
+                // With a manifest of its own it is another project, with a lock, builds and packages.
+                Kind::Folder if dir.join(&path).join(FILE).is_file() => {}
                 Kind::Folder => folders.push(path),
                 Kind::Other => {
                     return Err(Error::Pack {

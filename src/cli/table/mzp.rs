@@ -22,7 +22,10 @@ const SELECT_LATER: &[Flag] = &[
 
 const REGISTRY: &[Flag] = &[flag("registry", "Use this MinZ registry for this run").value("URL", Kind::Url)];
 
-const FROZEN: &[Flag] = &[flag("frozen-lockfile", "Fail when the lockfile does not fit the manifest")];
+const FROZEN: &[Flag] = &[
+    flag("frozen-lockfile", "Fail when the lockfile does not fit the manifest"),
+    flag("locked", "The same as --frozen-lockfile"),
+];
 
 const COMPILE: &[Flag] = &[
     flag("release", "Leave out what stands in @if(DEBUG)"),

@@ -2,7 +2,7 @@
 //! upstream's bytes, named as `npm pack` names them (`@scope/a` → `scope-a-1.0.0.tgz`;
 //! what came as .tar.xz or .zip leaves as that).
 
-use super::{count, folder, named, open, shown, size};
+use super::{count, folder, named, open, shown, shown_key, size};
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status};
 use crate::settings::Settings;
@@ -37,8 +37,12 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
             if only.is_empty() || only.iter().any(fits) {
                 let version = view.load(i)?;
                 let name = file_name(&mirror, view.key(), &version)?;
-                if let Some((other, _)) = plan.insert(name, (view.key().clone(), version)) {
-                    clash.get_or_insert((other.name.clone(), view.key().name.clone()));
+                let sha256 = version.sha256;
+                if let Some((other, before)) = plan.insert(name, (view.key().clone(), version))
+                    // The same archive from two places is one file.
+                    && (before.sha256.is_none() || before.sha256 != sha256)
+                {
+                    clash.get_or_insert((shown_key(&other), shown_key(view.key())));
                 }
             }
         }

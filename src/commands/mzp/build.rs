@@ -30,7 +30,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     options.emit = emit;
     options.main = invocation.argument_path(0).map(|path| options.start.join(path));
     options.output = invocation.path("output").map(|path| options.start.join(path));
-    options.frozen = invocation.has("frozen-lockfile");
+    options.frozen = super::frozen(invocation);
     let report = build(&options)?;
     if ui.is_json() {
         document(&report, &options.start, ui)?;

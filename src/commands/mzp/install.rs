@@ -12,13 +12,14 @@ use crate::ui::Ui;
 use mirror::name::{MinzName, escape};
 use mirror::version::Version;
 use mzp::install::{Options, Plan, Step, lock, plan, run as carry_out, vendor};
+use mzp::lockfile::Locked;
 use mzp::manifest::edit::Table;
 use mzp::origin::{Origin, Word};
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let options = Options {
         add: packages(invocation, settings)?,
-        frozen: invocation.has("frozen-lockfile"),
+        frozen: super::frozen(invocation),
         ..Options::default()
     };
     install(&options, invocation, settings, ui)
@@ -71,6 +72,10 @@ pub fn vendor(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Resu
             (true, _) => ui.line(&format!("+ {}", super::shown(&path, &plan.root)))?,
             (false, _) => ui.added(&super::shown(&path, &plan.root)),
         }
+    }
+    let outside = |p: &&Locked| matches!(&p.origin, Origin::Folder(f) if f.to_string().starts_with(".."));
+    for p in plan.lock.packages.iter().filter(outside) {
+        ui.warn(&format!("{} stays where it is, outside the project ({})", p.name, shown(Some(&p.origin))));
     }
     if let Some(line) = vendor::hidden(&plan.root)? {
         ui.warn(&format!("`{}` in .gitignore leaves packages/ out of version control", escape(&line)));

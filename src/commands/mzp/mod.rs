@@ -88,6 +88,11 @@ fn parsed<T>(result: std::result::Result<T, NameError>) -> Result<T> {
     result.map_err(|e| Error::Usage { message: e.to_string(), hint: None })
 }
 
+/// Whether the lock has to fit.
+fn frozen(invocation: &Invocation) -> bool {
+    invocation.has("frozen-lockfile") || invocation.has("locked")
+}
+
 /// The arguments, as names of packages.
 fn names(invocation: &Invocation) -> Result<Vec<MinzName>> {
     invocation.argument_texts()?.into_iter().map(|text| parsed(MinzName::parse(text))).collect()
