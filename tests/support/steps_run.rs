@@ -6,7 +6,7 @@
 //! as-nobody CMD    without root's rights
 //! memory MB CMD    under a limit of address space
 //! parallel N CMD   N at once
-//! within S CMD     must end within S seconds
+//! within S CMD     must end within S seconds: a minute or more, for machines are busy
 //! ```
 
 use std::ffi::OsString;
