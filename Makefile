@@ -6,7 +6,7 @@ HOST  := $(shell rustc -vV | sed -n 's/^host: //p')
 BIN   := target/release/pantry
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint bench dist demo test-full soak fuzz faults many powercut coverage mutants doc size format prerequisites
+.PHONY: test-mz size-mzp help build test lint bench dist demo test-full soak fuzz faults many powercut coverage mutants doc size format prerequisites
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,15 @@ doc: ## the crates' documentation, target/doc
 
 size: build ## the binary beside its budget
 	@sh tests/size.sh $(BIN) 3355443 "release, stripped, dynamic"
+
+test-mz: prerequisites ## the MinZ tests with a real compiler in the stand-in's place: MZ=/path/to/mz make test-mz
+	@[ -x "$$MZ" ] || { echo "make test-mz: MZ names no compiler (MZ=/path/to/mz)" >&2; exit 1; }
+	MINZ_REAL="$$MZ" $(CARGO) test --no-fail-fast --test mzp
+	MINZ_REAL="$$MZ" $(CARGO) test --no-fail-fast --test scripts mzp/
+
+size-mzp: ## the build for MinZ alone, without npm and a network, beside its budget
+	$(CARGO) build --release --no-default-features --target-dir target/mzp
+	@sh tests/size.sh target/mzp/release/pantry 1300000 "mzp only, release, stripped, dynamic"
 
 dist: ## fully static binaries with their hashes in target/dist (needs libc.a: Debian's libc6-dev)
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) rustc --release --bin pantry --target $(HOST) -- $$(sh src/build/flags.sh)

@@ -77,7 +77,10 @@ impl World {
             .env("PANTRY_HOME", self.path("home/.pantry"))
             .env("PANTRY_MIRROR", self.path("mirror"))
             .env("MZ", house().join("tests/support/fake-mz"))
-            .env("MINZ_FAKE", self.version)
+            .envs(std::env::var_os("MINZ_REAL").map(|mz| ("MINZ_REAL", mz)))
+            .envs(
+                Some(self.version).filter(|version| *version != "head").map(|version| ("MINZ_FAKE", version)),
+            )
             .env("NO_COLOR", "1")
             .current_dir(self.path("game"));
         let output = command.output().unwrap();
@@ -112,7 +115,7 @@ fn execute(assembly: &str) -> String {
     }
     let (mut stack, mut at, mut a, mut out) = (Vec::new(), labels["main"], 0u8, Vec::new());
     for _ in 0..10_000 {
-        let line = lines[at].trim();
+        let line = lines[at].split(';').next().unwrap_or_default().trim();
         at += 1;
         if let Some(n) = line.strip_prefix("LD A, ") {
             a = n.parse().unwrap();
@@ -294,4 +297,32 @@ fn refusals_have_their_status() {
             && err.contains("game-engine 0.2.0 needs zx-graphics ^1.1.0"),
         "{err}"
     );
+}
+
+/// Ten thousand packages in a mirror, each of which needs the next: whatever somebody publishes, a command ends soon.
+#[test]
+fn a_mirror_of_ten_thousand_packages() {
+    let w = World::with("hello");
+    let mirror = Mirror::open(&w.path("mirror")).unwrap();
+    let batch = Batch::begin(&mirror, 0).unwrap();
+    let mut writer = batch.archive().unwrap();
+    writer.write_all(b"one for all: none is unpacked").unwrap();
+    let location = writer.finish().unwrap().location;
+    for n in 0..10_000 {
+        let text =
+            format!("[package]\nname = \"p{n}\"\nversion = \"1.0.0\"\n[dependencies]\np{} = \"1\"\n", n + 1);
+        let manifest = mzp::manifest::Manifest::parse(Path::new("mzp.toml"), &text).unwrap();
+        let mut version = mzp::registry::record(&manifest);
+        version.sha256 = Some(mirror::digest::Hash::of(text.as_bytes()));
+        version.location = location.clone();
+        let (etag, tags, versions) = (String::new(), Vec::new(), vec![version]);
+        let key = mzp::registry::key(&manifest.name);
+        batch.put(&Record { key, complete: false, checked: 0, etag, modified: 0, tags, versions }).unwrap();
+    }
+    batch.commit(&mut |_| {}).unwrap();
+    w.ok("search p77");
+    w.ok("install");
+    // The last thousand of the chain: its end is in no mirror, and the whole way there is told.
+    let err = w.fails("install p9000 --dry-run", 4);
+    assert!(err.contains("p10000 is in no mirror (needed by hello -> p9000 1.0.0 -> "), "{err}");
 }

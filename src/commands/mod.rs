@@ -27,19 +27,22 @@ enum Run {
     With(fn(&Invocation, &Settings, &mut Ui) -> Result<Status>),
 }
 
+/// False in a build for MinZ alone: what only these commands need is not in it.
+const NPM: bool = cfg!(feature = "npm");
+
 /// The function of the row at `path`; `None` when it is not in this version.
 fn find(path: &str) -> Option<Run> {
     use Run::{Plain, With};
     Some(match path {
-        "cache:stats" => With(cache::stats),
+        "cache:stats" if NPM => With(cache::stats),
         "cache:clear" => With(cache::clear),
-        "store verify" => With(cache::verify),
-        "install" => With(install::run),
+        "store verify" if NPM => With(cache::verify),
+        "install" if NPM => With(install::run),
         "mirror add" => With(mirror::add::run),
         "mirror init" => With(mirror::init::run),
         "mirror status" => With(mirror::status::run),
         "mirror list" => With(mirror::list::run),
-        "mirror pull" => With(mirror::pull::run),
+        "mirror pull" if NPM => With(mirror::pull::run),
         "mirror remove" => With(mirror::remove::run),
         "mirror verify" => With(mirror::verify::run),
         "mirror gc" => With(mirror::gc::run),

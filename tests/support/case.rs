@@ -109,7 +109,7 @@ impl Case {
         }
         let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".into());
         let dir = |name: &str| root.join(name).to_string_lossy().into_owned();
-        let env = BTreeMap::from([
+        let mut env = BTreeMap::from([
             ("PATH".to_owned(), format!("{}:{path}", dir("bin"))),
             ("HOME".into(), dir("home")),
             ("PANTRY_HOME".into(), dir("pantry")),
@@ -125,6 +125,8 @@ impl Case {
             // Nothing listens here: a case that wants a registry says so.
             ("npm_config_registry".into(), "http://127.0.0.1:9".into()),
         ]);
+        // `make test-mz`: what the stand-in for the MinZ compiler hands over to.
+        env.extend(std::env::var("MINZ_REAL").ok().map(|mz| ("MINZ_REAL".into(), mz)));
         let packages = package::described(&archive.files)?;
         for (name, content) in &archive.files {
             if name == "CATALOGUE" || name.starts_with("packages/") {

@@ -150,26 +150,31 @@ impl Client {
         Self { shared: Some(Arc::new(shared)) }
     }
 
+    /// What connections are made with, in a build that makes any.
+    fn shared(&self) -> Option<&Arc<Shared>> {
+        self.shared.as_ref().filter(|_| cfg!(feature = "network"))
+    }
+
     /// Answers every request with [`HttpError::Offline`].
     pub fn offline() -> Self {
         Self { shared: None }
     }
 
     pub fn is_offline(&self) -> bool {
-        self.shared.is_none()
+        self.shared().is_none()
     }
 
     /// How far a request may reach that a document from `url` gave the address
     /// for: as far as `url` itself is, but never to link-local addresses by
     /// anybody else's word.
     pub fn reach_from(&self, url: &Url) -> Reach {
-        self.shared.as_ref().map_or(Reach::Public, |shared| shared.reach_by(url))
+        self.shared().map_or(Reach::Public, |shared| shared.reach_by(url))
     }
 
     /// Asks, follows redirects, tries again where that can help. Any status is
     /// an answer, not an error.
     pub fn get(&self, request: &Request<'_>) -> Result<Response, HttpError> {
-        let Some(shared) = &self.shared else {
+        let Some(shared) = self.shared() else {
             return Err(HttpError::Offline { url: request.url.clone() });
         };
         let deadline = Instant::now() + request.deadline;
