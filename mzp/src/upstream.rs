@@ -10,12 +10,11 @@
 
 use crate::error::{Error, Result};
 use crate::origin::Repository;
-use miniserde::Deserialize;
+use miniserde::json::{Object, Value};
 use mirror::digest::Hash;
 use mirror::http::{Client, HttpError, Reach, Request, Url};
 use mirror::name::MinzName;
 use mirror::version::Version;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Largest document and archive, in bytes.
@@ -54,18 +53,6 @@ pub enum Answer {
     Unchanged,
     /// There is no such package (404, 410).
     Unknown,
-}
-
-#[derive(Deserialize)]
-struct Document {
-    name: String,
-    versions: BTreeMap<String, Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    url: String,
-    checksum: String,
 }
 
 impl Upstream {
@@ -157,21 +144,29 @@ fn request(url: &Url) -> Request<'_> {
 pub fn offers(url: &Url, name: &MinzName, bytes: &[u8]) -> Result<Vec<Offer>> {
     let wrong = |refused, what: String| Error::Document { url: Box::new(url.clone()), what, refused };
     let text = std::str::from_utf8(bytes).map_err(|_| wrong(false, "is not UTF-8 text".into()))?;
-    let document: Document = miniserde::json::from_str(text)
-        .map_err(|_| wrong(false, "is not what a MinZ registry says of a package".into()))?;
-    if document.name != name.as_str() {
-        return Err(wrong(true, format!("is about `{}`, not {name}", document.name)));
+    let none = || wrong(false, "is not what a MinZ registry says of a package".into());
+    let document: Object = miniserde::json::from_str(text).map_err(|_| none())?;
+    let text = |object: &Object, key: &str| match object.get(key) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        _ => Err(none()),
+    };
+    let about = text(&document, "name")?;
+    if about != name.as_str() {
+        return Err(wrong(true, format!("is about `{about}`, not {name}")));
     }
-    if document.versions.len() > VERSIONS {
+    let Some(Value::Object(versions)) = document.get("versions") else { return Err(none()) };
+    if versions.len() > VERSIONS {
         return Err(wrong(true, format!("has more than {VERSIONS} versions")));
     }
     let mut offers = Vec::new();
-    for (version, entry) in &document.versions {
+    for (version, entry) in versions.iter() {
+        let Value::Object(entry) = entry else { return Err(none()) };
+        let (address, checksum) = (text(entry, "url")?, text(entry, "checksum")?);
         let version = Version::parse(version).map_err(|e| wrong(true, e.to_string()))?;
-        let Some(Ok(sha256)) = entry.checksum.strip_prefix("sha256:").map(Hash::parse) else {
+        let Some(Ok(sha256)) = checksum.strip_prefix("sha256:").map(Hash::parse) else {
             return Err(wrong(true, format!("has no SHA-256 for {name} {version}")));
         };
-        let url = url.join(&entry.url).map_err(|e| wrong(true, e.to_string()))?.without_userinfo();
+        let url = url.join(&address).map_err(|e| wrong(true, e.to_string()))?.without_userinfo();
         offers.push(Offer { version, url, sha256 });
     }
     mirror::order::sort_by(&mut offers, |a, b| a.version.cmp(&b.version));
