@@ -146,15 +146,10 @@ impl<'a> Commit<'a> {
         if let Some(label) = state.label.take() {
             next.label = label;
         }
-        let mut policy: BTreeMap<String, String> = BTreeMap::new();
-        policy.extend(next.policy.drain(..));
-        for (name, value) in std::mem::take(&mut state.policy) {
-            match value {
-                Some(v) => _ = policy.insert(name, v),
-                None => _ = policy.remove(&name),
-            }
-        }
-        next.policy = policy.into_iter().collect();
+        let mut policy: BTreeMap<String, Option<String>> = BTreeMap::new();
+        policy.extend(next.policy.drain(..).map(|(name, value)| (name, Some(value))));
+        policy.extend(std::mem::take(&mut state.policy));
+        next.policy = policy.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         let same = next.label == old.label && next.policy == old.policy && next.exclusions == old.exclusions;
         if changed.is_empty() && same && self.dropping.is_none() {
             return Ok(CommitReport { sequence: old.sequence, ..CommitReport::default() });

@@ -79,7 +79,8 @@ impl Graph {
             });
         };
         keep(&mut self.roots, None);
-        self.packages.retain(|name, _| active.packages.contains_key(name));
+        let all = std::mem::take(&mut self.packages);
+        self.packages.extend(all.into_iter().filter(|(name, _)| active.packages.contains_key(name)));
         for (name, (_, edges)) in &mut self.packages {
             keep(edges, Some(name));
         }

@@ -372,14 +372,15 @@ fn direct(old: Option<&Graph>, new: &Graph, selection: &Selection) -> Vec<Direct
         }));
         named
     };
-    let (mut before, after) = (old.map(of).unwrap_or_default(), of(new));
+    let (before, after) = (old.map(of).unwrap_or_default(), of(new));
     let mut list = Vec::new();
-    for (name, (id, to)) in after {
-        let from = before.remove(&name).map(|(_, version)| version);
-        if selection.included[id.index()] && from.as_ref() != Some(&to) {
-            list.push(Direct { name, from, to: Some(to) });
+    for (name, (id, to)) in &after {
+        let from = before.get(name).map(|(_, version)| version);
+        if selection.included[id.index()] && from != Some(to) {
+            list.push(Direct { name: name.clone(), from: from.cloned(), to: Some(to.clone()) });
         }
     }
-    list.extend(before.into_iter().map(|(name, (_, from))| Direct { name, from: Some(from), to: None }));
+    let gone = before.into_iter().filter(|(name, _)| !after.contains_key(name));
+    list.extend(gone.map(|(name, (_, from))| Direct { name, from: Some(from), to: None }));
     list
 }

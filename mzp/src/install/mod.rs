@@ -149,12 +149,13 @@ pub fn choose(project: &Path, registry: &Registry, options: &Options) -> Result<
                 Some(names) => present(names, lockfile::FILE, &preferred.keys().collect::<Vec<_>>())?,
                 None => {}
             }
-            preferred.retain(|name, _| !moving.contains(name));
+            let mut staying = std::collections::BTreeMap::new();
+            staying.extend(preferred.into_iter().filter(|(name, _)| !moving.contains(name)));
             let chosen = solve(&Request {
                 project: manifest.name.clone(),
                 needs: project_needs(&manifest),
                 platforms: manifest.platforms(),
-                preferred,
+                preferred: staying,
                 first: &moving,
                 source: &Shelf::new(registry, root.join("packages"), old.as_ref(), &pins, &|name| {
                     all || moving.contains(name)
