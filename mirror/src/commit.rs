@@ -115,7 +115,8 @@ struct Commit<'a> {
     dropping: Option<&'a Dropping<'a>>,
     used_packs: HashSet<Hash>,
     used_blobs: BTreeSet<Hash>,
-    exclusions: BTreeSet<Exclusion>,
+    /// In order, each once.
+    exclusions: Vec<Exclusion>,
 }
 
 /// Records that changed, in a spool: key, offset, length.
@@ -123,8 +124,9 @@ type Changed = Vec<(Vec<u8>, u64, usize)>;
 
 impl<'a> Commit<'a> {
     fn new(dir: &'a Path, base: &'a Mirror, packing: &'a mut Packing, compress: bool) -> Self {
-        let mut exclusions = BTreeSet::new();
-        exclusions.extend(base.snapshot().exclusions.iter().cloned());
+        let mut exclusions = base.snapshot().exclusions.clone();
+        crate::order::sort(&mut exclusions);
+        exclusions.dedup();
         Self {
             dir,
             base,
@@ -142,7 +144,7 @@ impl<'a> Commit<'a> {
         let old = self.base.snapshot();
         let (spool, changed) = self.join_all(state)?;
         let mut next = old.clone();
-        next.exclusions = std::mem::take(&mut self.exclusions).into_iter().collect();
+        next.exclusions = std::mem::take(&mut self.exclusions);
         if let Some(label) = state.label.take() {
             next.label = label;
         }
@@ -237,7 +239,10 @@ impl<'a> Commit<'a> {
                         if version.is_none() {
                             self.exclusions.retain(|e| e.key != key);
                         }
-                        self.exclusions.insert(Exclusion { key: key.clone(), version });
+                        let note = Exclusion { key: key.clone(), version };
+                        if let Err(at) = self.exclusions.binary_search(&note) {
+                            self.exclusions.insert(at, note);
+                        }
                         rest.filter(|r| !r.is_empty())
                     }
                 };

@@ -305,7 +305,7 @@ fn show_plan(report: &Report, options: &Options<'_>, ui: &mut Ui) -> Result<()> 
     lines.extend(added.iter().map(|p| (p.as_str(), format!("+ {p}"))));
     lines
         .extend(changed.iter().map(|c| (c.name.as_str(), format!("+ {}@{} (was {})", c.name, c.to, c.from))));
-    lines.sort();
+    mirror::order::sort(&mut lines);
     lines.iter().try_for_each(|(_, line)| ui.line(&escape(line)))?;
     let words = plan_words([added.len(), changed.len(), removed.len()], report.packages);
     ui.note(&words.unwrap_or_else(|| match report.pending {

@@ -171,7 +171,7 @@ pub fn from_mirrors(
             Err(id) => all.elsewhere.push(id),
         }
     }
-    all.elsewhere.sort_unstable();
+    mirror::order::sort(&mut all.elsewhere);
     all.damaged = damaged.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     Ok(all)
 }

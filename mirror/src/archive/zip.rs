@@ -76,7 +76,7 @@ pub(super) fn members<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Vec<Member
     if !records.0.is_empty() {
         return Err(bad("its directory holds something else behind the entries"));
     }
-    members.sort_unstable_by_key(|m| m.place.start);
+    crate::order::sort_by_key(&mut members, |m| m.place.start);
     let mut at = 0;
     let mut sum = 0_u64;
     for (i, member) in members.iter().enumerate() {
