@@ -47,7 +47,7 @@ test-mz: prerequisites ## the MinZ tests with a real compiler in the stand-in's 
 	MINZ_REAL="$$MZ" $(CARGO) test --no-fail-fast --test scripts mzp/
 
 size-mzp: ## the build for MinZ alone, without npm and a network, beside its budget
-	$(CARGO) build --release --no-default-features --target-dir target/mzp
+	$(CARGO) rustc --release --bin pantry --no-default-features --target-dir target/mzp -- $$(sh src/build/flags.sh)
 	@sh tests/size.sh target/mzp/release/pantry 1300000 "mzp only, release, stripped, dynamic"
 
 dist: ## fully static binaries with their hashes in target/dist (needs libc.a: Debian's libc6-dev)

@@ -12,7 +12,7 @@ use crate::layout;
 use crate::lock::{Lock, Mode};
 use crate::mirror::Mirror;
 use crate::pack::{PACKED_BELOW, PackWriter};
-use crate::record::{Key, Location, Record, RecordView};
+use crate::record::{Key, Location, Record, RecordView, VersionRecord};
 use crate::snapshot::FileEntry;
 use crate::version::Version;
 use sha2::{Digest, Sha256};
@@ -83,6 +83,14 @@ pub struct Stored {
     pub location: Location,
 }
 
+impl Stored {
+    /// The record of the version whose archive this is.
+    pub fn of(self, version: VersionRecord) -> VersionRecord {
+        let Self { sha256, size, location } = self;
+        VersionRecord { sha256: Some(sha256), size, location, ..version }
+    }
+}
+
 impl Batch {
     /// `reserve_bytes`: what the batch is expected to write; refused with
     /// [`Error::NoSpace`] when the volume has less than that.
@@ -133,6 +141,19 @@ impl Batch {
         let mut bytes = Vec::new();
         record.encode(&mut bytes)?;
         self.put_encoded(&record.key, &bytes)
+    }
+
+    /// As [`put`](Self::put), of a package of which just one version is known.
+    pub fn put_version(&self, key: Key, version: VersionRecord) -> Result<()> {
+        self.put(&Record {
+            key,
+            complete: false,
+            checked: 0,
+            etag: String::new(),
+            modified: 0,
+            tags: Vec::new(),
+            versions: vec![version],
+        })
     }
 
     /// As [`put`](Self::put), of a record that is encoded already.

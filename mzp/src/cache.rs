@@ -123,7 +123,7 @@ impl Cache {
 
     fn put(&self, key: Key, bytes: &[u8]) {
         let text = [head_of(key, bytes).as_bytes(), b"\n", bytes].concat();
-        if std::fs::create_dir_all(&self.dir).is_ok() {
+        if mirror::file::make_dirs(&self.dir).is_ok() {
             self.thin();
             let _ = mirror::file::replace_scratch(&self.entry(key), &text);
         }

@@ -97,7 +97,7 @@ fn version(record: &VersionRecord) -> String {
 mod tests {
     use super::*;
     use crate::manifest::Manifest;
-    use crate::registry::{key, put, record};
+    use crate::registry::{key, record};
     use mirror::Batch;
     use mirror::digest::Hash;
     use std::io::Write;
@@ -129,7 +129,7 @@ mod tests {
             let mut version = record(&manifest);
             let hash = Hash::of(text.as_bytes());
             (version.sha256, version.integrity) = (Some(hash), Some(hash.into()));
-            put(&batch, key(&manifest.name), version, writer.finish().unwrap()).unwrap();
+            batch.put_version(key(&manifest.name), writer.finish().unwrap().of(version)).unwrap();
         }
         batch.commit(&mut |_| {}).unwrap();
         let index = bytes(home.join("SEG"));

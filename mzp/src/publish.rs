@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::feature::Part;
 use crate::manifest::{FILE, Manifest};
 use crate::origin::Origin;
-use crate::registry::{self, key, record};
+use crate::registry::{key, record};
 use crate::upstream::{self, DOCUMENT};
 use miniserde::json::{Object, Value};
 use mirror::archive::{self, Expect, Limits};
@@ -118,7 +118,7 @@ fn into_mirror(
     let batch = Batch::begin(mirror, bytes.len() as u64)?;
     let mut writer = batch.archive()?;
     writer.write_all(bytes).map_err(Error::io("write to", mirror.dir()))?;
-    registry::put(&batch, key, record, writer.finish()?)?;
+    batch.put_version(key, writer.finish()?.of(record))?;
     batch.commit(waiting)?;
     Ok(false)
 }

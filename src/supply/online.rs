@@ -19,7 +19,7 @@ use crate::source::npm::crawl::{Arrival, Outage, Plan, Watch, crawl};
 use crate::source::npm::fetch::Question;
 use mirror::http::Request;
 use mirror::name::{BinName, PackageName, RelPath};
-use mirror::record::{Key, Record, RecordView, VersionRecord};
+use mirror::record::{Key, RecordView, VersionRecord};
 use mirror::{Batch, Mirror};
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
@@ -336,21 +336,9 @@ pub fn at_registry(network: &Network, mut error: Error) -> Error {
 }
 
 /// Puts a version with its archive into the batch's index.
-pub fn keep(batch: &Batch, key: Key, mut version: VersionRecord, got: &Got) -> Result<()> {
+pub fn keep(batch: &Batch, key: Key, version: VersionRecord, got: &Got) -> Result<()> {
     let Some(kept) = &got.kept else { return Ok(()) };
-    version.sha256 = Some(kept.sha256);
-    version.size = kept.size;
-    version.location = kept.location.clone();
-    let record = Record {
-        key,
-        complete: false,
-        checked: 0,
-        etag: String::new(),
-        modified: 0,
-        tags: Vec::new(),
-        versions: vec![version],
-    };
-    Ok(batch.put(&record)?)
+    Ok(batch.put_version(key, kept.clone().of(version))?)
 }
 
 /// The reason for a missing package when its registry could not be reached.

@@ -11,7 +11,7 @@ use crate::ui::{Ui, Unit};
 use mirror::Batch;
 use mirror::archive::{ArchiveError, Entry, Expect, Limits, Sink, Workspace};
 use mirror::name::{RelPath, escape};
-use mirror::record::{Key, Record, VersionRecord};
+use mirror::record::{Key, VersionRecord};
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
@@ -37,7 +37,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
                 added.push((format!("{}@{}", shown_key(&key), record.version), record.size));
                 notes
                     .extend(said.into_iter().map(|n| format!("{}@{}: {n}", shown_key(&key), record.version)));
-                put(&batch, key, record)?;
+                batch.put_version(key, record)?;
             }
             Err(e) => {
                 batch.abandon();
@@ -179,11 +179,7 @@ fn archive(
         hints: vec!["an archive needs a package.json or an mzp.toml with a name and a version".into()],
     })?;
     let stored = writer.finish()?;
-    let mut record = imported.record;
-    record.sha256 = Some(stored.sha256);
-    record.size = stored.size;
-    record.location = stored.location;
-    Ok((imported.key, record, imported.notes))
+    Ok((imported.key, stored.of(imported.record), imported.notes))
 }
 
 /// Looks for a `binding.gyp`, which npm builds at install.
@@ -197,18 +193,4 @@ impl Sink for Gyp {
         self.0 |= entry.path.as_str() == "binding.gyp";
         Ok(())
     }
-}
-
-/// A record of just this version; the batch joins it with what the mirror has.
-fn put(batch: &Batch, key: Key, version: VersionRecord) -> Result<()> {
-    let record = Record {
-        key,
-        complete: false,
-        checked: 0,
-        etag: String::new(),
-        modified: 0,
-        tags: Vec::new(),
-        versions: vec![version],
-    };
-    Ok(batch.put(&record)?)
 }
