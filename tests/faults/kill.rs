@@ -54,6 +54,7 @@ fn kill_everywhere(scenes: Vec<Scene>) {
                 }
             });
         }
+        assert!(missed * 10 <= chosen.len(), "{}: {missed} points were not met", world.name());
         tally("killed", world.name(), chosen.len() - missed, &points);
     }
     failures.none();
