@@ -11,6 +11,7 @@ pub mod lockfile;
 pub mod manifest;
 pub mod network;
 pub mod npmrc;
+pub mod project;
 pub mod pull;
 pub mod resolve;
 pub mod settings;

@@ -138,23 +138,32 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
             file.set_permissions(mode).map_err(Error::io("write", path))?;
         }
         file.sync_all().map_err(Error::io("write", path))?;
-        // While it is open, the old file keeps its clusters: what the disk says of it stays true until
-        // the name has got its new content there.
-        let _old = open_regular(path);
-        std::fs::rename(&temp, path).map_err(Error::io("write", path))?;
-        let fat = is_fat(&file);
-        if fat {
-            sync_dir(parent(path))?;
-            sync_volume(&file, path)?;
-        } else {
-            file.sync_all().map_err(Error::io("write", path))?;
-        }
-        Ok(fat)
+        put(&file, &temp, path)
     })();
     if result.is_err() {
         let _ = std::fs::remove_file(&temp);
     }
-    if result? { Ok(()) } else { sync_dir(parent(path)) }
+    result
+}
+
+/// A file that is durable under another name beside it takes the place of the one at `path`, durably.
+pub fn promote(from: &Path, path: &Path) -> Result<()> {
+    clean_temporaries(path);
+    put(&open_regular(from)?, from, path)
+}
+
+fn put(file: &File, from: &Path, path: &Path) -> Result<()> {
+    // While it is open, the old file keeps its clusters: what the disk says of it stays true until
+    // the name has got its new content there.
+    let _old = open_regular(path);
+    std::fs::rename(from, path).map_err(Error::io("write", path))?;
+    if is_fat(file) {
+        sync_dir(parent(path))?;
+        sync_volume(file, path)
+    } else {
+        file.sync_all().map_err(Error::io("write", path))?;
+        sync_dir(parent(path))
+    }
 }
 
 /// Whether the volume of an open file or directory is a FAT or exFAT one.

@@ -1,11 +1,11 @@
 //! `pantry cache:stats`, `pantry cache:clear`, `pantry store verify`.
 
-use super::bar::waiting;
 use super::mirror::{count, size};
 use crate::cli::Invocation;
 use crate::error::{Result, Status};
 use crate::install::fill::Busy;
 use crate::install::{cache, verify};
+use crate::project::bar::waiting;
 use crate::settings::Settings;
 use crate::ui::{Ui, Unit};
 use mirror::name::escape;

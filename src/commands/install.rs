@@ -1,30 +1,15 @@
 //! `pantry install`
 
-use super::bar::{self, Bar};
 use super::mirror::count;
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status};
 use crate::install::difference::Difference;
-use crate::install::fill::Busy;
-use crate::install::platform::Platform;
-use crate::install::run::{self, Direct, LockChange, Options, Report};
-use crate::install::select::Groups;
-use crate::install::state::Input;
+use crate::install::run::{Direct, LockChange, Report};
 use crate::install::store::Store;
-use crate::lockfile::{Asked, AskedFor};
-use crate::manifest::{self, Project};
-use crate::network::Network;
-use crate::resolve::{ImporterRequest, Requested};
+use crate::project::{Change, How, Session};
 use crate::settings::Settings;
-use crate::supply;
-use crate::supply::offline::Offline;
-use crate::supply::online::Online;
 use crate::ui::Ui;
-use mirror::name::{PackageName, escape};
-use std::cell::OnceCell;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::sync::Arc;
+use mirror::name::escape;
 use std::time::Instant;
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
@@ -36,134 +21,17 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         });
     }
     let begun = Instant::now();
-    let here = settings.working_directory()?;
-    let project = manifest::find(&here)?;
-    if project.root != here {
-        ui.status(&format!("Project: {}", escape(&project.root.to_string_lossy())));
-    }
-    project.warnings.iter().for_each(|w| ui.warn(&w.to_string()));
-    let home = settings.home()?;
-    let platform = Platform::current();
-    let look = || -> Vec<Input> {
-        project.files.iter().filter_map(|f| Input::look(&project.root, Path::new(f.file()))).collect()
-    };
-    let manifests = look();
-    let mut options = Options {
-        root: &project.root,
-        manifests: &manifests,
-        home: &home,
-        linker: settings.linker,
-        groups: Groups { dev: !invocation.has("production"), optional: true },
-        platform: &platform,
-        frozen: invocation.has("frozen-lockfile"),
-        force: invocation.has("force"),
-        dry_run: invocation.has("dry-run"),
-        save: !invocation.has("no-save"),
-        threads: 1,
-        logger: settings.logger,
-    };
-    if let (false, Some(packages)) = (options.dry_run, run::current(&options)) {
+    let session = Session::open(How::of(invocation), settings, ui)?;
+    if let (false, Some(packages)) = (session.how.dry_run, session.current()) {
         // The run before may have been killed after its last change.
-        Store::clean(&home.join("store"));
+        Store::clean(&settings.store()?);
         return show_current(packages, ui);
     }
-    // Asking for the cores reads half a dozen files: not before there is work.
-    options.threads = settings.threads();
-    let waiting = &mut || ui.status(&bar::waiting(Busy::Project));
-    let locked = run::lock(&project.root, options.dry_run, waiting)?;
-    let manifests = look();
-    options.manifests = &manifests;
-    let report = install(&project, &options, &locked, settings, ui)?;
-    show(&report, &options, begun, ui)?;
+    let locked = session.lock(ui)?;
+    let work = session.read(&locked, ui)?;
+    let report = session.install(&locked, &work, Change::default(), ui)?;
+    show(&report, &session, begun, ui)?;
     Ok(Status::Done)
-}
-
-/// The manifests, read and merged, then the operation.
-fn install(
-    project: &Project,
-    options: &Options<'_>,
-    locked: &run::Locked,
-    settings: &Settings,
-    ui: &mut Ui,
-) -> Result<Report> {
-    let owner = project.root.metadata().map_or(0, |m| m.uid());
-    if owner != 0 && rustix::process::geteuid().is_root() {
-        ui.warn(&format!(
-            "this is root in a project of another user ({owner}), who may not be able to change what is made"
-        ));
-    }
-    let manifests = project.read()?;
-    manifests.iter().flat_map(|m| &m.warnings).for_each(|w| ui.warn(&w.to_string()));
-    if let Some(root) = manifests.iter().find(|m| !m.workspaces.is_empty()) {
-        let what = format!("a workspace ({} names members)", escape(&root.path.to_string_lossy()));
-        return Err(Error::NotBuilt { what });
-    }
-    let merged = manifest::merge(&manifests)?;
-    merged.warnings.iter().for_each(|w| ui.warn(&w.to_string()));
-    let importer = importer(&merged)?;
-    let asked = [Asked {
-        path: "",
-        dependencies: importer
-            .dependencies
-            .iter()
-            .map(|d| AskedFor { alias: &d.alias, range: &d.range, group: d.group })
-            .collect(),
-    }];
-    let network = Network::new(settings, &project.root, ui)?;
-    let registries = network.registries.clone();
-    let source = |name: &PackageName| registries.source_of(name);
-    let bar = Arc::new(Bar::new(ui, "Installing"));
-    if settings.offline.is_some() {
-        let supply = Offline {
-            named: settings.mirrors.clone(),
-            home: settings.home_mirror()?,
-            importers: vec![importer.clone()],
-            source: &source,
-            mirrors: OnceCell::new(),
-            watch: &*bar,
-        };
-        let outcome = run::install(options, locked, &asked, &supply, &*bar);
-        ui.end_progress();
-        supply.notes().iter().for_each(|n| ui.warn(n));
-        outcome
-    } else {
-        let supply =
-            Online::new(supply::online::settings(settings)?, network, vec![importer.clone()], bar.clone());
-        let outcome = run::install(options, locked, &asked, &supply, &*bar);
-        ui.end_progress();
-        supply.notes().iter().for_each(|n| ui.warn(n));
-        outcome
-    }
-}
-
-/// What the merged manifests ask the resolver for; the first thing that cannot be installed is an error.
-pub fn importer(merged: &manifest::Merged<'_>) -> Result<ImporterRequest> {
-    let mut importer = ImporterRequest::default();
-    for request in &merged.requests {
-        let declared = request.declared;
-        let Some(range) = declared.dependency.npm_words() else { return Err(unsupported(request)) };
-        importer.dependencies.push(Requested {
-            alias: declared.dependency.alias.clone(),
-            range,
-            group: declared.group,
-            optional_peer: declared.optional_peer,
-        });
-    }
-    Ok(importer)
-}
-
-fn unsupported(request: &manifest::Request<'_>) -> Error {
-    let declared = request.declared;
-    let message = match declared.dependency.npm() {
-        Err(unsupported) => unsupported.to_string(),
-        Ok(_) => format!("{} cannot be installed", declared.dependency.alias),
-    };
-    Error::Text {
-        status: Status::Failed,
-        excerpt: Some(Box::new(request.manifest.excerpt(declared.offset))),
-        message,
-        hints: vec!["this version installs packages of the npm registry only".into()],
-    }
 }
 
 fn show_current(packages: usize, ui: &mut Ui) -> Result<Status> {
@@ -178,16 +46,16 @@ fn show_current(packages: usize, ui: &mut Ui) -> Result<Status> {
     Ok(Status::Done)
 }
 
-fn show(report: &Report, options: &Options<'_>, begun: Instant, ui: &mut Ui) -> Result<()> {
+fn show(report: &Report, session: &Session<'_>, begun: Instant, ui: &mut Ui) -> Result<()> {
     let milliseconds = begun.elapsed().as_millis() as u64;
     report.warnings.iter().for_each(|w| ui.warn(w));
     if ui.is_json() {
         return ui.json(|o| {
             let changes = report.changes.put + report.changes.dropped;
             o.truth("upToDate", changes == 0 && !report.pending);
-            o.truth("dryRun", options.dry_run);
+            o.truth("dryRun", session.how.dry_run);
             o.number("packages", report.packages as u64);
-            o.text("linker", options.linker.name());
+            o.text("linker", session.settings.linker.name());
             o.text("lockfile", lock_word(report.lock));
             o.number("fromMirrors", report.from_mirrors as u64);
             o.number("downloaded", report.downloaded as u64);
@@ -214,8 +82,8 @@ fn show(report: &Report, options: &Options<'_>, begun: Instant, ui: &mut Ui) -> 
             o.number("milliseconds", milliseconds);
         });
     }
-    if options.dry_run {
-        return show_plan(report, options, ui);
+    if session.how.dry_run {
+        return show_plan(report, session, ui);
     }
     let changes = report.changes.put + report.changes.dropped;
     if changes > 0 {
@@ -227,7 +95,7 @@ fn show(report: &Report, options: &Options<'_>, begun: Instant, ui: &mut Ui) -> 
         ui.success(&format!("Up to date: {packages} ({took})"));
     } else {
         let way = if report.way.is_empty() { String::new() } else { format!(", by {}", report.way) };
-        ui.success(&format!("{} in {took} ({}{way})", done(report), options.linker.name()));
+        ui.success(&format!("{} in {took} ({}{way})", done(report), session.settings.linker.name()));
     }
     match report.lock {
         LockChange::NotSaved => ui.note("pantry.lock was not written (--no-save)"),
@@ -299,7 +167,7 @@ fn show_direct(report: &Report, ui: &mut Ui) {
 }
 
 /// What `--dry-run` prints: a line per package on standard output.
-fn show_plan(report: &Report, options: &Options<'_>, ui: &mut Ui) -> Result<()> {
+fn show_plan(report: &Report, session: &Session<'_>, ui: &mut Ui) -> Result<()> {
     let Difference { added, changed, removed } = &report.difference;
     let mut lines: Vec<(&str, String)> = removed.iter().map(|p| (p.as_str(), format!("- {p}"))).collect();
     lines.extend(added.iter().map(|p| (p.as_str(), format!("+ {p}"))));
@@ -311,7 +179,7 @@ fn show_plan(report: &Report, options: &Options<'_>, ui: &mut Ui) -> Result<()> 
     ui.note(&words.unwrap_or_else(|| match report.pending {
         true => format!(
             "Dry run: the packages stay as they are, their tree would be made or checked anew ({}); nothing was changed",
-            options.linker.name()
+            session.settings.linker.name()
         ),
         false => "Dry run: nothing to do".to_string(),
     }));

@@ -4,7 +4,6 @@
 //! calls the operation, and shows its report. To add one: a row in
 //! [`crate::cli::table`], a file here, a line in [`find`].
 
-mod bar;
 mod cache;
 mod complete;
 mod help;

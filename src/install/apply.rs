@@ -111,7 +111,7 @@ impl Reserved {
 
 /// Whether no run that was killed left anything that [`recover`] would take away.
 pub fn is_clean(project: &Path) -> bool {
-    [JOURNAL, NEW, OLD].iter().all(|name| !exists(project, name))
+    [JOURNAL, NEW, OLD, super::books::NEXT].iter().all(|name| !exists(project, name))
 }
 
 /// Completes or undoes what a killed run left. Call with the project locked.

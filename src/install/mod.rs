@@ -6,6 +6,7 @@
 //! fill     the store gets what is missing, from mirrors
 //! hoist, hoisted, isolated, shared     the wanted tree as units, per linker
 //! build    makes units on disk       apply   puts them in place, journalled
+//! books    manifests and lock, written together
 //! state    «nothing to do» in a few stats           difference   what an install changes, by package
 //! store, listing                     extracted packages, shared by all projects
 //! cache    counting and clearing them     verify   finding what was changed in them
@@ -13,6 +14,7 @@
 
 pub mod apply;
 pub mod bins;
+pub mod books;
 pub mod build;
 pub mod cache;
 pub mod difference;

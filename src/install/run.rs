@@ -14,6 +14,7 @@
 //! place: a kill between the two leaves a lock that the next run carries out.
 
 use super::apply::{self, Changes};
+use super::books::{self, Rewritten};
 use super::difference::{self, Difference};
 use super::fill::{self, Busy, Watch};
 use super::listing::BootId;
@@ -49,11 +50,20 @@ pub struct Options<'a> {
     pub frozen: bool,
     pub force: bool,
     pub dry_run: bool,
-    /// Write the lockfile (`--no-save` does not).
+    /// Write manifests and lockfile (`--no-save` does not).
     pub save: bool,
+    /// Versions are chosen although the lock fits.
+    pub anew: bool,
+    /// What the lock has chosen counts for nothing.
+    pub forget: bool,
+    /// What of the manifests is to be written once versions are chosen.
+    pub settle: Option<&'a Settle<'a>>,
     pub threads: usize,
     pub logger: Logger,
 }
+
+/// From the chosen versions to manifests with new text. The graph is given the words that these have.
+pub type Settle<'a> = dyn Fn(&mut Graph) -> Result<Vec<Rewritten>> + 'a;
 
 /// Where versions and archives come from; made by the command from settings.
 pub trait Supply {
@@ -121,6 +131,8 @@ pub struct Report {
     pub difference: Difference,
     /// With `--dry-run`: whether anything would be done, such as linking the same packages in another way.
     pub pending: bool,
+    /// Manifests that got new text, or with `--dry-run` or without saving would have.
+    pub manifests: Vec<Rewritten>,
 }
 
 /// One of the project's own dependencies, with its version before and now.
@@ -208,18 +220,21 @@ fn with_store(
     let seen = Input::look(options.root, Path::new(LOCKFILE));
     let old = read_lock(&lock_path)?;
     let fit = old.as_ref().map(|(graph, _)| lockfile::fits(graph, asked));
-    let (graph, warnings, before) = match (old, fit) {
-        (Some((graph, _)), Some(Ok(()))) => (graph, Vec::new(), None),
+    let (mut graph, warnings, before) = match (old, fit) {
+        (Some((graph, _)), Some(Ok(()))) if !options.anew => (graph, Vec::new(), None),
         (old, fit) if options.frozen => {
             let differences = fit.and_then(std::result::Result::err).unwrap_or_default();
             return Err(Error::StaleLock { path: lock_path, missing: old.is_none(), differences });
         }
         (old, _) => {
-            let resolved = supply.resolve(old.as_ref().map(|(graph, _)| graph), store)?;
+            let kept = old.as_ref().filter(|_| !options.forget).map(|(graph, _)| graph);
+            let resolved = supply.resolve(kept, store)?;
             (resolved.graph, resolved.warnings, Some(old))
         }
     };
     step("versions settled");
+    let mut manifests = options.settle.map_or(Ok(Vec::new()), |settle| settle(&mut graph))?;
+    manifests.retain(|m| m.old.as_deref() != Some(&m.new));
     // The lock's new text, if it is not what stands there.
     let text = before.as_ref().map(|_| lockfile::write(&graph)).transpose()?;
     let lock = match (&before, &text) {
@@ -245,6 +260,7 @@ fn with_store(
         direct: Vec::new(),
         difference: Difference::default(),
         pending: false,
+        manifests: Vec::new(),
     };
     if let Some(old) = &before {
         report.direct = direct(old.as_ref().map(|(graph, _)| graph), &graph, &selection);
@@ -253,6 +269,7 @@ fn with_store(
     report.difference = Difference::between(&state.names, &difference::names(&graph, &selection));
     if options.dry_run {
         report.pending = current(options).is_none();
+        report.manifests = manifests;
         return Ok(report);
     }
     let Some(store) = store else { return Ok(report) };
@@ -300,13 +317,24 @@ fn with_store(
             step("tree made");
             supply.finish()?;
             step("mirror committed");
+            let new = text.as_deref().filter(|_| matches!(lock, LockChange::Created | LockChange::Updated));
             let mut inputs = options.manifests.to_vec();
-            if let (LockChange::Created | LockChange::Updated, Some(text)) = (lock, &text) {
-                mirror::file::replace(&lock_path, text.as_bytes())?;
-                inputs.extend(Input::look(options.root, Path::new(LOCKFILE)));
+            if !options.save {
+                // What is installed is not what the manifests say: the next run has to look.
+                inputs.retain(|i| manifests.iter().all(|m| i.path != m.path));
             } else {
-                mirror::file::clean_temporaries(&lock_path);
-                inputs.extend(seen.clone().filter(|_| lock != LockChange::NotSaved));
+                books::write(options.root, &manifests, new)?;
+                for manifest in &manifests {
+                    inputs.retain(|i| i.path != manifest.path);
+                    inputs.extend(Input::look(options.root, &manifest.path));
+                }
+            }
+            match new {
+                Some(_) => inputs.extend(Input::look(options.root, Path::new(LOCKFILE))),
+                None => {
+                    mirror::file::clean_temporaries(&lock_path);
+                    inputs.extend(seen.clone().filter(|_| lock != LockChange::NotSaved));
+                }
             }
             Ok(inputs)
         };
@@ -321,6 +349,7 @@ fn with_store(
     mirror::file::settle(options.root)?;
     mirror::file::settle(store.dir())?;
     report.changes = done.changes;
+    report.manifests = manifests;
     report.way = done.way;
     Ok(report)
 }

@@ -6,8 +6,8 @@ use crate::install::fill::{Busy, Watch};
 use crate::install::platform::Platform;
 use crate::install::run::{Downloaded, Resolved, Supply};
 use crate::install::store::Store;
+use crate::resolve;
 use crate::resolve::graph::{Graph, PackageId};
-use crate::resolve::{self, ImporterRequest};
 use crate::source::mirrors::{Damage, MirrorIndex, Mirrors};
 use mirror::name::PackageName;
 use std::cell::OnceCell;
@@ -18,7 +18,8 @@ pub struct Offline<'a> {
     pub named: Vec<PathBuf>,
     /// The home mirror's folder; it need not exist.
     pub home: PathBuf,
-    pub importers: Vec<ImporterRequest>,
+    /// What is asked for; its lock comes with the call.
+    pub request: resolve::Request<'a>,
     /// The authority of a name.
     pub source: &'a dyn Fn(&PackageName) -> String,
     pub mirrors: OnceCell<Mirrors>,
@@ -37,7 +38,7 @@ impl Supply for Offline<'_> {
         let mirrors = self.mirrors()?;
         let here = Platform::current();
         let index = MirrorIndex::new(mirrors, self.source, &here);
-        let request = resolve::Request { importers: self.importers.clone(), locked, ..Default::default() };
+        let request = resolve::Request { locked, ..self.request.clone() };
         match resolve::resolve(&request, &index) {
             Ok(resolution) => Ok(finished(resolution, mirrors)?.0),
             Err(e) => Err(failure(e, mirrors)),

@@ -59,7 +59,7 @@ pub fn settings(settings: &crate::settings::Settings) -> Result<Settings> {
 pub struct Online {
     settings: Settings,
     network: Network,
-    importers: Vec<ImporterRequest>,
+    request: resolve::Request<'static>,
     progress: Arc<dyn fill::Watch + Send>,
     mirrors: OnceCell<Mirrors>,
     /// Made at the first download.
@@ -86,13 +86,13 @@ impl Online {
     pub fn new(
         settings: Settings,
         network: Network,
-        importers: Vec<ImporterRequest>,
+        request: resolve::Request<'static>,
         progress: Arc<dyn fill::Watch + Send>,
     ) -> Self {
         Self {
             settings,
             network,
-            importers,
+            request,
             progress,
             mirrors: OnceCell::new(),
             running: RefCell::default(),
@@ -162,7 +162,7 @@ impl Supply for Online {
             failure: Mutex::default(),
             stale: Mutex::default(),
         };
-        let request = resolve::Request { importers: self.importers.clone(), locked, ..Default::default() };
+        let request = resolve::Request { locked, ..self.request.clone() };
         let source = |name: &PackageName| self.network.registries.source_of(name);
         let here = Platform::current();
         let known = MirrorIndex::new(mirrors, &source, &here);
@@ -170,7 +170,7 @@ impl Supply for Online {
         let (outcome, outage) = crawl(&plan, &watch, fallback, |crawler| {
             // With a lock only what changed is asked for; the resolver says which.
             if locked.is_none() {
-                let edges = seeds(&self.importers);
+                let edges = seeds(&self.request.importers);
                 crawler.expect(edges.iter().map(|(name, range)| (name, range.as_str())));
             }
             (resolve::resolve(&request, crawler), crawler.outage())

@@ -69,7 +69,7 @@ fn shown_key(key: &Key) -> String {
 }
 
 pub fn waiting(ui: &mut Ui) -> impl FnMut(&str) {
-    |holder| ui.status(&crate::commands::bar::waiting(Busy::Mirror(holder)))
+    |holder| ui.status(&crate::project::bar::waiting(Busy::Mirror(holder)))
 }
 
 /// A count of bytes for people: `12 B`, `3.4 KB`, `56 MB`.

@@ -2,14 +2,14 @@
 
 use super::{count, folder, open_for_writing, shown, size, waiting};
 use crate::cli::Invocation;
-use crate::commands::bar::Bar;
-use crate::commands::install::importer;
 use crate::error::{Error, Result, Status};
 use crate::install::platform::Platform;
 use crate::install::run::read_lock;
 use crate::install::select::Groups;
 use crate::manifest;
 use crate::network::Network;
+use crate::project::bar::Bar;
+use crate::project::importer;
 use crate::pull::{self, Options, Report, Wanted};
 use crate::resolve::graph::Group;
 use crate::resolve::{ImporterRequest, Requested};

@@ -2,11 +2,11 @@
 //! to be, from mirrors into `packages/`.
 
 use crate::cli::Invocation;
-use crate::commands::bar::waiting;
 use crate::commands::install::{done_words, plan_words};
 use crate::commands::mirror::count;
 use crate::error::{Error, Result, Status};
 use crate::install::fill::Busy;
+use crate::project::bar::waiting;
 use crate::settings::Settings;
 use crate::ui::Ui;
 use mirror::name::{MinzName, escape};

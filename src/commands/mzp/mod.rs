@@ -15,10 +15,10 @@ pub mod test;
 pub mod tree;
 
 use crate::cli::Invocation;
-use crate::commands::bar::waiting;
 use crate::error::{Error, Result};
 use crate::install::fill::Busy;
 use crate::network::Network;
+use crate::project::bar::waiting;
 use crate::settings::Settings;
 use crate::ui::{Progress, Ui, Unit};
 use mirror::http::Url;

@@ -1,0 +1,277 @@
+//! Working on a project's packages: what every command that changes them goes through.
+//!
+//! ```text
+//! Session::open   the nearest project, and what the command line says about how
+//! current         nothing has changed since the last install: done
+//! lock            the project is this process's; what a killed run left is finished
+//! read            the manifests; a command may put edited text in their place
+//! install         merged ─► importers ─► supply (mirrors, registries) ─► install::run ─► report
+//! ```
+//!
+//! A command that edits manifests (`add`) installs from the edited text first and
+//! says what to write once versions are chosen ([`Change::settle`]): manifests,
+//! lock and tree change together or not at all (`install::books`).
+//!
+//! The words of a report are each command's own.
+
+pub mod bar;
+
+use crate::cli::Invocation;
+use crate::error::{Error, Result, Status};
+use crate::install::books;
+use crate::install::fill::Busy;
+use crate::install::platform::Platform;
+use crate::install::run::{self, Locked, Options, Report, Settle};
+use crate::install::select::Groups;
+use crate::install::state::Input;
+use crate::lockfile::{Asked, AskedFor};
+use crate::manifest::{self, Manifest, Merged, Project};
+use crate::network::Network;
+use crate::resolve::graph::Graph;
+use crate::resolve::{ImporterRequest, Request, Requested};
+use crate::settings::Settings;
+use crate::supply;
+use crate::supply::offline::Offline;
+use crate::supply::online::Online;
+use crate::ui::Ui;
+use bar::Bar;
+use mirror::name::{PackageName, escape};
+use std::cell::OnceCell;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How packages are installed, whatever asked for it.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    pub groups: Groups,
+    pub frozen: bool,
+    pub force: bool,
+    pub dry_run: bool,
+    /// Write manifests and lock.
+    pub save: bool,
+}
+
+impl How {
+    /// As the command's options say.
+    pub fn of(invocation: &Invocation) -> Self {
+        let given = |long| invocation.offers(long) && invocation.has(long);
+        Self {
+            groups: Groups { dev: !given("production"), optional: true },
+            frozen: given("frozen-lockfile"),
+            force: given("force"),
+            dry_run: given("dry-run"),
+            save: !given("no-save"),
+        }
+    }
+}
+
+/// What a command wants beside what the manifests say. The default: nothing.
+#[derive(Default)]
+pub struct Change<'a> {
+    /// Packages to choose anew wherever they are.
+    pub update: Vec<PackageName>,
+    /// Dependencies of an importer (its path, the alias) that the user named: chosen anew.
+    pub explicit: Vec<(String, PackageName)>,
+    /// Versions are chosen although the lock fits.
+    pub anew: bool,
+    /// The lock's choices count for nothing.
+    pub forget: bool,
+    pub settle: Option<&'a Settle<'a>>,
+}
+
+/// A command at work on a project.
+pub struct Session<'a> {
+    pub settings: &'a Settings,
+    pub project: Project,
+    pub how: How,
+    pub platform: Platform,
+    home: PathBuf,
+}
+
+impl<'a> Session<'a> {
+    /// The project that the working directory lies in.
+    pub fn open(how: How, settings: &'a Settings, ui: &mut Ui) -> Result<Self> {
+        let here = settings.working_directory()?;
+        let project = manifest::find(&here)?;
+        if project.root != here {
+            ui.status(&format!("Project: {}", escape(&project.root.to_string_lossy())));
+        }
+        project.warnings.iter().for_each(|w| ui.warn(&w.to_string()));
+        Self::of(project, how, settings)
+    }
+
+    /// A project that was found in another way.
+    pub fn of(project: Project, how: How, settings: &'a Settings) -> Result<Self> {
+        Ok(Self { settings, project, how, platform: Platform::current(), home: settings.home()? })
+    }
+
+    /// Asking for the cores reads half a dozen files: `threads` not before there is work.
+    fn options<'s>(&'s self, manifests: &'s [Input], threads: usize) -> Options<'s> {
+        let How { groups, frozen, force, dry_run, save } = self.how;
+        Options {
+            root: &self.project.root,
+            manifests,
+            home: &self.home,
+            linker: self.settings.linker,
+            groups,
+            platform: &self.platform,
+            frozen,
+            force,
+            dry_run,
+            save,
+            anew: false,
+            forget: false,
+            settle: None,
+            threads,
+            logger: self.settings.logger,
+        }
+    }
+
+    fn look(&self) -> Vec<Input> {
+        let Project { root, files, .. } = &self.project;
+        files.iter().filter_map(|f| Input::look(root, Path::new(f.file()))).collect()
+    }
+
+    /// The number of packages, where nothing has changed since the last install.
+    pub fn current(&self) -> Option<usize> {
+        run::current(&self.options(&self.look(), 1))
+    }
+
+    /// Waits until the project is this process's alone; with `--dry-run`, which changes nothing, it need not be.
+    pub fn lock(&self, ui: &mut Ui) -> Result<Locked> {
+        let waiting = &mut || ui.status(&bar::waiting(Busy::Project));
+        run::lock(&self.project.root, self.how.dry_run, waiting)
+    }
+
+    /// The manifests, pantry's own first, as they are now.
+    pub fn read(&self, _: &Locked, ui: &mut Ui) -> Result<Work> {
+        let owner = self.project.root.metadata().map_or(0, |m| m.uid());
+        if owner != 0 && rustix::process::geteuid().is_root() {
+            ui.warn(&format!(
+                "this is root in a project of another user ({owner}), who may not be able to change what is made"
+            ));
+        }
+        let inputs = self.look();
+        let manifests = self.project.read()?;
+        manifests.iter().flat_map(|m| &m.warnings).for_each(|w| ui.warn(&w.to_string()));
+        if !self.how.dry_run && books::is_pending(&self.project.root) {
+            let asked = importers(&manifests)?;
+            books::recover(&self.project.root, &asked_of(&asked))?;
+        }
+        Ok(Work { inputs, manifests })
+    }
+
+    /// Installs what the manifests ask for.
+    pub fn install(&self, locked: &Locked, work: &Work, change: Change<'_>, ui: &mut Ui) -> Result<Report> {
+        let merged = manifest::merge(&work.manifests)?;
+        merged.warnings.iter().for_each(|w| ui.warn(&w.to_string()));
+        let importers = importers(&work.manifests)?;
+        let asked = asked_of(&importers);
+        let options = Options {
+            anew: change.anew,
+            forget: change.forget,
+            settle: change.settle,
+            ..self.options(&work.inputs, self.settings.threads())
+        };
+        let request = Request {
+            importers: importers.clone(),
+            update: change.update,
+            explicit: change.explicit,
+            ..Request::default()
+        };
+        let network = Network::new(self.settings, &self.project.root, ui)?;
+        let registries = network.registries.clone();
+        let source = |name: &PackageName| registries.source_of(name);
+        let bar = Arc::new(Bar::new(ui, "Installing"));
+        let (outcome, notes) = if self.settings.offline.is_some() {
+            let supply = Offline {
+                named: self.settings.mirrors.clone(),
+                home: self.settings.home_mirror()?,
+                request,
+                source: &source,
+                mirrors: OnceCell::new(),
+                watch: &*bar,
+            };
+            let outcome = run::install(&options, locked, &asked, &supply, &*bar);
+            (outcome, supply.notes())
+        } else {
+            let settings = supply::online::settings(self.settings)?;
+            let supply = Online::new(settings, network, request, bar.clone());
+            let outcome = run::install(&options, locked, &asked, &supply, &*bar);
+            (outcome, supply.notes())
+        };
+        ui.end_progress();
+        notes.iter().for_each(|n| ui.warn(n));
+        outcome
+    }
+}
+
+/// What is worked on: the manifests, and what their files were like before they were read.
+pub struct Work {
+    inputs: Vec<Input>,
+    pub manifests: Vec<Manifest>,
+}
+
+/// What the manifests of a project ask for, by folder.
+pub fn importers(manifests: &[Manifest]) -> Result<Vec<ImporterRequest>> {
+    if let Some(root) = manifests.iter().find(|m| !m.workspaces.is_empty()) {
+        let what = format!("a workspace ({} names members)", escape(&root.path.to_string_lossy()));
+        return Err(Error::NotBuilt { what });
+    }
+    Ok(vec![importer(&manifest::merge(manifests)?)?])
+}
+
+fn asked_of(importers: &[ImporterRequest]) -> Vec<Asked<'_>> {
+    let mut all = Vec::with_capacity(importers.len());
+    for ImporterRequest { path, dependencies } in importers {
+        let words =
+            dependencies.iter().map(|d| AskedFor { alias: &d.alias, range: &d.range, group: d.group });
+        all.push(Asked { path, dependencies: words.collect() });
+    }
+    all
+}
+
+/// Gives the importers of a graph the words and groups of manifests that ask for the same packages.
+pub fn reword(graph: &mut Graph, importers: &[ImporterRequest]) {
+    for importer in importers {
+        let Some(own) = graph.importers.iter_mut().find(|i| i.path == importer.path) else { continue };
+        for wanted in &mut own.dependencies {
+            let words =
+                importer.dependencies.iter().find(|d| d.alias == wanted.alias && d.group == wanted.group);
+            if let Some(words) = words {
+                wanted.range.clone_from(&words.range);
+            }
+        }
+    }
+}
+
+/// What the merged manifests of one folder ask the resolver for; the first thing that cannot be installed is an error.
+pub fn importer(merged: &Merged<'_>) -> Result<ImporterRequest> {
+    let mut importer = ImporterRequest::default();
+    for request in &merged.requests {
+        let declared = request.declared;
+        let Some(range) = declared.dependency.npm_words() else { return Err(unsupported(request)) };
+        importer.dependencies.push(Requested {
+            alias: declared.dependency.alias.clone(),
+            range,
+            group: declared.group,
+            optional_peer: declared.optional_peer,
+        });
+    }
+    Ok(importer)
+}
+
+fn unsupported(request: &manifest::Request<'_>) -> Error {
+    let declared = request.declared;
+    let message = match declared.dependency.npm() {
+        Err(unsupported) => unsupported.to_string(),
+        Ok(_) => format!("{} cannot be installed", declared.dependency.alias),
+    };
+    Error::Text {
+        status: Status::Failed,
+        excerpt: Some(Box::new(request.manifest.excerpt(declared.offset))),
+        message,
+        hints: vec!["this version installs packages of the npm registry only".into()],
+    }
+}
