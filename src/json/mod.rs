@@ -11,6 +11,7 @@
 pub mod loose;
 mod position;
 mod scanner;
+pub mod yaml;
 
 pub use position::{Excerpt, Position};
 pub use scanner::{Error, Key, Kind, Problem, Scanner, Syntax, text};

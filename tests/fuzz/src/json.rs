@@ -1,7 +1,7 @@
 //! The JSON scanner, and the scanner of packuments, which reads JSON a window at a time.
 
 use mirror::record::{Key, Record};
-use pantry::json::{Kind, Position, Scanner, Syntax, push_string, text};
+use pantry::json::{Kind, Position, Scanner, Syntax, push_string, text, yaml};
 use pantry::source::npm::packument::{Asked, PackumentError, scan};
 use std::io::{self, Read};
 
@@ -29,6 +29,32 @@ pub fn json(data: &[u8]) {
         assert!(rendered.chars().all(shown));
     }
     Position::of(text, text.len());
+}
+
+/// Whatever YAML is read becomes JSON, whose tokens all lead to a place of the file; JSON in one line means the same.
+pub fn yaml(data: &[u8]) {
+    let Ok(text) = text(data) else { return };
+    match yaml::documents(text) {
+        Ok(documents) => {
+            assert!(!documents.is_empty());
+            for document in &documents {
+                let json = document.json.as_str();
+                assert_eq!(pass(json, Syntax::Json), Some(json), "{text}");
+                let mut last = 0;
+                for offset in (0..json.len()).filter(|&i| json.is_char_boundary(i)) {
+                    let origin = document.origin(offset);
+                    assert!(last <= origin && text.is_char_boundary(origin), "{text}");
+                    last = origin;
+                }
+                let again = yaml::documents(json).expect("JSON is YAML");
+                assert_eq!((again.len(), again[0].json.as_str()), (1, json));
+            }
+        }
+        Err(e) => {
+            assert!(e.offset <= text.len() && text.is_char_boundary(e.offset), "{e:?}");
+            super::says(&e);
+        }
+    }
 }
 
 /// The document's value by skipping it.

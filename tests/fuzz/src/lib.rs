@@ -37,6 +37,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("snapshot", mirror::snapshot),
     ("url", network::url),
     ("version", versions::version),
+    ("yaml", json::yaml),
 ];
 
 /// One folder for the whole process: libFuzzer never ends one in an orderly way.
