@@ -14,6 +14,7 @@ pub mod npmrc;
 pub mod project;
 pub mod pull;
 pub mod resolve;
+pub mod script;
 pub mod settings;
 pub mod source;
 pub mod supply;

@@ -45,6 +45,12 @@ pub fn parse(program: Program, words: Vec<OsString>) -> Result<Invocation> {
             }
             Word::Value(value) => match state.leaf() {
                 None => state.descend(&value)?,
+                // The first word that is a child's takes the others with it.
+                Some(row) if row.pass_on == PassOn::Rest && row.arguments.is_empty() => {
+                    passed_on.push(value);
+                    passed_on.extend(rest(&mut lexer)?);
+                    break;
+                }
                 Some(_) => arguments.push(value),
             },
         }

@@ -11,6 +11,7 @@ mod install;
 mod man;
 mod mirror;
 mod mzp;
+mod run;
 mod version;
 
 use crate::cli::{Invocation, table};
@@ -46,6 +47,9 @@ fn find(path: &str) -> Option<Run> {
         "mirror verify" => With(mirror::verify::run),
         "mirror gc" => With(mirror::gc::run),
         "mirror export" => With(mirror::export::run),
+        "run" if NPM => With(run::run),
+        "scripts" if NPM => With(run::list),
+        "test" | "build" | "dev" if NPM => With(run::named),
         "help" => Plain(help::run),
         "version" => Plain(version::run),
         "man" => Plain(man::run),

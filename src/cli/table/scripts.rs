@@ -7,36 +7,46 @@ const PASSES_STATUS: &str = "The exit status is the script's own.";
 
 pub const ROWS: &[Command] = &[
     command("run", "Run a script of the manifest")
-        .about("What stands after the script's name goes to the script. The exit status is the script's own.")
-        .takes(&[required("SCRIPT", Kind::Text, "Name of the script")])
+        .about(
+            "What stands after the script's name goes to the script. The exit status is the script's own \
+             (128 + n where signal n ended it). `preNAME` and `postNAME` run before and after it. A name that no script \
+             has may be a program in node_modules/.bin. Without a name, lists the scripts.",
+        )
+        .takes(&[optional("SCRIPT", Kind::Text, "Name of the script")])
         .passes_on(PassOn::Rest)
         .flags(&[
             FILTER,
             &[
-                flag("parallel", "Run in several workspace members at once").conflicts(&["sequential"]),
-                flag("sequential", "Run in one workspace member after the other"),
-                flag("changed", "Only members that changed since this commit").value("REF", Kind::Text),
-                flag("watch", "Run again whenever a file changes").short('w'),
-                flag("timeout", "Stop the script after this time").value("MS", Kind::Number),
+                flag("if-present", "Do nothing, successfully, where no script has that name"),
+                flag("ignore-scripts", "Leave out `preNAME` and `postNAME`"),
+                flag("parallel", "Run in several workspace members at once").conflicts(&["sequential"]).later(),
+                flag("sequential", "Run in one workspace member after the other").later(),
+                flag("changed", "Only members that changed since this commit").value("REF", Kind::Text).later(),
+                flag("watch", "Run again whenever a file changes").short('w').later(),
+                flag("timeout", "Stop the script after this time").value("MS", Kind::Number).later(),
             ],
+            JSON,
         ])
-        .examples(&[("run build --minify", "Run the script `build` with an argument")]),
+        .examples(&[
+            ("run build --minify", "Run the script `build` with an argument"),
+            ("run", "List the scripts"),
+        ]),
     command("scripts", "List the scripts of the manifest")
         .flags(&[JSON])
         .examples(&[("scripts", "List every script and its command")]),
     command("test", "Run the script `test`")
         .about(PASSES_STATUS)
-        .passes_on(PassOn::AfterDashes)
+        .passes_on(PassOn::Rest)
         .flags(&[FILTER])
-        .examples(&[("test -- --watch", "Run the tests with an argument")]),
+        .examples(&[("test -- --bail", "Run the tests with an argument")]),
     command("build", "Run the script `build`")
         .about(PASSES_STATUS)
-        .passes_on(PassOn::AfterDashes)
+        .passes_on(PassOn::Rest)
         .flags(&[FILTER])
         .examples(&[("build", "Build the project")]),
     command("dev", "Run the script `dev`")
         .about(PASSES_STATUS)
-        .passes_on(PassOn::AfterDashes)
+        .passes_on(PassOn::Rest)
         .flags(&[FILTER])
         .examples(&[("dev", "Start the development server")]),
     command("px", "Run a package's program, installing it for this run if need be")

@@ -1,0 +1,169 @@
+//! `pantry run`, its short forms `test`, `build` and `dev`, and `pantry scripts`.
+
+use crate::cli::{Invocation, suggest};
+use crate::error::{Error, Result, Status};
+use crate::manifest::{self, Format, Manifest};
+use crate::script::{Owner, Surroundings, process, quote, surroundings};
+use crate::settings::Settings;
+use crate::ui::Ui;
+use mirror::name::{BinName, escape};
+use mzp::tool;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// A project's scripts: pantry's own manifest before package.json.
+struct Scripts {
+    root: PathBuf,
+    manifests: Vec<Manifest>,
+}
+
+impl Scripts {
+    fn find(here: &Path) -> Result<Self> {
+        let project = manifest::find(here)?;
+        Ok(Self { manifests: project.read()?, root: project.root })
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.all().find(|(known, _)| *known == name).map(|(_, text)| text)
+    }
+
+    /// In the order of the files; what stands in both, once.
+    fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        let before = |i: usize, name: &str| {
+            self.manifests[..i].iter().any(|m| m.scripts.iter().any(|(known, _)| known == name))
+        };
+        self.manifests.iter().enumerate().flat_map(move |(i, manifest)| {
+            let own = manifest.scripts.iter().filter(move |(name, _)| !before(i, name));
+            own.map(|(name, text)| (name.as_str(), text.as_str()))
+        })
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.manifests.iter().find_map(|m| m.name.as_ref()).map(|name| name.as_str())
+    }
+
+    fn version(&self) -> Option<String> {
+        self.manifests.iter().find_map(|m| m.version.as_ref()).map(ToString::to_string)
+    }
+
+    /// The file that programs written for npm look into.
+    fn file(&self) -> &Path {
+        let npm = self.manifests.iter().find(|m| m.format == Format::PackageJson);
+        npm.or(self.manifests.first()).map_or(&self.root, |m| &m.path)
+    }
+}
+
+pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    match invocation.argument(0)? {
+        Some(name) => script(name, invocation, settings, ui),
+        None => list(invocation, settings, ui),
+    }
+}
+
+/// `pantry test` and its like: the command's name is the script's.
+pub fn named(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    script(invocation.command.name, invocation, settings, ui)
+}
+
+pub fn list(_: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let scripts = Scripts::find(&settings.working_directory()?)?;
+    if ui.is_json() {
+        ui.json(|o| {
+            o.maybe_text("name", scripts.name());
+            o.object("scripts", |o| scripts.all().for_each(|(name, text)| o.text(name, text)));
+        })?;
+        return Ok(Status::Done);
+    }
+    let mut some = false;
+    for (name, text) in scripts.all() {
+        some = true;
+        ui.line(&escape(&format!("{name}: {text}")))?;
+    }
+    if !some {
+        ui.note(&format!("{} has no scripts", shown(scripts.file())));
+    }
+    Ok(Status::Done)
+}
+
+fn script(name: &str, invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let here = settings.working_directory()?;
+    let scripts = Scripts::find(&here)?;
+    let version = scripts.version();
+    let owner = Owner {
+        dir: &scripts.root,
+        manifest: scripts.file(),
+        name: scripts.name(),
+        version: version.as_deref(),
+    };
+    let surroundings = Surroundings::new(settings, "run", &here);
+    let words = &invocation.passed_on;
+    // npm's own meaning of `start` where nothing is said.
+    let server = || (name == "start" && scripts.root.join("server.js").is_file()).then_some("node server.js");
+    let Some(text) = scripts.get(name).or_else(server) else {
+        if let Some(program) = installed(name, &scripts.root) {
+            let mut command = surroundings.program(program.as_os_str(), &owner);
+            command.args(words).current_dir(&here);
+            let child = process::spawn(&mut command).map_err(Error::io("start", &program))?;
+            let status = process::wait(child).map_err(Error::io("start", &program))?;
+            return Ok(if status == 0 { Status::Done } else { Status::Child(status) });
+        }
+        return if invocation.offers("if-present") && invocation.has("if-present") {
+            Ok(Status::Done)
+        } else {
+            Err(unknown(name, &scripts))
+        };
+    };
+    let around = |prefix: &str| {
+        let event = format!("{prefix}{name}");
+        let off = invocation.offers("ignore-scripts") && invocation.has("ignore-scripts");
+        let text = scripts.get(&event).filter(|_| !off).map(OsString::from);
+        text.map(|text| (event, text))
+    };
+    let itself = Some((name.to_string(), quote::line(text, words)));
+    for (event, text) in [around("pre"), itself, around("post")].into_iter().flatten() {
+        if let Some(status) = process::ending() {
+            return Err(ended(name, status));
+        }
+        ui.status(&format!("$ {}", escape(&text.to_string_lossy())));
+        let mut command = surroundings.script(&owner, &event, &text);
+        let child = process::spawn(&mut command).map_err(|e| not_started(&command, e))?;
+        let status = process::wait(child).map_err(|e| not_started(&command, e))?;
+        if status != 0 {
+            return Err(ended(&event, status));
+        }
+    }
+    Ok(Status::Done)
+}
+
+/// The program of that name in a `node_modules/.bin` upwards.
+fn installed(name: &str, root: &Path) -> Option<PathBuf> {
+    BinName::parse(name).ok()?;
+    let folders: Vec<PathBuf> = surroundings::bin_folders(root).collect();
+    tool::find(OsStr::new(name), &folders)
+}
+
+fn not_started(command: &std::process::Command, source: std::io::Error) -> Error {
+    Error::Io { action: "start", path: command.get_program().into(), source }
+}
+
+fn ended(event: &str, status: u8) -> Error {
+    let how = match status {
+        129.. => format!("was ended by signal {}", status - 128),
+        status => format!("ended with status {status}"),
+    };
+    let message = format!("the script `{}` {how}", escape(event));
+    Error::Other { status: Status::Child(status), message, hints: Vec::new() }
+}
+
+fn unknown(name: &str, scripts: &Scripts) -> Error {
+    let hint = match suggest::closest(name, scripts.all().map(|(name, _)| name)) {
+        Some(near) => format!("did you mean `{}`?", escape(near)),
+        None => "`pantry scripts` lists the scripts".to_string(),
+    };
+    let message = format!("{} has no script `{}`", shown(scripts.file()), escape(name));
+    Error::Other { status: Status::Failed, message, hints: vec![hint] }
+}
+
+fn shown(path: &Path) -> String {
+    escape(&path.to_string_lossy()).into_owned()
+}
