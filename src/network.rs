@@ -20,6 +20,8 @@ const LIMIT: u64 = 1 << 20;
 pub struct Network {
     pub client: Client,
     pub registries: Arc<Registries>,
+    /// What stands before a version that is written into a manifest: npm's `save-prefix`, nothing with `save-exact`.
+    pub save_prefix: String,
 }
 
 impl Network {
@@ -28,8 +30,13 @@ impl Network {
     pub fn new(settings: &Settings, project: &Path, ui: &mut Ui) -> Result<Self> {
         let npmrc = Self::npmrc(settings, project, ui)?;
         let client = Client::new(options(settings, &npmrc));
+        let save_prefix = match npmrc.flag("save-exact") {
+            Some(true) => "",
+            _ => npmrc.text("save-prefix").unwrap_or("^"),
+        };
+        let save_prefix = save_prefix.to_string();
         let registries = Arc::new(Registries::new(npmrc, Upstream::built_in()?)?);
-        Ok(Self { client, registries })
+        Ok(Self { client, registries, save_prefix })
     }
 
     /// The client alone, which makes no connection where nobody may.

@@ -303,7 +303,7 @@ mod tests {
     fn usage_lines() {
         let line = |path| usage(&format!("pantry {path}"), table::find(path).unwrap());
         assert_eq!(line("run"), "pantry run [OPTIONS] [SCRIPT] [ARGUMENTS]");
-        assert_eq!(line("test"), "pantry test [OPTIONS] [-- ARGUMENTS]");
+        assert_eq!(line("test"), "pantry test [OPTIONS] [ARGUMENTS]");
         assert_eq!(line("mirror"), "pantry mirror COMMAND [ARGUMENTS] [OPTIONS]");
         assert_eq!(line("add"), "pantry add PACKAGE... [OPTIONS]");
     }

@@ -135,7 +135,7 @@ mod tests {
         let page = page(Program::Pantry, |path| path == "install");
         for wanted in [
             ".TH PANTRY 1",
-            ".SS pantry install [OPTIONS]",
+            ".SS pantry install [PACKAGE...] [OPTIONS]",
             "\\fB\\-\\-linker\\fR \\fIKIND\\fR",
             "\\fB\\-h, \\-\\-help\\fR\n",
             ".SS pantry mirror pull",

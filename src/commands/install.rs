@@ -2,10 +2,11 @@
 
 use super::mirror::count;
 use crate::cli::Invocation;
-use crate::error::{Error, Result, Status};
+use crate::error::{Result, Status};
 use crate::install::difference::Difference;
 use crate::install::run::{Direct, LockChange, Report};
 use crate::install::store::Store;
+use crate::project::global;
 use crate::project::{Change, How, Session};
 use crate::settings::Settings;
 use crate::ui::Ui;
@@ -14,11 +15,7 @@ use std::time::Instant;
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     if !invocation.arguments.is_empty() {
-        return Err(Error::Other {
-            status: Status::Failed,
-            message: "`pantry install PACKAGE` (adding to the manifest) is not in this version".into(),
-            hints: vec!["write it into the dependencies of package.json and run `pantry install`".into()],
-        });
+        return super::add::run(invocation, settings, ui);
     }
     let begun = Instant::now();
     let session = Session::open(How::of(invocation), settings, ui)?;
@@ -29,7 +26,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     }
     let locked = session.lock(ui)?;
     let work = session.read(&locked, ui)?;
-    let report = session.install(&locked, &work, Change::default(), ui)?;
+    let report = session.install(&locked, &work, session.network(ui)?, Change::default(), ui)?;
     show(&report, &session, begun, ui)?;
     Ok(Status::Done)
 }
@@ -46,7 +43,7 @@ fn show_current(packages: usize, ui: &mut Ui) -> Result<Status> {
     Ok(Status::Done)
 }
 
-fn show(report: &Report, session: &Session<'_>, begun: Instant, ui: &mut Ui) -> Result<()> {
+pub fn show(report: &Report, session: &Session<'_>, begun: Instant, ui: &mut Ui) -> Result<()> {
     let milliseconds = begun.elapsed().as_millis() as u64;
     report.warnings.iter().for_each(|w| ui.warn(w));
     if ui.is_json() {
@@ -77,6 +74,7 @@ fn show(report: &Report, session: &Session<'_>, begun: Instant, ui: &mut Ui) -> 
                 }
             });
             o.texts("removed", removed);
+            o.texts("manifests", report.manifests.iter().map(|m| m.path.to_string_lossy()));
             o.texts("scriptsNotRun", &report.scripts);
             o.texts("warnings", &report.warnings);
             o.number("milliseconds", milliseconds);
@@ -92,13 +90,21 @@ fn show(report: &Report, session: &Session<'_>, begun: Instant, ui: &mut Ui) -> 
     let took = seconds(milliseconds);
     if changes == 0 {
         let packages = count(report.packages as u64, "package", "packages");
-        ui.success(&format!("Up to date: {packages} ({took})"));
+        match report.manifests.first().filter(|_| session.how.save) {
+            Some(one) => ui.success(&format!("Wrote {}; {packages} up to date ({took})", one.path.display())),
+            None => ui.success(&format!("Up to date: {packages} ({took})")),
+        }
     } else {
         let way = if report.way.is_empty() { String::new() } else { format!(", by {}", report.way) };
         ui.success(&format!("{} in {took} ({}{way})", done(report), session.settings.linker.name()));
     }
     match report.lock {
-        LockChange::NotSaved => ui.note("pantry.lock was not written (--no-save)"),
+        LockChange::NotSaved => {
+            let manifests = report.manifests.iter().map(|m| format!("{} and ", m.path.display()));
+            let files = manifests.collect::<String>();
+            let verb = if files.is_empty() { "was" } else { "were" };
+            ui.note(&format!("{files}pantry.lock {verb} not written (--no-save)"));
+        }
         LockChange::Created => ui.detail("pantry.lock was made"),
         LockChange::Updated => ui.detail("pantry.lock was updated"),
         LockChange::Unchanged => {}
@@ -107,6 +113,9 @@ fn show(report: &Report, session: &Session<'_>, begun: Instant, ui: &mut Ui) -> 
         "{} from mirrors, {} downloaded, {} optional for other platforms",
         report.from_mirrors, report.downloaded, report.skipped
     ));
+    if session.how.global {
+        global::advise(session.settings, &session.home, ui);
+    }
     // Told when they come, not at every change of something else.
     let Difference { added, changed, .. } = &report.difference;
     let is_new =

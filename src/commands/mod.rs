@@ -4,6 +4,7 @@
 //! calls the operation, and shows its report. To add one: a row in
 //! [`crate::cli::table`], a file here, a line in [`find`].
 
+mod add;
 mod cache;
 mod complete;
 mod help;
@@ -38,6 +39,8 @@ fn find(path: &str) -> Option<Run> {
         "cache:clear" => With(cache::clear),
         "store verify" if NPM => With(cache::verify),
         "install" if NPM => With(install::run),
+        "add" if NPM => With(add::run),
+        "remove" if NPM => With(add::remove),
         "mirror add" => With(mirror::add::run),
         "mirror init" => With(mirror::init::run),
         "mirror status" => With(mirror::status::run),

@@ -82,9 +82,10 @@ impl fmt::Display for VersionConflict {
         if let Some(chosen) = &self.chosen {
             write!(f, " ({} was chosen)", escape(chosen))?;
         }
-        self.demands
-            .iter()
-            .try_for_each(|demand| write!(f, "\n  {} by {}", escape(&demand.range), chain(&demand.chain)))
+        self.demands.iter().try_for_each(|demand| {
+            let who = if demand.chain.is_empty() { "the project" } else { &chain(&demand.chain) };
+            write!(f, "\n  {} by {who}", escape(&demand.range))
+        })
     }
 }
 

@@ -23,29 +23,31 @@ const TABLES: [(Group, &str); 4] = [
     (Group::Peer, "peerDependencies"),
 ];
 
-/// The manifest's text with `key` at `value` in `group`; `None` keeps the group
-/// it stands in (normal, if it is new). Out of the other groups it is taken,
-/// except out of `peerDependencies`. Of an object with a `version` only that
-/// version changes.
-pub fn set(manifest: &Manifest, group: Option<Group>, key: &str, value: &str) -> Result<String, Error> {
+/// The manifest with `key` at `value` in `group`; `None` keeps the group it
+/// counts in (npm: dev before optional, normal and peer; normal, if it is new).
+/// Out of the other groups it is taken, but a peer may be a development
+/// dependency as well. Of an object with a `version` only that version changes.
+pub fn set(manifest: &Manifest, group: Option<Group>, key: &str, value: &str) -> Result<Manifest, Error> {
     apply(manifest, |text, syntax| {
         let mut text = text.to_string();
         let stands = places(&text, syntax, key)?;
-        let group = group.or(stands.first().copied()).unwrap_or(Group::Normal);
-        for other in stands.into_iter().filter(|g| *g != group && *g != Group::Peer && group != Group::Peer) {
-            take_out(&mut text, syntax, other, key)?;
+        let counts = [Group::Dev, Group::Optional].into_iter().find(|g| stands.contains(g));
+        let group = group.or(counts).or(stands.first().copied()).unwrap_or(Group::Normal);
+        let beside = |g: Group| matches!((group, g), (Group::Dev, Group::Peer) | (Group::Peer, Group::Dev));
+        for other in stands.into_iter().filter(|g| *g != group && !beside(*g)) {
+            leave(&mut text, syntax, other, key)?;
         }
         put_in(&mut text, syntax, group, key, value)?;
         Ok(text)
     })
 }
 
-/// The manifest's text without `key` in any group; unchanged where it has none.
-pub fn remove(manifest: &Manifest, key: &str) -> Result<String, Error> {
+/// The manifest without `key` in any group; unchanged where it has none.
+pub fn remove(manifest: &Manifest, key: &str) -> Result<Manifest, Error> {
     apply(manifest, |text, syntax| {
         let mut text = text.to_string();
         for group in places(&text, syntax, key)? {
-            take_out(&mut text, syntax, group, key)?;
+            leave(&mut text, syntax, group, key)?;
         }
         Ok(text)
     })
@@ -63,14 +65,13 @@ pub fn groups(manifest: &Manifest, key: &str) -> Vec<Group> {
 fn apply(
     manifest: &Manifest,
     edit: impl FnOnce(&str, Syntax) -> Result<String, json::Error>,
-) -> Result<String, Error> {
+) -> Result<Manifest, Error> {
     let text = edit(&manifest.text, manifest.format.syntax()).map_err(|e| Error {
         path: manifest.path.clone(),
         problem: Problem::Syntax(e.problem),
         excerpt: Some(Box::new(Excerpt::new(&manifest.path, &manifest.text, e.offset))),
     })?;
-    read(text.as_bytes(), &manifest.path, manifest.format)?;
-    Ok(text)
+    read(text.as_bytes(), &manifest.path, manifest.format)
 }
 
 /// An object of the text; all offsets are of the whole text.
@@ -264,9 +265,14 @@ fn insert(
     }
 }
 
-fn take_out(text: &mut String, syntax: Syntax, group: Group, key: &str) -> Result<(), json::Error> {
+/// Out of a group, and what is said about it as a peer.
+fn leave(text: &mut String, syntax: Syntax, group: Group, key: &str) -> Result<(), json::Error> {
+    take_out(text, syntax, name_of(group), key)?;
+    if group == Group::Peer { take_out(text, syntax, "peerDependenciesMeta", key) } else { Ok(()) }
+}
+
+fn take_out(text: &mut String, syntax: Syntax, name: &str, key: &str) -> Result<(), json::Error> {
     let root = Object::scan(text, syntax, 0)?;
-    let name = name_of(group);
     let Some(table) = root.table(text, syntax, name)? else { return Ok(()) };
     let Some(i) = table.index(key) else { return Ok(()) };
     // A table that has nothing left goes too, unless a comment stands in it.
@@ -361,11 +367,11 @@ mod tests {
     }
 
     fn add(text: &str, group: Option<Group>, key: &str, value: &str) -> String {
-        set(&manifest(text, Format::PantryJson), group, key, value).unwrap()
+        set(&manifest(text, Format::PantryJson), group, key, value).unwrap().text
     }
 
     fn drop_key(text: &str, key: &str) -> String {
-        remove(&manifest(text, Format::PantryJson), key).unwrap()
+        remove(&manifest(text, Format::PantryJson), key).unwrap().text
     }
 
     #[test]
@@ -486,12 +492,12 @@ mod tests {
                 let key = keys[key];
                 let text = if what == 0 {
                     expected.remove(key);
-                    remove(&m, key).unwrap()
+                    remove(&m, key).unwrap().text
                 } else {
                     let group = flag.then_some([Group::Normal, Group::Dev, Group::Optional][what % 3]);
                     let stands = expected.get(key).map(|(g, _)| *g);
                     expected.insert(key, (group.or(stands).unwrap_or(Group::Normal), what.to_string()));
-                    set(&m, group, key, &what.to_string()).unwrap()
+                    set(&m, group, key, &what.to_string()).unwrap().text
                 };
                 for comment in ["// c", "// b\n", "/* a */", "/* g */", "// x"] {
                     if comment != "// b\n" && !text.contains(comment) {

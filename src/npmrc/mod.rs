@@ -227,6 +227,11 @@ impl Npmrc {
         (!matches!(value, "" | "null" | "undefined")).then_some(value)
     }
 
+    /// A setting's value as it stands; it may be empty.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        Some(self.entries.get(key)?.last()?.trim())
+    }
+
     /// `true` and `false` in npm's spellings.
     pub fn flag(&self, key: &str) -> Option<bool> {
         match self.entries.get(key)?.last()?.trim() {

@@ -14,7 +14,9 @@
 //!
 //! The words of a report are each command's own.
 
+pub mod add;
 pub mod bar;
+pub mod global;
 
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status};
@@ -25,7 +27,7 @@ use crate::install::run::{self, Locked, Options, Report, Settle};
 use crate::install::select::Groups;
 use crate::install::state::Input;
 use crate::lockfile::{Asked, AskedFor};
-use crate::manifest::{self, Manifest, Merged, Project};
+use crate::manifest::{self, Format, Manifest, Merged, Problem, Project};
 use crate::network::Network;
 use crate::resolve::graph::Graph;
 use crate::resolve::{ImporterRequest, Request, Requested};
@@ -36,7 +38,7 @@ use crate::supply::online::Online;
 use crate::ui::Ui;
 use bar::Bar;
 use mirror::name::{PackageName, escape};
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,6 +52,8 @@ pub struct How {
     pub dry_run: bool,
     /// Write manifests and lock.
     pub save: bool,
+    /// The user's own packages, not those of a project.
+    pub global: bool,
 }
 
 impl How {
@@ -62,6 +66,7 @@ impl How {
             force: given("force"),
             dry_run: given("dry-run"),
             save: !given("no-save"),
+            global: given("global") || given("user"),
         }
     }
 }
@@ -77,6 +82,7 @@ pub struct Change<'a> {
     pub anew: bool,
     /// The lock's choices count for nothing.
     pub forget: bool,
+    pub prefer_dedupe: bool,
     pub settle: Option<&'a Settle<'a>>,
 }
 
@@ -86,14 +92,34 @@ pub struct Session<'a> {
     pub project: Project,
     pub how: How,
     pub platform: Platform,
-    home: PathBuf,
+    pub home: PathBuf,
+    /// There is no manifest yet: the first one is made.
+    pub fresh: bool,
 }
 
 impl<'a> Session<'a> {
-    /// The project that the working directory lies in.
+    /// The project that the working directory lies in; with `--global` the user's own packages.
     pub fn open(how: How, settings: &'a Settings, ui: &mut Ui) -> Result<Self> {
+        Self::find(how, settings, false, ui)
+    }
+
+    /// The same, or a new project in the working directory.
+    pub fn open_or_begin(how: How, settings: &'a Settings, ui: &mut Ui) -> Result<Self> {
+        Self::find(how, settings, true, ui)
+    }
+
+    fn find(how: How, settings: &'a Settings, begin: bool, ui: &mut Ui) -> Result<Self> {
+        if how.global {
+            return global::open(how, settings);
+        }
         let here = settings.working_directory()?;
-        let project = manifest::find(&here)?;
+        let project = match manifest::find(&here) {
+            Err(e) if begin && matches!(e.problem, Problem::NoProject) => {
+                let project = Project { root: here, files: vec![Format::PantryJson], warnings: Vec::new() };
+                return Ok(Self { fresh: true, ..Self::of(project, how, settings)? });
+            }
+            other => other?,
+        };
         if project.root != here {
             ui.status(&format!("Project: {}", escape(&project.root.to_string_lossy())));
         }
@@ -103,12 +129,13 @@ impl<'a> Session<'a> {
 
     /// A project that was found in another way.
     pub fn of(project: Project, how: How, settings: &'a Settings) -> Result<Self> {
-        Ok(Self { settings, project, how, platform: Platform::current(), home: settings.home()? })
+        let home = settings.home()?;
+        Ok(Self { settings, project, how, platform: Platform::current(), home, fresh: false })
     }
 
     /// Asking for the cores reads half a dozen files: `threads` not before there is work.
     fn options<'s>(&'s self, manifests: &'s [Input], threads: usize) -> Options<'s> {
-        let How { groups, frozen, force, dry_run, save } = self.how;
+        let How { groups, frozen, force, dry_run, save, .. } = self.how;
         Options {
             root: &self.project.root,
             manifests,
@@ -153,7 +180,12 @@ impl<'a> Session<'a> {
             ));
         }
         let inputs = self.look();
-        let manifests = self.project.read()?;
+        let manifests = match (self.fresh, self.project.files.first()) {
+            (true, Some(format)) => {
+                vec![manifest::read(b"{}\n", &self.project.root.join(format.file()), *format)?]
+            }
+            _ => self.project.read()?,
+        };
         manifests.iter().flat_map(|m| &m.warnings).for_each(|w| ui.warn(&w.to_string()));
         if !self.how.dry_run && books::is_pending(&self.project.root) {
             let asked = importers(&manifests)?;
@@ -162,25 +194,43 @@ impl<'a> Session<'a> {
         Ok(Work { inputs, manifests })
     }
 
+    /// How registries are reached from here.
+    pub fn network(&self, ui: &mut Ui) -> Result<Network> {
+        Network::new(self.settings, &self.project.root, ui)
+    }
+
     /// Installs what the manifests ask for.
-    pub fn install(&self, locked: &Locked, work: &Work, change: Change<'_>, ui: &mut Ui) -> Result<Report> {
+    pub fn install(
+        &self,
+        locked: &Locked,
+        work: &Work,
+        network: Network,
+        change: Change<'_>,
+        ui: &mut Ui,
+    ) -> Result<Report> {
         let merged = manifest::merge(&work.manifests)?;
         merged.warnings.iter().for_each(|w| ui.warn(&w.to_string()));
         let importers = importers(&work.manifests)?;
         let asked = asked_of(&importers);
+        let commands = RefCell::default();
+        let with_commands = |graph: &mut Graph| {
+            let manifests = change.settle.map_or(Ok(Vec::new()), |settle| settle(graph))?;
+            commands.replace(global::commands(graph, &self.home)?);
+            Ok(manifests)
+        };
         let options = Options {
             anew: change.anew,
             forget: change.forget,
-            settle: change.settle,
+            settle: if self.how.global { Some(&with_commands) } else { change.settle },
             ..self.options(&work.inputs, self.settings.threads())
         };
         let request = Request {
             importers: importers.clone(),
             update: change.update,
             explicit: change.explicit,
+            prefer_dedupe: change.prefer_dedupe,
             ..Request::default()
         };
-        let network = Network::new(self.settings, &self.project.root, ui)?;
         let registries = network.registries.clone();
         let source = |name: &PackageName| registries.source_of(name);
         let bar = Arc::new(Bar::new(ui, "Installing"));
@@ -203,13 +253,18 @@ impl<'a> Session<'a> {
         };
         ui.end_progress();
         notes.iter().for_each(|n| ui.warn(n));
-        outcome
+        let report = outcome?;
+        if self.how.global && !self.how.dry_run {
+            global::link(&self.home, &commands.borrow())?;
+        }
+        Ok(report)
     }
 }
 
 /// What is worked on: the manifests, and what their files were like before they were read.
+#[derive(Debug, Clone)]
 pub struct Work {
-    inputs: Vec<Input>,
+    pub inputs: Vec<Input>,
     pub manifests: Vec<Manifest>,
 }
 

@@ -62,6 +62,8 @@ pub struct Request<'a> {
     pub rules: Rules,
     /// Peers are neither installed nor checked (npm's `legacy-peer-deps`).
     pub legacy_peers: bool,
+    /// What is there is kept before a newer version is put beside it (npm's `prefer-dedupe`).
+    pub prefer_dedupe: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

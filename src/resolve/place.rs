@@ -109,7 +109,7 @@ impl Builder<'_> {
                 continue;
             }
             let mut walk = Walk { path: Vec::new(), count: 0, done: Vec::new() };
-            let prefer = self.tree.edge(edge).kind.is_peer();
+            let prefer = self.prefer_dedupe || self.tree.edge(edge).kind.is_peer();
             let check = self.check(dep, edge, target, above, prefer, job.explicit, &mut walk);
             if check.alone != Verdict::Conflict {
                 found_alone = Some(check.clone());

@@ -67,6 +67,20 @@ impl Comparator {
             Op::Greater => order == Ordering::Greater,
         }
     }
+
+    /// Whether what passes this passes `other` too.
+    fn implies(&self, other: &Self) -> bool {
+        use Op::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual};
+        let order = self.version.cmp_precedence(&other.version);
+        match (other.op, self.op) {
+            (Equal, Equal) => order.is_eq(),
+            (GreaterOrEqual, GreaterOrEqual | Equal | Greater) | (Greater, Greater) => order.is_ge(),
+            (Greater, GreaterOrEqual | Equal) => order.is_gt(),
+            (LessOrEqual, LessOrEqual | Equal | Less) | (Less, Less) => order.is_le(),
+            (Less, LessOrEqual | Equal) => order.is_lt(),
+            _ => false,
+        }
+    }
 }
 
 impl Range {
@@ -101,6 +115,17 @@ impl Range {
         self.sets().any(|set| {
             set.iter().all(|c| c.test(version)) && (!version.is_prerelease() || names(set, version))
         })
+    }
+
+    /// Whether all that satisfies this surely satisfies `other` (semver's `subset`): each set lies within one of the other's.
+    pub fn is_within(&self, other: &Self) -> bool {
+        let within = |inner: &[Comparator], outer: &[Comparator]| {
+            let same_pre = |c: &Comparator| {
+                !c.version.is_prerelease() || &*c.version.pre == "0" || names(outer, &c.version)
+            };
+            outer.iter().all(|o| inner.iter().any(|i| i.implies(o))) && inner.iter().all(same_pre)
+        };
+        other.star || self.sets().all(|inner| other.sets().any(|outer| within(inner, outer)))
     }
 
     /// The highest of `versions` that satisfies; its place in the iterator.

@@ -446,7 +446,7 @@ const LARGEST: u64 = 4 << 30;
 
 impl Upstream for Archives {
     fn open(&self, job: &Job) -> Result<Box<dyn Read>> {
-        let Network { client, registries } = &self.0;
+        let Network { client, registries, .. } = &self.0;
         let tarball = registries.tarball(&job.name, &job.version, job.tarball.as_deref())?;
         let registry = registries.of(&job.name)?;
         let mut request = Request {

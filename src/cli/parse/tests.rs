@@ -198,8 +198,8 @@ fn reading_options() {
     assert_eq!(invocation.text("registry").unwrap(), Some("http://x"));
     let tree = parse(Program::Pantry, words("tree --depth 1 --depth 2")).unwrap();
     assert_eq!(tree.number("depth"), Some(2));
-    let later = parse(Program::Pantry, words("install -g")).unwrap();
-    assert_eq!(later.later_options().map(|flag| flag.long).collect::<Vec<_>>(), ["global"]);
+    let later = parse(Program::Pantry, words("install --allow-source-change")).unwrap();
+    assert_eq!(later.later_options().map(|flag| flag.long).collect::<Vec<_>>(), ["allow-source-change"]);
 }
 
 #[test]

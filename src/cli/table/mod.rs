@@ -113,6 +113,6 @@ const FILTER: &[Flag] = &[flag("filter", "Only workspace members whose folder or
     .later()];
 
 const GLOBAL_INSTALL: &[Flag] = &[
-    flag("global", "Work on the packages of the whole machine").short('g').conflicts(&["user"]).later(),
-    flag("user", "Work on the packages of this user").short('u').conflicts(&["global"]).later(),
+    flag("global", "Work on the user's own packages, outside of projects").short('g').conflicts(&["user"]),
+    flag("user", "The same").short('u').conflicts(&["global"]),
 ];

@@ -18,15 +18,14 @@ const TREE: &[Flag] = &[
 const PRODUCTION: &[Flag] =
     &[flag("production", "Leave out development dependencies").short('p').conflicts(&["dev"])];
 
-/// The group of the manifest that a new dependency goes to. Nothing is added to manifests yet.
+/// The group of the manifest that a new dependency goes to.
 const GROUP: &[Flag] = &[
-    flag("dev", "Save as a development dependency")
-        .short('D')
-        .conflicts(&["production", "peer", "optional"])
-        .later(),
-    flag("peer", "Save as a peer dependency").short('P').conflicts(&["optional"]).later(),
-    flag("optional", "Save as an optional dependency").short('O').later(),
-    flag("exact", "Save the exact version in place of a range").short('E').later(),
+    flag("dev", "Save as a development dependency").short('D').conflicts(&["production", "peer", "optional"]),
+    flag("peer", "Save as a peer dependency").short('P').conflicts(&["optional"]),
+    flag("optional", "Save as an optional dependency").short('O'),
+    flag("save-prod", "Save as a normal dependency, if it stands elsewhere")
+        .conflicts(&["dev", "peer", "optional"]),
+    flag("exact", "Save the exact version in place of a range").short('E'),
 ];
 
 pub const ROWS: &[Command] = &[
@@ -40,9 +39,7 @@ pub const ROWS: &[Command] = &[
              kept in the home mirror. With --offline, mirrors are all there is. An install that is \
              interrupted leaves the old tree or the new one.",
         )
-        .takes(&[optional("PACKAGE", Kind::Package, "Packages to add, each with or without a range")
-            .many()
-            .later()])
+        .takes(&[optional("PACKAGE", Kind::Package, "Packages to add, each with or without a range").many()])
         .flags(&[
             &[
                 flag("frozen-lockfile", "Fail when the lockfile does not fit the manifest"),
@@ -65,7 +62,12 @@ pub const ROWS: &[Command] = &[
     command("add", "Add packages to the manifest and install them")
         .about(
             "Writes the pantry file where there is one, else package.json, else a new pantry.json. \
-             Comments and order in the file stay as they are.",
+             Comments and order in the file stay as they are. A package that stands in a group stays in \
+             it, unless an option says which.\n\n\
+             PACKAGE is NAME, NAME@RANGE, NAME@TAG or ALIAS@npm:NAME@RANGE. What is written is the version \
+             that was chosen with ^ before it (npm's save-prefix and save-exact count), or the range that \
+             was asked for where that is narrower. A package that cannot be had, or does not go with the \
+             others, changes nothing: manifest, lockfile and tree change together.",
         )
         .takes(&[required("PACKAGE", Kind::Package, "Packages, each with or without a range").many()])
         .flags(&[GROUP, TREE, NETWORK, FILTER, GLOBAL_INSTALL, DRY_RUN, JSON])
@@ -75,6 +77,7 @@ pub const ROWS: &[Command] = &[
         ]),
     command("remove", "Remove packages from the manifest and the tree")
         .aliases(&["rm", "uninstall"])
+        .about("Takes them out of every group of the manifest. A name that no group has is an error.")
         .takes(&[required("PACKAGE", Kind::Package, "Names of packages").many()])
         .flags(&[TREE, FILTER, GLOBAL_INSTALL, DRY_RUN, JSON])
         .examples(&[("remove lodash", "Remove a dependency")]),

@@ -1,0 +1,254 @@
+//! Adding packages: from the words of a command line to entries of a manifest.
+//!
+//! What is written is npm's choice: the version that was chosen with `save-prefix` before it (`^1.4.2`),
+//! unless that would allow versions outside of the range that was asked for; then that range.
+
+use super::{importers, reword};
+use crate::dependency::{self, Dialect, SourceResolution, Value};
+use crate::error::{Error, Result, Status};
+use crate::install::books::Rewritten;
+use crate::manifest::{self, Manifest, edit};
+use crate::resolve::graph::{Graph, Group};
+use crate::resolve::range::Range;
+use crate::resolve::spec::{Spec, Wanted};
+use mirror::name::{PackageName, escape};
+use std::path::PathBuf;
+
+/// One package as the command line names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The folder it is installed under.
+    pub alias: PackageName,
+    /// npm's words right of it; `*` where there are none.
+    pub spec: String,
+}
+
+/// What `add` was told.
+pub struct Adding<'a> {
+    pub named: &'a [Named],
+    /// `None`: where it stands, else among the normal ones.
+    pub group: Option<Group>,
+    /// What stands before a version: `^`, `~`, nothing.
+    pub prefix: &'a str,
+}
+
+/// `name`, `name@range`, `name@tag`, `alias@npm:name@range`; of several with one name the last.
+pub fn named(words: &[&str]) -> Result<Vec<Named>> {
+    let mut all: Vec<Named> = Vec::new();
+    for word in words {
+        let named = one(word)?;
+        all.retain(|n| n.alias != named.alias);
+        all.push(named);
+    }
+    Ok(all)
+}
+
+fn one(word: &str) -> Result<Named> {
+    let at = word.get(1..).and_then(|rest| rest.find('@')).map(|i| i + 1);
+    let (name, spec) = at.map_or((word, ""), |i| (&word[..i], &word[i + 1..]));
+    let place = || "the command line".to_string();
+    let elsewhere =
+        name.contains(':') || name.starts_with('.') || (name.contains('/') && !name.starts_with('@'));
+    let alias = match PackageName::parse(name) {
+        Ok(alias) if !elsewhere => alias,
+        Err(source) if !elsewhere => return Err(Error::Name { source, place: place() }),
+        _ => return Err(from_elsewhere(word)),
+    };
+    let spec = if spec.trim().is_empty() { "*" } else { spec.trim() };
+    // Its words are checked as those of a manifest are.
+    let value = Value::Text(spec.into());
+    let parsed = dependency::parse(name, &value, Dialect::Npm, &SourceResolution::default())
+        .map_err(|problem| Error::Usage { message: format!("`{}`: {problem}", escape(word)), hint: None })?;
+    if let (None, Err(unsupported)) = (parsed.npm_words(), parsed.npm()) {
+        let message = unsupported.to_string();
+        return Err(Error::Other { status: Status::Failed, message, hints: Vec::new() });
+    }
+    Ok(Named { alias, spec: spec.into() })
+}
+
+/// What has no name before it comes from somewhere else than a registry.
+fn from_elsewhere(word: &str) -> Error {
+    let value = Value::Text(word.to_string());
+    let parsed = dependency::parse("package", &value, Dialect::Npm, &SourceResolution::default());
+    match parsed.as_ref().map(dependency::Dependency::npm) {
+        Ok(Err(unsupported)) => Error::Other {
+            status: Status::Failed,
+            message: format!(
+                "`{}` is {}, which cannot be added without a name",
+                escape(&dependency::redact(word)),
+                unsupported.what
+            ),
+            hints: vec![format!("write `NAME@{}`", escape(&dependency::redact(word)))],
+        },
+        Err(problem) => Error::Usage { message: problem.to_string(), hint: None },
+        Ok(Ok(_)) => Error::Usage {
+            message: format!("`{}` does not name a package", escape(word)),
+            hint: Some("a package is NAME, NAME@RANGE or ALIAS@npm:NAME@RANGE".into()),
+        },
+    }
+}
+
+impl Adding<'_> {
+    /// The manifests as the command line would have them: to choose versions from.
+    pub fn asked(&self, manifests: &[Manifest]) -> Result<Vec<Manifest>> {
+        self.with(manifests, &mut |named| Some(named.spec.clone()))
+    }
+
+    /// The manifests as they will be, by the versions of `graph`.
+    pub fn settle(&self, graph: &mut Graph, manifests: &[Manifest]) -> Result<Vec<Manifest>> {
+        let after = self.with(manifests, &mut |named| self.words(named, graph))?;
+        reword(graph, &importers(&after)?);
+        Ok(after)
+    }
+
+    fn with(
+        &self,
+        manifests: &[Manifest],
+        words: &mut dyn FnMut(&Named) -> Option<String>,
+    ) -> Result<Vec<Manifest>> {
+        let mut all = manifests.to_vec();
+        for named in self.named {
+            // The manifest that has it already, else the one that is edited.
+            let has = |m: &&mut Manifest| m.dependencies.iter().any(|d| d.dependency.alias == named.alias);
+            let at = all.iter_mut().position(|m| has(&&mut *m)).unwrap_or(0);
+            let (Some(manifest), Some(words)) = (all.get_mut(at), words(named)) else { continue };
+            let stands = manifest.dependencies.iter().find(|d| d.dependency.alias == named.alias);
+            let key = stands.map_or(named.alias.as_str(), |d| &d.key).to_string();
+            *manifest = edit::set(manifest, self.group, &key, &words)?;
+        }
+        Ok(all)
+    }
+
+    fn words(&self, named: &Named, graph: &Graph) -> Option<String> {
+        let importer = graph.importers.iter().find(|i| i.path.is_empty())?;
+        let wanted = importer.dependencies.iter().find(|w| w.alias == named.alias)?;
+        let Some(target) = wanted.target.filter(|t| !graph.package(*t).is_linked()) else {
+            return Some(named.spec.clone());
+        };
+        Some(saved(&named.spec, &graph.package(target).version.to_string(), self.prefix))
+    }
+}
+
+/// What is written for a package of that version.
+pub fn saved(spec: &str, version: &str, prefix: &str) -> String {
+    let parsed = Spec::parse(spec);
+    let range = match (&parsed.package, spec.rfind('@')) {
+        (Some(_), Some(at)) if at > "npm:".len() => &spec[at + 1..],
+        (Some(_), _) => "*",
+        (None, _) => spec,
+    };
+    let new = format!("{prefix}{version}");
+    let chosen = match &parsed.wanted {
+        Wanted::Unsupported(_) => return spec.to_string(),
+        Wanted::Range(asked) if Range::parse(&new).is_some_and(|new| new.is_within(asked)) => &new,
+        Wanted::Range(_) => range,
+        Wanted::Version(..) | Wanted::Tag(_) => &new,
+    };
+    match &parsed.package {
+        Some(name) => format!("npm:{name}@{chosen}"),
+        None => chosen.to_string(),
+    }
+}
+
+/// What has become of manifests that were edited. `fresh`: there were no files.
+pub fn rewritten(before: &[Manifest], after: Vec<Manifest>, fresh: bool) -> Vec<Rewritten> {
+    let pairs = before.iter().zip(after);
+    let changed = pairs.map(|(before, after)| Rewritten {
+        path: PathBuf::from(before.format.file()),
+        old: (!fresh).then(|| before.text.clone()),
+        new: after.text,
+    });
+    changed.collect()
+}
+
+/// The manifests without these packages.
+pub fn without(manifests: &[Manifest], names: &[&str]) -> Result<Vec<Manifest>> {
+    let mut all = manifests.to_vec();
+    for name in names {
+        let mut found = false;
+        for manifest in &mut all {
+            let named = |d: &&manifest::Declared| d.key == *name || d.dependency.alias.as_str() == *name;
+            while let Some(key) = manifest.dependencies.iter().find(named).map(|d| d.key.clone()) {
+                *manifest = edit::remove(manifest, &key)?;
+                found = true;
+            }
+        }
+        if !found {
+            return Err(unknown(manifests, name));
+        }
+    }
+    Ok(all)
+}
+
+/// A name that no manifest asks for.
+pub fn unknown(manifests: &[Manifest], name: &str) -> Error {
+    let all = manifests.iter().flat_map(|m| &m.dependencies);
+    let near = crate::cli::suggest::closest(name, all.map(|d| d.key.as_str()));
+    Error::Other {
+        status: Status::Failed,
+        message: format!("the project does not depend on `{}`", escape(name)),
+        hints: near.map(|near| format!("did you mean `{}`?", escape(near))).into_iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As arborist writes them (`_saveIdealTree`).
+    #[test]
+    fn what_is_written_as_npm_writes_it() {
+        for (spec, version, prefix, expected) in [
+            ("*", "1.4.2", "^", "^1.4.2"),
+            ("latest", "1.4.2", "^", "^1.4.2"),
+            ("1.4.2", "1.4.2", "^", "^1.4.2"),
+            ("1.4.2", "1.4.2", "", "1.4.2"),
+            ("1", "1.4.2", "^", "^1.4.2"),
+            ("^1.0.0", "1.4.2", "~", "~1.4.2"),
+            ("~1.4.0", "1.4.2", "^", "~1.4.0"),
+            ("~1.4.0", "1.4.2", "", "1.4.2"),
+            ("1.x <1.5", "1.4.2", "^", "1.x <1.5"),
+            (">=1", "1.4.2", "^", "^1.4.2"),
+            ("^0.3 || ^1", "1.4.2", "^", "^1.4.2"),
+            ("^1.4.2", "1.4.2", ">=", "^1.4.2"),
+            ("next", "2.0.0-rc.1", "^", "^2.0.0-rc.1"),
+            ("^2.0.0-beta", "2.0.0-rc.1", "^", "^2.0.0-rc.1"),
+            (">=1 <3", "2.0.0", "^", "^2.0.0"),
+            ("npm:real@^3", "3.1.0", "^", "npm:real@^3.1.0"),
+            ("npm:@s/real", "3.1.0", "^", "npm:@s/real@^3.1.0"),
+            ("npm:@s/real@~3.1", "3.1.0", "^", "npm:@s/real@~3.1"),
+            ("file:../x", "3.1.0", "^", "file:../x"),
+        ] {
+            assert_eq!(saved(spec, version, prefix), expected, "{spec} {version} {prefix}");
+        }
+    }
+
+    #[test]
+    fn words_of_a_command_line() {
+        let read = |word: &str| named(&[word]).map(|n| (n[0].alias.to_string(), n[0].spec.clone()));
+        for (word, alias, spec) in [
+            ("left", "left", "*"),
+            ("left@", "left", "*"),
+            ("left@^1", "left", "^1"),
+            ("@s/left", "@s/left", "*"),
+            ("@s/left@next", "@s/left", "next"),
+            ("nick@npm:@s/left@1", "nick", "npm:@s/left@1"),
+            ("left@>=1 <2", "left", ">=1 <2"),
+        ] {
+            assert_eq!(read(word).unwrap(), (alias.to_string(), spec.to_string()), "{word}");
+        }
+        for word in [
+            "",
+            "..",
+            "../x",
+            "left@^^ y z/",
+            "user/repo",
+            "https://example.com/x.tgz",
+            "npm:",
+            "left@npm:a@npm:b",
+        ] {
+            assert!(read(word).is_err(), "{word}");
+        }
+        assert_eq!(named(&["a@1", "b", "a@2"]).unwrap().len(), 2);
+    }
+}
