@@ -13,10 +13,16 @@ use crate::install::download::Job;
 use crate::install::fill::record_key;
 use crate::install::run::Resolved;
 use crate::resolve::graph::{Edge, EdgeKind, Graph, Package, PackageId};
-use crate::resolve::{Failure, Resolution, Warning};
+use crate::resolve::index::Index;
+use crate::resolve::{Failure, ImporterRequest, Resolution, Warning};
 use crate::source::mirrors::Mirrors;
 use mirror::digest::Integrity;
 use mirror::record::{Dependency, DependencyKind, VersionRecord};
+
+/// Looks at what there is before versions are chosen, and changes what is asked for.
+pub type Prepare<'a> = dyn Fn(&dyn Index, &mut Vec<ImporterRequest>) -> Result<()> + 'a;
+/// Looks things up in the index of a run.
+pub type Look<'a> = dyn FnMut(&dyn Index) -> Result<()> + 'a;
 
 /// A resolution as the install wants it: every package with a strong hash, our
 /// own where the upstream has none and a mirror has the archive. The ids that

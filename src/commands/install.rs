@@ -17,8 +17,17 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     if !invocation.arguments.is_empty() {
         return super::add::run(invocation, settings, ui);
     }
+    with(How::of(invocation), settings, ui)
+}
+
+/// `pantry ci`: what is locked, from nothing.
+pub fn ci(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    with(How { frozen: true, force: true, ..How::of(invocation) }, settings, ui)
+}
+
+fn with(how: How, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let begun = Instant::now();
-    let session = Session::open(How::of(invocation), settings, ui)?;
+    let session = Session::open(how, settings, ui)?;
     if let (false, Some(packages)) = (session.how.dry_run, session.current()) {
         // The run before may have been killed after its last change.
         Store::clean(&settings.store()?);
@@ -74,6 +83,9 @@ pub fn show(report: &Report, session: &Session<'_>, begun: Instant, ui: &mut Ui)
                 }
             });
             o.texts("removed", removed);
+            if session.how.prune {
+                o.texts("foreign", &report.foreign);
+            }
             o.texts("manifests", report.manifests.iter().map(|m| m.path.to_string_lossy()));
             o.texts("scriptsNotRun", &report.scripts);
             o.texts("warnings", &report.warnings);
@@ -83,6 +95,7 @@ pub fn show(report: &Report, session: &Session<'_>, begun: Instant, ui: &mut Ui)
     if session.how.dry_run {
         return show_plan(report, session, ui);
     }
+    report.foreign.iter().for_each(|path| ui.removed(&escape(path)));
     let changes = report.changes.put + report.changes.dropped;
     if changes > 0 {
         show_direct(report, ui);
@@ -132,12 +145,12 @@ pub fn show(report: &Report, session: &Session<'_>, begun: Instant, ui: &mut Ui)
 /// What has become of the tree, by package.
 fn done(report: &Report) -> String {
     let Difference { added, changed, removed } = &report.difference;
-    if report.difference.is_empty() {
+    if report.difference.is_empty() && report.foreign.is_empty() {
         // The same packages: linked in another way, or what somebody had changed in the tree.
         let verb = if report.changes.kept == 0 { "Rebuilt" } else { "Repaired" };
         return format!("{verb} the tree of {}", count(report.packages as u64, "package", "packages"));
     }
-    done_words([added.len(), changed.len(), removed.len()], report.packages)
+    done_words([added.len(), changed.len(), removed.len() + report.foreign.len()], report.packages)
 }
 
 /// `Installed 1 package, changed 2, removed 3 (92 in all)`, of what came, changed and went; one of them did.
@@ -178,13 +191,15 @@ fn show_direct(report: &Report, ui: &mut Ui) {
 /// What `--dry-run` prints: a line per package on standard output.
 fn show_plan(report: &Report, session: &Session<'_>, ui: &mut Ui) -> Result<()> {
     let Difference { added, changed, removed } = &report.difference;
-    let mut lines: Vec<(&str, String)> = removed.iter().map(|p| (p.as_str(), format!("- {p}"))).collect();
+    let gone = removed.iter().chain(&report.foreign);
+    let mut lines: Vec<(&str, String)> = gone.map(|p| (p.as_str(), format!("- {p}"))).collect();
     lines.extend(added.iter().map(|p| (p.as_str(), format!("+ {p}"))));
     lines
         .extend(changed.iter().map(|c| (c.name.as_str(), format!("+ {}@{} (was {})", c.name, c.to, c.from))));
     mirror::order::sort(&mut lines);
     lines.iter().try_for_each(|(_, line)| ui.line(&escape(line)))?;
-    let words = plan_words([added.len(), changed.len(), removed.len()], report.packages);
+    let numbers = [added.len(), changed.len(), removed.len() + report.foreign.len()];
+    let words = plan_words(numbers, report.packages);
     ui.note(&words.unwrap_or_else(|| match report.pending {
         true => format!(
             "Dry run: the packages stay as they are, their tree would be made or checked anew ({}); nothing was changed",

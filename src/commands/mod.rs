@@ -13,6 +13,7 @@ mod man;
 mod mirror;
 mod mzp;
 mod run;
+mod update;
 mod version;
 
 use crate::cli::{Invocation, table};
@@ -39,6 +40,11 @@ fn find(path: &str) -> Option<Run> {
         "cache:clear" => With(cache::clear),
         "store verify" if NPM => With(cache::verify),
         "install" if NPM => With(install::run),
+        "ci" if NPM => With(install::ci),
+        "update" if NPM => With(update::run),
+        "outdated" if NPM => With(update::outdated),
+        "dedupe" if NPM => With(update::dedupe),
+        "prune" if NPM => With(update::prune),
         "add" if NPM => With(add::run),
         "remove" if NPM => With(add::remove),
         "mirror add" => With(mirror::add::run),

@@ -52,6 +52,8 @@ pub struct Options<'a> {
     pub dry_run: bool,
     /// Write manifests and lockfile (`--no-save` does not).
     pub save: bool,
+    /// What nobody asked for goes from the tree, whoever put it there.
+    pub prune: bool,
     /// Versions are chosen although the lock fits.
     pub anew: bool,
     /// What the lock has chosen counts for nothing.
@@ -131,6 +133,8 @@ pub struct Report {
     pub difference: Difference,
     /// With `--dry-run`: whether anything would be done, such as linking the same packages in another way.
     pub pending: bool,
+    /// Of [`Options::prune`]: what stood in the tree and was none of ours.
+    pub foreign: Vec<String>,
     /// Manifests that got new text, or with `--dry-run` or without saving would have.
     pub manifests: Vec<Rewritten>,
 }
@@ -260,6 +264,7 @@ fn with_store(
         direct: Vec::new(),
         difference: Difference::default(),
         pending: false,
+        foreign: Vec::new(),
         manifests: Vec::new(),
     };
     if let Some(old) = &before {
@@ -267,6 +272,9 @@ fn with_store(
     }
     let state = State::read(options.root).unwrap_or_default();
     report.difference = Difference::between(&state.names, &difference::names(&graph, &selection));
+    if options.prune {
+        report.foreign = state.strangers(options.root);
+    }
     if options.dry_run {
         report.pending = current(options).is_none();
         report.manifests = manifests;
@@ -280,6 +288,7 @@ fn with_store(
         linker: options.linker,
         options: fingerprint(options),
         force: options.force,
+        prune: options.prune,
         threads: options.threads,
     };
     let mut tries = 0;

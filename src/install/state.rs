@@ -105,6 +105,32 @@ impl State {
         Self { units, ..Self::default() }
     }
 
+    /// Packages in `node_modules` that no install of ours put there: folders and links, also in scopes.
+    pub fn strangers(&self, project: &Path) -> Vec<String> {
+        let modules = project.join("node_modules");
+        let names = |dir: &Path| -> Vec<String> {
+            let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+            entries.filter_map(|e| e.file_name().into_string().ok()).filter(|n| !n.starts_with('.')).collect()
+        };
+        let mut found = Vec::new();
+        for name in names(&modules) {
+            if !name.starts_with('@') {
+                found.push(name);
+                continue;
+            }
+            let scope = modules.join(&name);
+            match std::fs::symlink_metadata(&scope) {
+                Ok(meta) if meta.is_dir() => {
+                    found.extend(names(&scope).into_iter().map(|n| format!("{name}/{n}")));
+                }
+                _ => found.push(name),
+            }
+        }
+        found.retain(|path| self.units.iter().all(|(unit, _)| unit != path));
+        mirror::order::sort(&mut found);
+        found
+    }
+
     fn parse(text: &str, with_units: bool) -> Option<Self> {
         // The last line proves that the file was written to its end.
         let mut lines = text.strip_suffix("end .\n")?.lines();

@@ -9,7 +9,7 @@ use super::listing::{BootId, Stored};
 use super::select::Selection;
 use super::state::{Draft, Fingerprint, Input, State};
 use super::store::{Key, Store};
-use super::unit::{Linker, Unit};
+use super::unit::{Digest, Linker, Unit};
 use super::{difference, hoisted, isolated, shared};
 use crate::error::{Error, Result};
 use crate::resolve::graph::{Graph, Importer, PackageId};
@@ -25,6 +25,8 @@ pub struct Wanted<'a> {
     pub options: Fingerprint,
     /// Link everything again, whatever the state says.
     pub force: bool,
+    /// What is not ours goes too.
+    pub prune: bool,
     pub threads: usize,
 }
 
@@ -87,7 +89,11 @@ pub fn build(
     apply::recover(project)?;
     let before = if wanted.force { None } else { State::read(project) };
     let boot = BootId::of(&[project, store.dir()]);
-    let before = before.filter(|s| s.is_trusted(boot));
+    let mut before = before.filter(|s| s.is_trusted(boot));
+    if let Some(before) = before.as_mut().filter(|_| wanted.prune) {
+        let strangers = before.strangers(project);
+        before.units.extend(strangers.into_iter().map(|path| (path, Digest([0; 16]))));
+    }
     let volume = apply::open_dir(project)?;
     let symlinks = has_symlinks(volume_fd(&volume), apply::OLD).map_err(Error::io("write to", project))?;
     if !symlinks && linker != Linker::Hoisted {

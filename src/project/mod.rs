@@ -17,24 +17,25 @@
 pub mod add;
 pub mod bar;
 pub mod global;
+pub mod newer;
 
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status};
 use crate::install::books;
-use crate::install::fill::Busy;
+use crate::install::fill::{Busy, Watch};
 use crate::install::platform::Platform;
 use crate::install::run::{self, Locked, Options, Report, Settle};
 use crate::install::select::Groups;
-use crate::install::state::Input;
+use crate::install::state::{Input, State};
 use crate::lockfile::{Asked, AskedFor};
 use crate::manifest::{self, Format, Manifest, Merged, Problem, Project};
 use crate::network::Network;
 use crate::resolve::graph::Graph;
 use crate::resolve::{ImporterRequest, Request, Requested};
 use crate::settings::Settings;
-use crate::supply;
 use crate::supply::offline::Offline;
 use crate::supply::online::Online;
+use crate::supply::{self, Look, Prepare};
 use crate::ui::Ui;
 use bar::Bar;
 use mirror::name::{PackageName, escape};
@@ -54,6 +55,8 @@ pub struct How {
     pub save: bool,
     /// The user's own packages, not those of a project.
     pub global: bool,
+    /// What nobody asked for goes from the tree, whoever put it there.
+    pub prune: bool,
 }
 
 impl How {
@@ -67,6 +70,7 @@ impl How {
             dry_run: given("dry-run"),
             save: !given("no-save"),
             global: given("global") || given("user"),
+            prune: false,
         }
     }
 }
@@ -83,6 +87,8 @@ pub struct Change<'a> {
     /// The lock's choices count for nothing.
     pub forget: bool,
     pub prefer_dedupe: bool,
+    /// Looks at what there is before versions are chosen, and changes what is asked for.
+    pub prepare: Option<&'a Prepare<'a>>,
     pub settle: Option<&'a Settle<'a>>,
 }
 
@@ -135,7 +141,7 @@ impl<'a> Session<'a> {
 
     /// Asking for the cores reads half a dozen files: `threads` not before there is work.
     fn options<'s>(&'s self, manifests: &'s [Input], threads: usize) -> Options<'s> {
-        let How { groups, frozen, force, dry_run, save, .. } = self.how;
+        let How { groups, frozen, force, dry_run, save, prune, .. } = self.how;
         Options {
             root: &self.project.root,
             manifests,
@@ -147,6 +153,7 @@ impl<'a> Session<'a> {
             force,
             dry_run,
             save,
+            prune,
             anew: false,
             forget: false,
             settle: None,
@@ -155,14 +162,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn look(&self) -> Vec<Input> {
+    fn inputs(&self) -> Vec<Input> {
         let Project { root, files, .. } = &self.project;
         files.iter().filter_map(|f| Input::look(root, Path::new(f.file()))).collect()
     }
 
     /// The number of packages, where nothing has changed since the last install.
     pub fn current(&self) -> Option<usize> {
-        run::current(&self.options(&self.look(), 1))
+        run::current(&self.options(&self.inputs(), 1))
     }
 
     /// Waits until the project is this process's alone; with `--dry-run`, which changes nothing, it need not be.
@@ -179,7 +186,7 @@ impl<'a> Session<'a> {
                 "this is root in a project of another user ({owner}), who may not be able to change what is made"
             ));
         }
-        let inputs = self.look();
+        let inputs = self.inputs();
         let manifests = match (self.fresh, self.project.files.first()) {
             (true, Some(format)) => {
                 vec![manifest::read(b"{}\n", &self.project.root.join(format.file()), *format)?]
@@ -197,6 +204,63 @@ impl<'a> Session<'a> {
     /// How registries are reached from here.
     pub fn network(&self, ui: &mut Ui) -> Result<Network> {
         Network::new(self.settings, &self.project.root, ui)
+    }
+
+    /// The project's own dependencies that are in its tree, with their versions.
+    pub fn installed(&self) -> Result<Vec<(PackageName, String)>> {
+        let names = State::read_head(&self.project.root).and_then(|_| State::read(&self.project.root));
+        let names = names.map(|state| state.names).unwrap_or_default();
+        let Some((graph, _)) = run::read_lock(&self.project.root.join(run::LOCKFILE))? else {
+            return Ok(Vec::new());
+        };
+        let root = graph.importers.iter().filter(|i| i.path.is_empty()).flat_map(|i| &i.dependencies);
+        let mut all = Vec::new();
+        for (alias, target) in root.filter_map(|w| Some((&w.alias, w.target?))) {
+            let package = graph.package(target);
+            let (name, version) = (&package.name, package.version.to_string());
+            if names.split(' ').any(|n| n.rsplit_once('@') == Some((name.as_str(), &version))) {
+                all.push((alias.clone(), version));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Looks things up for these importers; nothing is installed.
+    pub fn look(&self, importers: Vec<ImporterRequest>, ui: &mut Ui, look: &mut Look<'_>) -> Result<()> {
+        let network = self.network(ui)?;
+        let registries = network.registries.clone();
+        let source = |name: &PackageName| registries.source_of(name);
+        let request = Request { importers, ..Request::default() };
+        let bar = Arc::new(Bar::new(ui, "Looking"));
+        let (outcome, notes) = if self.settings.offline.is_some() {
+            let supply = self.offline(request, None, &source, &*bar)?;
+            (supply.look(look), supply.notes())
+        } else {
+            let settings = supply::online::settings(self.settings)?;
+            let supply = Online::new(settings, network, request, None, bar.clone());
+            (supply.look(look), supply.notes())
+        };
+        ui.end_progress();
+        notes.iter().for_each(|n| ui.warn(n));
+        outcome
+    }
+
+    fn offline<'s>(
+        &self,
+        request: Request<'s>,
+        prepare: Option<&'s Prepare<'s>>,
+        source: &'s dyn Fn(&PackageName) -> String,
+        watch: &'s dyn Watch,
+    ) -> Result<Offline<'s>> {
+        Ok(Offline {
+            named: self.settings.mirrors.clone(),
+            home: self.settings.home_mirror()?,
+            request,
+            prepare,
+            source,
+            mirrors: OnceCell::new(),
+            watch,
+        })
     }
 
     /// Installs what the manifests ask for.
@@ -235,19 +299,12 @@ impl<'a> Session<'a> {
         let source = |name: &PackageName| registries.source_of(name);
         let bar = Arc::new(Bar::new(ui, "Installing"));
         let (outcome, notes) = if self.settings.offline.is_some() {
-            let supply = Offline {
-                named: self.settings.mirrors.clone(),
-                home: self.settings.home_mirror()?,
-                request,
-                source: &source,
-                mirrors: OnceCell::new(),
-                watch: &*bar,
-            };
+            let supply = self.offline(request, change.prepare, &source, &*bar)?;
             let outcome = run::install(&options, locked, &asked, &supply, &*bar);
             (outcome, supply.notes())
         } else {
             let settings = supply::online::settings(self.settings)?;
-            let supply = Online::new(settings, network, request, bar.clone());
+            let supply = Online::new(settings, network, request, change.prepare, bar.clone());
             let outcome = run::install(&options, locked, &asked, &supply, &*bar);
             (outcome, supply.notes())
         };

@@ -64,6 +64,14 @@ impl Spec {
         }
     }
 
+    /// The package that a registry is asked for, where it is to come from one.
+    pub fn registry_name(&self, alias: &PackageName) -> Option<PackageName> {
+        match self.wanted {
+            Wanted::Unsupported(_) => None,
+            _ => Some(self.package.clone().unwrap_or_else(|| alias.clone())),
+        }
+    }
+
     fn malformed() -> Self {
         Self { package: None, wanted: Wanted::Unsupported(Unsupported::Malformed) }
     }

@@ -1,6 +1,6 @@
 //! Mirrors only: nothing is asked, nothing is written to a mirror.
 
-use super::{failure, finished, missing};
+use super::{Look, Prepare, failure, finished, missing};
 use crate::error::Result;
 use crate::install::fill::{Busy, Watch};
 use crate::install::platform::Platform;
@@ -20,6 +20,7 @@ pub struct Offline<'a> {
     pub home: PathBuf,
     /// What is asked for; its lock comes with the call.
     pub request: resolve::Request<'a>,
+    pub prepare: Option<&'a Prepare<'a>>,
     /// The authority of a name.
     pub source: &'a dyn Fn(&PackageName) -> String,
     pub mirrors: OnceCell<Mirrors>,
@@ -31,6 +32,11 @@ impl Offline<'_> {
     pub fn notes(&self) -> Vec<String> {
         self.mirrors.get().map(Mirrors::notes).unwrap_or_default()
     }
+
+    /// Lets somebody look into the mirrors.
+    pub fn look(&self, look: &mut Look<'_>) -> Result<()> {
+        look(&MirrorIndex::new(self.mirrors()?, self.source, &Platform::current()))
+    }
 }
 
 impl Supply for Offline<'_> {
@@ -38,7 +44,8 @@ impl Supply for Offline<'_> {
         let mirrors = self.mirrors()?;
         let here = Platform::current();
         let index = MirrorIndex::new(mirrors, self.source, &here);
-        let request = resolve::Request { locked, ..self.request.clone() };
+        let mut request = resolve::Request { locked, ..self.request.clone() };
+        self.prepare.map_or(Ok(()), |prepare| prepare(&index, &mut request.importers))?;
         match resolve::resolve(&request, &index) {
             Ok(resolution) => Ok(finished(resolution, mirrors)?.0),
             Err(e) => Err(failure(e, mirrors)),

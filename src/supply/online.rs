@@ -3,7 +3,7 @@
 //! the mirrors' records as far as they are young enough; what is downloaded is
 //! written through to the home mirror.
 
-use super::{failure, finished, job, version_record};
+use super::{Look, Prepare, failure, finished, job, version_record};
 use crate::error::{Error, Result, Whereabouts};
 use crate::install::download::{Downloads, Got, Job, Upstream};
 use crate::install::fill::{self, Busy, record_key};
@@ -15,7 +15,7 @@ use crate::resolve::graph::{Graph, PackageId};
 use crate::resolve::spec::Spec;
 use crate::resolve::{self, ImporterRequest};
 use crate::source::mirrors::{Damage, MirrorIndex, Mirrors};
-use crate::source::npm::crawl::{Arrival, Outage, Plan, Watch, crawl};
+use crate::source::npm::crawl::{Arrival, Crawler, Outage, Plan, Watch, crawl};
 use crate::source::npm::fetch::Question;
 use mirror::http::Request;
 use mirror::name::{BinName, PackageName, RelPath};
@@ -56,10 +56,11 @@ pub fn settings(settings: &crate::settings::Settings) -> Result<Settings> {
     })
 }
 
-pub struct Online {
+pub struct Online<'a> {
     settings: Settings,
     network: Network,
     request: resolve::Request<'static>,
+    prepare: Option<&'a Prepare<'a>>,
     progress: Arc<dyn fill::Watch + Send>,
     mirrors: OnceCell<Mirrors>,
     /// Made at the first download.
@@ -82,17 +83,19 @@ struct Running {
 
 type Versions = Mutex<HashMap<(Key, String), VersionRecord>>;
 
-impl Online {
+impl<'a> Online<'a> {
     pub fn new(
         settings: Settings,
         network: Network,
         request: resolve::Request<'static>,
+        prepare: Option<&'a Prepare<'a>>,
         progress: Arc<dyn fill::Watch + Send>,
     ) -> Self {
         Self {
             settings,
             network,
             request,
+            prepare,
             progress,
             mirrors: OnceCell::new(),
             running: RefCell::default(),
@@ -120,27 +123,24 @@ impl Online {
         *self.running.borrow_mut() = Some(Running { downloads, batch, versions: Arc::default(), progress });
     }
 
-    /// What could not be done, and does not matter enough to fail.
-    pub fn notes(&self) -> Vec<String> {
-        let mut notes = self.mirrors.get().map(Mirrors::notes).unwrap_or_default();
-        notes.append(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner));
-        notes
+    /// Lets somebody look up what the request's importers ask for.
+    pub fn look(&self, look: &mut Look<'_>) -> Result<()> {
+        self.crawled(None, &mut |crawler| {
+            crawler.names(names(&self.request.importers));
+            look(crawler)?;
+            match crawler.outage().into_iter().next() {
+                Some((name, e)) => Err(e.into_error(&name)),
+                None => Ok(()),
+            }
+        })
     }
 
-    fn note(&self, text: String) {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
-    }
-}
-
-fn home_batch(home: &Path) -> Result<Batch> {
-    Ok(Batch::begin(&Mirror::open_or_init(home, "home")?, 0)?)
-}
-
-impl Supply for Online {
-    fn resolve(&self, locked: Option<&Graph>, store: Option<&Arc<Store>>) -> Result<Resolved> {
-        if let Some(store) = store {
-            self.start(store);
-        }
+    /// Works with an index of the registries, with what mirrors know behind it.
+    fn crawled(
+        &self,
+        store: Option<&Arc<Store>>,
+        work: &mut dyn FnMut(&Crawler<'_, '_>) -> Result<()>,
+    ) -> Result<()> {
         let mirrors = self.mirrors()?;
         let running = self.running.borrow();
         let plan = Plan {
@@ -162,19 +162,11 @@ impl Supply for Online {
             failure: Mutex::default(),
             stale: Mutex::default(),
         };
-        let request = resolve::Request { locked, ..self.request.clone() };
         let source = |name: &PackageName| self.network.registries.source_of(name);
         let here = Platform::current();
         let known = MirrorIndex::new(mirrors, &source, &here);
         let fallback = (!mirrors.is_empty()).then_some(&known as &dyn resolve::index::Index);
-        let (outcome, outage) = crawl(&plan, &watch, fallback, |crawler| {
-            // With a lock only what changed is asked for; the resolver says which.
-            if locked.is_none() {
-                let edges = seeds(&self.request.importers);
-                crawler.expect(edges.iter().map(|(name, range)| (name, range.as_str())));
-            }
-            (resolve::resolve(&request, crawler), crawler.outage())
-        });
+        let outcome = crawl(&plan, &watch, fallback, work);
         if let Some((count, oldest)) = *watch.stale.lock().unwrap_or_else(PoisonError::into_inner) {
             let packages = if count == 1 { "1 package" } else { &format!("{count} packages") };
             let date = mirror::time::date(oldest);
@@ -186,6 +178,48 @@ impl Supply for Online {
         if let Some(e) = watch.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(e.into());
         }
+        outcome
+    }
+
+    /// What could not be done, and does not matter enough to fail.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.mirrors.get().map(Mirrors::notes).unwrap_or_default();
+        notes.append(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+        notes
+    }
+
+    fn note(&self, text: String) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+}
+
+fn home_batch(home: &Path) -> Result<Batch> {
+    Ok(Batch::begin(&Mirror::open_or_init(home, "home")?, 0)?)
+}
+
+impl Supply for Online<'_> {
+    fn resolve(&self, locked: Option<&Graph>, store: Option<&Arc<Store>>) -> Result<Resolved> {
+        if let Some(store) = store {
+            self.start(store);
+        }
+        let mut request = resolve::Request { locked, ..self.request.clone() };
+        let nothing = resolve::Resolution { graph: Graph::default(), warnings: Vec::new() };
+        let (mut outcome, mut outage) = (Ok(nothing), Outage::new());
+        self.crawled(store, &mut |crawler| {
+            if let Some(prepare) = self.prepare {
+                crawler.names(names(&request.importers));
+                prepare(crawler, &mut request.importers)?;
+            }
+            // With a lock only what changed is asked for; the resolver says which.
+            if locked.is_none() {
+                let edges = seeds(&request.importers);
+                crawler.expect(edges.iter().map(|(name, range)| (name, range.as_str())));
+            }
+            (outcome, outage) = (resolve::resolve(&request, crawler), crawler.outage());
+            Ok(())
+        })?;
+        let mirrors = self.mirrors()?;
+        let running = self.running.borrow();
         let (mut resolved, weak) = match outcome {
             Ok(resolution) => finished(resolution, mirrors)?,
             Err(e) => {
@@ -352,6 +386,12 @@ fn unreached(failure: &resolve::Failure, outage: &Outage) -> Option<Error> {
 pub fn seeds(importers: &[ImporterRequest]) -> Vec<(PackageName, String)> {
     let all = importers.iter().flat_map(|i| &i.dependencies);
     all.map(|d| target(&d.alias, &d.range)).collect()
+}
+
+/// The packages that they ask registries for.
+fn names(importers: &[ImporterRequest]) -> Vec<PackageName> {
+    let all = importers.iter().flat_map(|i| &i.dependencies);
+    all.filter_map(|d| Spec::parse(&d.range).registry_name(&d.alias)).collect()
 }
 
 /// `npm:x@1` under the name `y` asks for `x`.

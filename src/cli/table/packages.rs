@@ -83,6 +83,11 @@ pub const ROWS: &[Command] = &[
         .examples(&[("remove lodash", "Remove a dependency")]),
     command("update", "Move packages to the newest versions that the manifest allows")
         .aliases(&["up", "upgrade"])
+        .about(
+            "Chooses versions anew, of everything or of the named packages (also of those that dependencies \
+             brought along), and writes the lockfile. With --latest the manifest's ranges are let go of and \
+             rewritten, each in its own style; nothing goes to a lower version.",
+        )
         .takes(&[optional("PACKAGE", Kind::Package, "Only these packages").many()])
         .flags(&[
             &[flag("latest", "Go beyond the manifest's ranges, and rewrite them")],
@@ -131,13 +136,26 @@ pub const ROWS: &[Command] = &[
         .flags(&[&[flag("depth", "Go this deep").value("N", Kind::Number)], JSON])
         .examples(&[("why semver", "Show every chain that leads to semver")]),
     command("outdated", "List packages that have newer versions")
+        .about(
+            "For each of the project's own dependencies: the installed version, the highest that the \
+             manifest allows, and the one that is tagged `latest` (offline: the highest in the mirrors). \
+             Exits 1 when there is any, as npm does.",
+        )
         .takes(&[optional("PACKAGE", Kind::Package, "Only these packages").many()])
         .flags(&[PRODUCTION, NETWORK, FILTER, GLOBAL_INSTALL, JSON])
         .examples(&[("outdated", "List what could be updated")]),
     command("dedupe", "Resolve again so that fewer versions are needed")
-        .flags(&[TREE, NETWORK, DRY_RUN, JSON])
+        .about("Chooses anew where there are several versions of a package; what is there is kept before a newer one comes.")
+        .flags(&[
+            &[flag("check", "Change nothing, and exit 1 if something could be")],
+            TREE,
+            NETWORK,
+            DRY_RUN,
+            JSON,
+        ])
         .examples(&[("dedupe --dry-run", "Show which versions would go")]),
     command("prune", "Remove what the lockfile does not ask for from the tree")
+        .about("Also what something else than pantry put into node_modules; hidden folders stay.")
         .flags(&[PRODUCTION, DRY_RUN, JSON])
         .examples(&[("prune --production", "Drop development dependencies from the tree")]),
     command("audit", "Check packages for known weaknesses")

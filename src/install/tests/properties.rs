@@ -81,8 +81,16 @@ fn install(
     let selection = select(&graph, Groups { dev: true, optional: true }, &Platform::current());
     let linker = LINKERS[linker];
     let options = Fingerprint::of(linker.name());
-    let wanted =
-        tree::Wanted { project, graph: &graph, selection: &selection, linker, options, force, threads: 2 };
+    let wanted = tree::Wanted {
+        project,
+        graph: &graph,
+        selection: &selection,
+        linker,
+        options,
+        force,
+        prune: false,
+        threads: 2,
+    };
     let needs = tree::needs(&wanted, &world.store).unwrap();
     assert!(needs.missing.is_empty() && fill::keys(&graph, &selection.included).is_ok());
     tree::build(&wanted, &world.store, &needs, &mut || match fails {

@@ -174,6 +174,19 @@ impl<'s, 'e> Crawler<'s, 'e> {
         self.grow(FIRST);
     }
 
+    /// Names that will be asked for, without what they depend on.
+    pub fn names(&self, names: Vec<PackageName>) {
+        let mut state = self.shared.lock();
+        for name in names {
+            if !state.slots.contains_key(&name) {
+                state.slots.insert(name.clone(), Slot::Pending(Vec::new()));
+                state.queue.push_back(name);
+            }
+        }
+        drop(state);
+        self.grow(FIRST);
+    }
+
     /// Starts threads for what is in the queue, up to `limit` in all.
     fn grow(&self, limit: usize) {
         let limit = limit.min(self.shared.plan.most.max(1));
