@@ -12,7 +12,8 @@
 
 use super::run::{LOCKFILE, read_lock};
 use crate::error::{Error, Result, Status};
-use crate::lockfile::{self, Asked};
+use crate::lockfile;
+use crate::resolve::ImporterRequest;
 use mirror::name::escape;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,7 @@ pub fn is_pending(root: &Path) -> bool {
 }
 
 /// Finishes or undoes what that run began. `asked` is what the manifests ask for.
-pub fn recover(root: &Path, asked: &[Asked<'_>]) -> Result<()> {
+pub fn recover(root: &Path, asked: &[ImporterRequest]) -> Result<()> {
     let (next, lock) = (root.join(NEXT), root.join(LOCKFILE));
     let fits = |path: &Path| matches!(read_lock(path), Ok(Some((graph, _))) if lockfile::fits(&graph, asked).is_ok());
     if fits(&next) && !fits(&lock) {

@@ -110,7 +110,7 @@ pub fn graph(packages: &[Row], wanted: &[(usize, usize)]) -> Graph {
     dependencies.sort_by(|a, b| a.alias.cmp(&b.alias));
     dependencies.dedup_by(|a, b| a.alias == b.alias);
     Graph {
-        importers: vec![Importer { path: String::new(), dependencies }],
+        importers: vec![Importer { dependencies, ..Importer::default() }],
         packages: packages.iter().enumerate().map(package).collect(),
     }
 }

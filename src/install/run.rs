@@ -25,7 +25,8 @@ use super::store::Store;
 use super::tree;
 use super::unit::Linker;
 use crate::error::{Error, Filters, Result};
-use crate::lockfile::{self, Asked};
+use crate::lockfile;
+use crate::resolve::ImporterRequest;
 use crate::resolve::graph::{Graph, PackageId};
 use crate::source::mirrors::Mirrors;
 use crate::ui::{Level, Logger, Subsystem};
@@ -188,7 +189,7 @@ pub fn lock(root: &Path, dry_run: bool, waiting: &mut dyn FnMut()) -> Result<Loc
 pub fn install(
     options: &Options<'_>,
     locked: &Locked,
-    asked: &[Asked<'_>],
+    asked: &[ImporterRequest],
     supply: &dyn Supply,
     watch: &dyn Watch,
 ) -> Result<Report> {
@@ -209,7 +210,7 @@ pub fn install(
 
 fn with_store(
     options: &Options<'_>,
-    asked: &[Asked<'_>],
+    asked: &[ImporterRequest],
     supply: &dyn Supply,
     watch: &dyn Watch,
     store: Option<&Arc<Store>>,

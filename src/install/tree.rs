@@ -123,7 +123,7 @@ pub fn build(
 
 fn units(wanted: &Wanted<'_>, needs: &Needs, builder: &Builder<'_>, symlinks: bool) -> Result<Vec<Unit>> {
     let graph = wanted.graph;
-    let nothing = Importer { path: String::new(), dependencies: Vec::new() };
+    let nothing = Importer::default();
     let importer = graph.importers.iter().find(|i| i.path.is_empty()).unwrap_or(&nothing);
     Ok(match wanted.linker {
         Linker::Hoisted => {

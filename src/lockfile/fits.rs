@@ -1,25 +1,9 @@
 //! Whether a lock answers what the manifests ask.
 
 use crate::resolve::graph::{Graph, Group, Importer, Wanted};
+use crate::resolve::{ImporterRequest, Requested};
 use mirror::name::PackageName;
 use std::fmt;
-
-/// A manifest's folder and its dependencies, in any order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked<'a> {
-    /// From the project's root, `/` between folders; `""` is the root.
-    pub path: &'a str,
-    pub dependencies: Vec<AskedFor<'a>>,
-}
-
-/// One dependency of a manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AskedFor<'a> {
-    pub alias: &'a PackageName,
-    /// As the manifest wrote it.
-    pub range: &'a str,
-    pub group: Group,
-}
 
 /// One thing in which lock and manifests differ. `importer` is its folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +39,11 @@ pub enum Difference {
     GoneImporter {
         importer: String,
     },
+    /// The first override that is not what it was; the other one is missing where there is none.
+    Override {
+        locked: Option<(String, String)>,
+        asked: Option<(String, String)>,
+    },
 }
 
 impl fmt::Display for Difference {
@@ -85,6 +74,18 @@ impl fmt::Display for Difference {
                 write!(f, "{alias} has moved from {} to {}{}", name(*locked), name(*asked), place(importer))
             }
             Self::NewImporter { importer } => write!(f, "the lock does not know {}", text(importer)),
+            Self::Override { locked, asked } => {
+                let one = |o: &Option<(String, String)>| match o {
+                    Some((what, by)) => format!("{} by {}", text(what), text(by)),
+                    None => "nothing".into(),
+                };
+                write!(
+                    f,
+                    "the lock was made with other overrides: {} where {} is asked for",
+                    one(locked),
+                    one(asked)
+                )
+            }
             Self::GoneImporter { importer } => write!(f, "{} has no manifest any more", text(importer)),
         }
     }
@@ -92,18 +93,18 @@ impl fmt::Display for Difference {
 
 /// Whether `lock` was made for exactly these manifests. It compares words, not
 /// versions: a lock that fits holds what its own ranges were resolved to.
-pub fn fits(lock: &Graph, asked: &[Asked<'_>]) -> Result<(), Vec<Difference>> {
+pub fn fits(lock: &Graph, asked: &[ImporterRequest]) -> Result<(), Vec<Difference>> {
     let mut found = Vec::new();
     for importer in asked {
-        match lock.importers.binary_search_by(|i| i.path.as_str().cmp(importer.path)) {
+        match lock.importers.binary_search_by(|i| i.path.cmp(&importer.path)) {
             Ok(i) => compare(&lock.importers[i], importer, &mut found),
             Err(_) if importer.path.is_empty() && lock.importers.is_empty() => {
-                compare(&Importer { path: String::new(), dependencies: Vec::new() }, importer, &mut found);
+                compare(&Importer::default(), importer, &mut found);
             }
-            Err(_) => found.push(Difference::NewImporter { importer: importer.path.into() }),
+            Err(_) => found.push(Difference::NewImporter { importer: importer.path.clone() }),
         }
     }
-    let paths: std::collections::HashSet<&str> = asked.iter().map(|a| a.path).collect();
+    let paths: std::collections::HashSet<&str> = asked.iter().map(|a| a.path.as_str()).collect();
     for importer in &lock.importers {
         if !paths.contains(importer.path.as_str()) {
             found.push(Difference::GoneImporter { importer: importer.path.clone() });
@@ -113,10 +114,15 @@ pub fn fits(lock: &Graph, asked: &[Asked<'_>]) -> Result<(), Vec<Difference>> {
 }
 
 /// Both sides hold each (alias, peer or not) at most once.
-fn compare(locked: &Importer, asked: &Asked<'_>, found: &mut Vec<Difference>) {
+fn compare(locked: &Importer, asked: &ImporterRequest, found: &mut Vec<Difference>) {
     let importer = || locked.path.clone();
-    let mut wanted: Vec<&AskedFor<'_>> = asked.dependencies.iter().collect();
-    mirror::order::sort_by_key(&mut wanted, |a| (a.alias, a.group == Group::Peer));
+    let (had, asks) = (&locked.overrides, asked.overrides_as_text());
+    if *had != asks {
+        let at = had.iter().zip(&asks).take_while(|(a, b)| a == b).count();
+        found.push(Difference::Override { locked: had.get(at).cloned(), asked: asks.get(at).cloned() });
+    }
+    let mut wanted: Vec<&Requested> = asked.dependencies.iter().collect();
+    mirror::order::sort_by_key(&mut wanted, |a| (&a.alias, a.group == Group::Peer));
     let mut have: Vec<&Wanted> = locked.dependencies.iter().collect();
     mirror::order::sort_by_key(&mut have, |w| (&w.alias, w.group == Group::Peer));
     let (mut have, mut wanted) = (have.into_iter().peekable(), wanted.into_iter().peekable());
@@ -125,14 +131,14 @@ fn compare(locked: &Importer, asked: &Asked<'_>, found: &mut Vec<Difference>) {
             (None, None) => return,
             (Some(_), None) => std::cmp::Ordering::Less,
             (None, Some(_)) => std::cmp::Ordering::Greater,
-            (Some(h), Some(w)) => (&h.alias, h.group == Group::Peer).cmp(&(w.alias, w.group == Group::Peer)),
+            (Some(h), Some(w)) => (&h.alias, h.group == Group::Peer).cmp(&(&w.alias, w.group == Group::Peer)),
         };
         let h = if order.is_le() { have.next() } else { None };
         let w = if order.is_ge() { wanted.next() } else { None };
         match (h, w) {
             (Some(h), Some(w)) => {
                 if h.range != w.range {
-                    let (locked, asked) = (h.range.clone(), w.range.to_string());
+                    let (locked, asked) = (h.range.clone(), w.range.clone());
                     found.push(Difference::Range {
                         importer: importer(),
                         alias: h.alias.clone(),
@@ -156,7 +162,7 @@ fn compare(locked: &Importer, asked: &Asked<'_>, found: &mut Vec<Difference>) {
             (None, Some(w)) => found.push(Difference::Added {
                 importer: importer(),
                 alias: w.alias.clone(),
-                range: w.range.to_string(),
+                range: w.range.clone(),
             }),
             (None, None) => return,
         }

@@ -27,7 +27,8 @@
 //!   (n = 1, 2, …). Lines are sorted by name, version (by precedence) and n; so
 //!   two branches that touch different packages merge without a conflict.
 //! - An importer is a manifest, keyed by its folder from the project's root
-//!   (`""` is the root itself), with one line per dependency in the groups of package.json.
+//!   (`""` is the root itself), with one line per dependency in the groups of package.json; then
+//!   `overrides`, in the manifest's order: `a@^1 >> b` for b anywhere under a, `a > b` for a's own.
 //! - A dependency's value is `TARGET RANGE`, parted by the first blank: the
 //!   range as its manifest wrote it, and what it came to: `version[#n]` of the
 //!   package that is called like the dependency, `name@version[#n]` of another
@@ -53,7 +54,7 @@ mod read;
 mod write;
 
 pub use error::{Error, Problem};
-pub use fits::{Asked, AskedFor, Difference, fits};
+pub use fits::{Difference, fits};
 pub use read::read;
 pub use write::write;
 

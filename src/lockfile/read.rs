@@ -86,6 +86,9 @@ struct Pending<'a> {
     offset: usize,
 }
 
+/// Beside the bits of [`GROUPS`].
+const OVERRIDES: u8 = 0x80;
+
 struct Reader<'a> {
     json: Scanner<'a>,
     graph: Graph,
@@ -157,10 +160,15 @@ impl<'a> Reader<'a> {
                 named(key.offset, RelPath::parse(&key.name))?;
             }
             self.json.object()?;
-            self.graph.importers.push(Importer { path: key.name.into_owned(), dependencies: Vec::new() });
+            self.graph.importers.push(Importer { path: key.name.into_owned(), ..Importer::default() });
             places.push(key.offset);
             let mut seen = 0u8;
             while let Some(key) = self.json.key()? {
+                if key.name == "overrides" && seen & OVERRIDES == 0 {
+                    seen |= OVERRIDES;
+                    self.overrides()?;
+                    continue;
+                }
                 let Some(i) = GROUPS.iter().position(|(_, name)| *name == key.name) else {
                     return at(key.offset, Problem::UnknownField(key.name.into_owned()));
                 };
@@ -178,6 +186,24 @@ impl<'a> Reader<'a> {
             return at(places[w[1]], Problem::Twice(path(w[1]).clone()));
         }
         Ok(())
+    }
+
+    fn overrides(&mut self) -> Result<(), Fault> {
+        let owner = self.graph.importers.len() - 1;
+        let mut places = Vec::new();
+        self.json.object()?;
+        while let Some(key) = self.json.key()? {
+            let by = self.json.string()?.into_owned();
+            self.graph.importers[owner].overrides.push((key.name.into_owned(), by));
+            places.push(key.offset);
+        }
+        let all = &self.graph.importers[owner].overrides;
+        let mut order: Vec<usize> = (0..places.len()).collect();
+        mirror::order::sort_by_key(&mut order, |&i| &all[i].0);
+        match order.windows(2).find(|w| all[w[0]].0 == all[w[1]].0) {
+            Some(w) => at(places[w[1]], Problem::Twice(all[w[1]].0.clone())),
+            None => Ok(()),
+        }
     }
 
     fn group(&mut self, group: Group) -> Result<(), Fault> {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::json;
 use crate::resolve::graph::{Edge, Importer, PackageId, Wanted};
+use crate::resolve::{ImporterRequest, Override, Requested, Selector};
 use mirror::digest::{Algorithm, Integrity};
 use mirror::name::{BinName, PackageName, RelPath};
 use mirror::version::Version;
@@ -83,6 +84,7 @@ fn sample() -> Graph {
         importers: vec![
             Importer {
                 path: String::new(),
+                overrides: Vec::new(),
                 dependencies: vec![
                     wanted("@corp/x", "^1.0.0-rc", Group::Dev, Some(0)),
                     wanted("dom", "latest", Group::Normal, Some(2)),
@@ -91,7 +93,7 @@ fn sample() -> Graph {
                     wanted("strip", "npm:ansi@6", Group::Normal, Some(1)),
                 ],
             },
-            Importer { path: "packages/zz".into(), dependencies: Vec::new() },
+            Importer { path: "packages/zz".into(), ..Importer::default() },
         ],
         packages: vec![private, shift(ansi), shift(dom), shift(js), shift(js1), linked],
     }
@@ -299,7 +301,14 @@ fn what_fits_and_what_does_not() {
     let graph = sample();
     let (corp, dom, fs, js, strip, new) =
         (name("@corp/x"), name("dom"), name("fs"), name("js"), name("strip"), name("new"));
-    let ask = |alias, range, group| AskedFor { alias, range, group };
+    let ask = |alias: &PackageName, range: &str, group| Requested {
+        alias: alias.clone(),
+        range: range.into(),
+        group,
+        optional_peer: false,
+    };
+    let asked =
+        |path: &str, dependencies| ImporterRequest { path: path.into(), dependencies, ..Default::default() };
     let mut root = vec![
         ask(&strip, "npm:ansi@6", Group::Normal),
         ask(&js, "4", Group::Normal),
@@ -307,17 +316,12 @@ fn what_fits_and_what_does_not() {
         ask(&fs, "^2.3.0", Group::Optional),
         ask(&corp, "^1.0.0-rc", Group::Dev),
     ];
-    let member = || Asked { path: "packages/zz", dependencies: vec![] };
-    assert_eq!(fits(&graph, &[member(), Asked { path: "", dependencies: root.clone() }]), Ok(()));
-    root[1].range = "^4";
+    assert_eq!(fits(&graph, &[asked("packages/zz", vec![]), asked("", root.clone())]), Ok(()));
+    root[1].range = "^4".into();
     root[2].group = Group::Dev;
     root.remove(0);
     root.push(ask(&new, "1", Group::Normal));
-    let found = fits(
-        &graph,
-        &[Asked { path: "", dependencies: root }, Asked { path: "packages/b", dependencies: vec![] }],
-    )
-    .unwrap_err();
+    let found = fits(&graph, &[asked("", root), asked("packages/b", vec![])]).unwrap_err();
     let words: Vec<String> = found.iter().map(ToString::to_string).collect();
     assert_eq!(
         words,
@@ -331,7 +335,28 @@ fn what_fits_and_what_does_not() {
         ]
     );
     // An empty lock fits a project that asks for nothing.
-    assert_eq!(fits(&Graph::default(), &[Asked { path: "", dependencies: vec![] }]), Ok(()));
+    assert_eq!(fits(&Graph::default(), &[asked("", vec![])]), Ok(()));
+    let by = |value: &str| Override {
+        path: vec![Selector { name: name("a"), range: "^1".into(), direct: false }],
+        value: value.into(),
+        overrules: false,
+    };
+    let with = |overrides| ImporterRequest { overrides, ..asked("", vec![]) };
+    let found = fits(&Graph::default(), &[with(vec![by("2")])]).unwrap_err();
+    let words: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(words, ["the lock was made with other overrides: nothing where a@^1 by 2 is asked for"]);
+    let overrides = with(vec![by("2")]).overrides_as_text();
+    let graph = Graph { importers: vec![Importer { overrides, ..Importer::default() }], packages: vec![] };
+    let text = write(&graph).unwrap();
+    assert!(
+        text.contains("    \"\": {\n      \"overrides\": {\n        \"a@^1\": \"2\"\n      }\n    }"),
+        "{text}"
+    );
+    assert_eq!(read(text.as_bytes(), Path::new(FILE)).unwrap(), graph);
+    assert_eq!(fits(&graph, &[with(vec![by("2")])]), Ok(()));
+    assert!(fits(&graph, &[with(vec![by("3")])]).is_err() && fits(&graph, &[asked("", vec![])]).is_err());
+    let twice = text.replace("\"a@^1\": \"2\"", "\"a@^1\": \"2\", \"a@^1\": \"2\"");
+    assert!(read(twice.as_bytes(), Path::new(FILE)).is_err());
 }
 
 fn graphs() -> impl Strategy<Value = Graph> {
@@ -359,7 +384,7 @@ fn graphs() -> impl Strategy<Value = Graph> {
         all.dedup_by(|(a, _), (b, _)| (&a.name, &a.version, a.variant) == (&b.name, &b.version, b.variant));
         let count = all.len();
         let mut graph = Graph::default();
-        let mut root = Importer { path: String::new(), dependencies: Vec::new() };
+        let mut root = Importer::default();
         for (mut p, edges) in all {
             for (alias, target, kind, range) in edges {
                 let target = (kind == 0 || alias % 2 == 0).then(|| target.index(count) as u32);

@@ -31,6 +31,17 @@ pub fn write(graph: &Graph) -> Result<String, Error> {
             }
             out.push_str("\n      }");
         }
+        if !importer.overrides.is_empty() {
+            out.push_str(if any { ",\n      \"overrides\": {" } else { "\n      \"overrides\": {" });
+            any = true;
+            for (i, (what, by)) in importer.overrides.iter().enumerate() {
+                out.push_str(if i == 0 { "\n        " } else { ",\n        " });
+                push_string(&mut out, what);
+                out.push_str(": ");
+                push_string(&mut out, by);
+            }
+            out.push_str("\n      }");
+        }
         out.push_str(if any { "\n    }" } else { "}" });
     }
     out.push_str(if graph.importers.is_empty() { "},\n" } else { "\n  },\n" });

@@ -69,6 +69,11 @@ pub enum Problem {
     ScriptName(String),
     /// A workspace pattern that leaves the project.
     Pattern(String),
+    /// An override that cannot be used.
+    Override {
+        key: String,
+        why: &'static str,
+    },
     /// `sourceResolution` with something that is not pkgx, npm or github.
     Origin(String),
 }
@@ -133,6 +138,7 @@ impl fmt::Display for Problem {
             Self::Pattern(text) => {
                 write!(f, "the workspace pattern `{}` leaves the project", escape(text))
             }
+            Self::Override { key, why } => write!(f, "the override `{}` {why}", escape(key)),
             Self::Origin(text) => {
                 write!(f, "`{}` is not a source; the order names pkgx, npm and github", escape(text))
             }

@@ -26,11 +26,13 @@ pub mod edit;
 mod error;
 mod find;
 mod merge;
+mod overrides;
 mod read;
 
 pub use error::{Error, Problem, Warning};
 pub use find::{Project, find};
 pub use merge::{Merged, Request, merge};
+pub use overrides::overrides;
 pub use read::read;
 
 use crate::dependency::{Dependency, Dialect, SourceResolution, Value};
@@ -113,6 +115,7 @@ pub struct Manifest {
     /// The text of fields that others read: where each value stands.
     pub overrides: Option<Range<usize>>,
     pub resolutions: Option<Range<usize>>,
+    pub pnpm_overrides: Option<Range<usize>>,
     pub registries: Option<Range<usize>>,
     pub services: Option<Range<usize>>,
     pub warnings: Vec<Warning>,

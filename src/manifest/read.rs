@@ -132,6 +132,7 @@ impl<'a> Reader<'a> {
             resolution: SourceResolution::default(),
             overrides: None,
             resolutions: None,
+            pnpm_overrides: None,
             registries: None,
             services: None,
             warnings: Vec::new(),
@@ -234,6 +235,7 @@ impl<'a> Reader<'a> {
             "sourceResolution" if self.format.dialect() == Dialect::Pantry => self.resolution(key, m)?,
             "overrides" => m.overrides = Some(self.span()?),
             "resolutions" => m.resolutions = Some(self.span()?),
+            "pnpm" if kind == Kind::Object => self.pnpm(m)?,
             "registries" => m.registries = Some(self.span()?),
             "services" => m.services = Some(self.span()?),
             _ => {
@@ -408,6 +410,17 @@ impl<'a> Reader<'a> {
                 return Err(Fault { offset, problem: Problem::Pattern(pattern) });
             }
             m.workspaces.push(pattern);
+        }
+        Ok(())
+    }
+
+    fn pnpm(&mut self, m: &mut Manifest) -> Result<(), Fault> {
+        self.json.object()?;
+        while let Some(key) = self.json.key()? {
+            match &*key.name {
+                "overrides" => m.pnpm_overrides = Some(self.span()?),
+                _ => drop(self.json.skip()?),
+            }
         }
         Ok(())
     }

@@ -27,7 +27,6 @@ use crate::install::platform::Platform;
 use crate::install::run::{self, Locked, Options, Report, Settle};
 use crate::install::select::Groups;
 use crate::install::state::{Input, State};
-use crate::lockfile::{Asked, AskedFor};
 use crate::manifest::{self, Format, Manifest, Merged, Problem, Project};
 use crate::network::Network;
 use crate::resolve::graph::Graph;
@@ -196,7 +195,7 @@ impl<'a> Session<'a> {
         manifests.iter().flat_map(|m| &m.warnings).for_each(|w| ui.warn(&w.to_string()));
         if !self.how.dry_run && books::is_pending(&self.project.root) {
             let asked = importers(&manifests)?;
-            books::recover(&self.project.root, &asked_of(&asked))?;
+            books::recover(&self.project.root, &asked)?;
         }
         Ok(Work { inputs, manifests })
     }
@@ -275,7 +274,6 @@ impl<'a> Session<'a> {
         let merged = manifest::merge(&work.manifests)?;
         merged.warnings.iter().for_each(|w| ui.warn(&w.to_string()));
         let importers = importers(&work.manifests)?;
-        let asked = asked_of(&importers);
         let commands = RefCell::default();
         let with_commands = |graph: &mut Graph| {
             let manifests = change.settle.map_or(Ok(Vec::new()), |settle| settle(graph))?;
@@ -300,12 +298,12 @@ impl<'a> Session<'a> {
         let bar = Arc::new(Bar::new(ui, "Installing"));
         let (outcome, notes) = if self.settings.offline.is_some() {
             let supply = self.offline(request, change.prepare, &source, &*bar)?;
-            let outcome = run::install(&options, locked, &asked, &supply, &*bar);
+            let outcome = run::install(&options, locked, &importers, &supply, &*bar);
             (outcome, supply.notes())
         } else {
             let settings = supply::online::settings(self.settings)?;
             let supply = Online::new(settings, network, request, change.prepare, bar.clone());
-            let outcome = run::install(&options, locked, &asked, &supply, &*bar);
+            let outcome = run::install(&options, locked, &importers, &supply, &*bar);
             (outcome, supply.notes())
         };
         ui.end_progress();
@@ -331,17 +329,11 @@ pub fn importers(manifests: &[Manifest]) -> Result<Vec<ImporterRequest>> {
         let what = format!("a workspace ({} names members)", escape(&root.path.to_string_lossy()));
         return Err(Error::NotBuilt { what });
     }
-    Ok(vec![importer(&manifest::merge(manifests)?)?])
-}
-
-fn asked_of(importers: &[ImporterRequest]) -> Vec<Asked<'_>> {
-    let mut all = Vec::with_capacity(importers.len());
-    for ImporterRequest { path, dependencies } in importers {
-        let words =
-            dependencies.iter().map(|d| AskedFor { alias: &d.alias, range: &d.range, group: d.group });
-        all.push(Asked { path, dependencies: words.collect() });
-    }
-    all
+    let mut root = importer(&manifest::merge(manifests)?)?;
+    let asked =
+        |name: &str| root.dependencies.iter().find(|d| d.alias.as_str() == name).map(|d| d.range.clone());
+    root.overrides = manifest::overrides(manifests, &asked)?;
+    Ok(vec![root])
 }
 
 /// Gives the importers of a graph the words and groups of manifests that ask for the same packages.

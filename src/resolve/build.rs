@@ -92,6 +92,10 @@ impl<'a> Builder<'a> {
         };
         let mut importers: Vec<&ImporterRequest> = request.importers.iter().collect();
         mirror::order::sort_by(&mut importers, |a, b| a.path.cmp(&b.path));
+        builder.tree.rules = match request.importers.iter().find(|i| i.path.is_empty()) {
+            Some(root) => super::overrides::Rules::new(&root.overrides, &mut builder.tree.names),
+            None => super::overrides::Rules::default(),
+        };
         let nothing = ImporterRequest::default();
         if importers.first().is_none_or(|i| !i.path.is_empty()) {
             importers.insert(0, &nothing);
@@ -99,6 +103,7 @@ impl<'a> Builder<'a> {
         for importer in importers {
             builder.add_importer(importer);
         }
+        builder.refuse_overridden()?;
         if let Some(locked) = request.locked {
             builder.add_locked(locked)?;
         }
@@ -139,6 +144,23 @@ impl<'a> Builder<'a> {
             self.members.push(node);
         }
         self.paths.push((node, request.path.clone()));
+    }
+
+    /// As npm: what the project itself asks for is not overridden.
+    fn refuse_overridden(&self) -> Result<(), Failure> {
+        let t = &self.tree;
+        for &e in &t.node(t.root).edges_out {
+            let edge = t.edge(e);
+            if edge.spec != edge.own && !t.rules.overrules(edge.rule) {
+                let text = |spec| t.names.value(spec).to_string();
+                return Err(Failure::Overridden {
+                    package: t.names.text(edge.name).to_string(),
+                    range: text(edge.own),
+                    by: text(edge.spec),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The tree that the lock's graph makes.
@@ -308,6 +330,12 @@ impl<'a> Builder<'a> {
             let explicit = self.explicit.contains(&edge);
             let placed = self.place(edge, dep, explicit)?;
             self.settle(&placed);
+            // npm looks at them once, and can leave what the override of the first moment asked for.
+            for node in std::mem::take(&mut self.tree.moved) {
+                if self.tree.node(node).seen && !self.problems(node).is_empty() {
+                    self.again(node);
+                }
+            }
         }
         if self.tree.nodes.len() > MOST_NODES {
             return Err(Failure::TooLarge { places: MOST_NODES });

@@ -66,6 +66,12 @@ pub enum Failure {
         source: NameError,
         dependant: Step,
     },
+    /// An override that asks for something else than the project itself does.
+    Overridden {
+        package: String,
+        range: String,
+        by: String,
+    },
     /// Metadata that makes the tree grow past every real one.
     TooLarge {
         places: usize,
@@ -122,6 +128,13 @@ impl From<Failure> for Error {
                     format!("ask for versions of `{name}` and its peers in the manifest that go together")
                 });
                 Self::Other { status: Status::Failed, message, hints: hints.into_iter().collect() }
+            }
+            Failure::Overridden { package, .. } => {
+                let hint = format!(
+                    "make both the same, or write `\"{0}\": \"${0}\"` into the overrides: what the project asks for",
+                    escape(&package)
+                );
+                Self::Other { status: Status::Failed, message, hints: vec![hint] }
             }
             Failure::Missing(all) => {
                 let mut worded: Vec<Self> = all.iter().filter_map(Missing::worded).collect();
@@ -263,6 +276,10 @@ impl fmt::Display for Failure {
             }
             Self::PeerConflict(conflict) => write!(f, "{conflict}"),
             Self::Name { source, dependant } => write!(f, "a dependency of {dependant}: {source}"),
+            Self::Overridden { package, range, by } => {
+                let (package, range, by) = (escape(package), escape(range), escape(by));
+                write!(f, "the override of {package} by {by} conflicts with the project's own dependency {package} {range}")
+            }
             Self::TooLarge { places } => {
                 write!(
                     f,

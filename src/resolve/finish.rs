@@ -73,7 +73,8 @@ pub fn prune(b: &mut Builder<'_>) -> Result<(), Failure> {
                 continue;
             }
             let conflict = Box::new(b.peer_conflict(e, edge.to));
-            if !edge.kind.is_peer() {
+            // Overrides may have brought what its dependant would not have taken.
+            if !edge.kind.is_peer() && (edge.to.is_none() || b.tree.rules.is_empty()) {
                 // npm would leave a hole: a package whose peers exclude the package itself.
                 return Err(Failure::PeerConflict(conflict));
             }
@@ -190,7 +191,7 @@ pub fn resolution(mut b: Builder<'_>, request: &Request<'_>) -> Resolution {
                 let edge = b.tree.edge(e);
                 Edge {
                     alias: b.tree.names.text(edge.name).clone(),
-                    range: b.tree.names.value(edge.spec).to_string(),
+                    range: b.tree.names.value(edge.own).to_string(),
                     kind: match edge.kind {
                         Kind::Normal | Kind::Dev => EdgeKind::Normal,
                         Kind::Optional => EdgeKind::Optional,
@@ -405,7 +406,7 @@ fn importers(
                 })
                 .collect();
             mirror::order::sort_by(&mut dependencies, |x, y| (&x.alias, x.group).cmp(&(&y.alias, y.group)));
-            Importer { path: i.path.clone(), dependencies }
+            Importer { path: i.path.clone(), dependencies, overrides: i.overrides_as_text() }
         })
         .collect();
     mirror::order::sort_by(&mut importers, |x, y| x.path.cmp(&y.path));

@@ -28,12 +28,14 @@ pub struct Graph {
 }
 
 /// A manifest whose dependencies were asked for: the project, or a workspace member.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Importer {
     /// Path from the project's root with `/`; `""` is the root.
     pub path: String,
     /// Sorted by alias.
     pub dependencies: Vec<Wanted>,
+    /// What was put in the place of packages' own words, and by what; in the manifest's order.
+    pub overrides: Vec<(String, String)>,
 }
 
 /// One dependency of an importer.

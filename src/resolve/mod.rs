@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! spec, range, choose    what a dependency's value asks for, and the version it gets
+//! overrides              values that the project puts in the place of packages' own
 //! names                  names, values and manifests as small numbers
 //! tree                   folders and edges; an edge always points to what Node would find
 //! build                  the loop: load what a node lacks, place it, look at those it disturbs
@@ -29,6 +30,7 @@ mod finish;
 pub mod graph;
 pub mod index;
 mod names;
+pub mod overrides;
 mod peers;
 mod place;
 pub mod range;
@@ -40,6 +42,7 @@ mod tests;
 
 pub use choose::Rules;
 pub use failure::{Failure, Missing, PeerConflict, Reason, Step, Warning};
+pub use overrides::{Override, Selector};
 
 use graph::{EdgeKind, Graph, Group};
 use index::Index;
@@ -72,6 +75,8 @@ pub struct ImporterRequest {
     pub path: String,
     /// In any order.
     pub dependencies: Vec<Requested>,
+    /// Those of the project count. In the order of the manifests: of two that match, the first does.
+    pub overrides: Vec<Override>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +87,20 @@ pub struct Requested {
     pub group: Group,
     /// A peer with `peerDependenciesMeta.optional`.
     pub optional_peer: bool,
+}
+
+impl ImporterRequest {
+    /// As a lock records them, each key once.
+    pub fn overrides_as_text(&self) -> Vec<(String, String)> {
+        let mut all: Vec<(String, String)> = Vec::with_capacity(self.overrides.len());
+        for o in &self.overrides {
+            let key = o.to_string();
+            if !all.iter().any(|known| known.0 == key) {
+                all.push((key, o.value.clone()));
+            }
+        }
+        all
+    }
 }
 
 impl Requested {

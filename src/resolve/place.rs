@@ -143,6 +143,8 @@ impl Builder<'_> {
         if verdict == Verdict::Keep {
             if self.tree.edge(edge).kind.is_peer() && !self.tree.is_valid(edge) {
                 self.let_pass(edge);
+            } else if !self.tree.rules.is_empty() {
+                self.clear_way(edge, target);
             }
             self.prune_duplicates(target, job.explicit, true);
             return Ok(placed);
@@ -213,6 +215,19 @@ impl Builder<'_> {
             }
         }
         Ok(placed)
+    }
+
+    /// What lies nearer than the one that is kept and will not do goes, where nobody else is content with
+    /// it. (npm leaves it, and the override is not kept: a package moves under another rule and takes along
+    /// what was nested in it.)
+    fn clear_way(&mut self, edge: EdgeId, target: NodeId) {
+        while let Some(to) = self.tree.edge(edge).to
+            && !self.tree.satisfies(to, edge)
+            && self.tree.node(to).parent != Some(target)
+            && !self.tree.node(to).edges_in.iter().any(|&e| self.tree.is_valid(e))
+        {
+            self.tree.detach(to);
+        }
     }
 
     /// Whether `dep` can lie in `target`. Changes nothing.
@@ -514,7 +529,8 @@ impl Builder<'_> {
         if t.matches(other, node) {
             return true;
         }
-        t.can_replace(other, node, &[]) && t.compare(other, node).is_some_and(|o| o.is_ge() || explicit)
+        let better = |o: Ordering| o.is_eq() || explicit || o.is_gt() && !t.is_overridden(node);
+        t.can_replace(other, node, &[]) && t.compare(other, node).is_some_and(better)
     }
 
     fn children_in_order(&self, node: NodeId) -> Vec<NodeId> {

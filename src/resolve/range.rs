@@ -8,7 +8,7 @@
 //! Own code rather than a crate: of the crates measured none agrees with
 //! node-semver on all of its own fixtures (nodejs-semver 7 lets 0.0.0 satisfy
 //! `^0.3.1 <0.1.0`), and a range has to be compared on
-//! [`mirror::version::Version`] anyway. `tests/by-hand/ranges.mjs` compares
+//! [`mirror::version::Version`] anyway. `tests/conformance/ranges.mjs` compares
 //! this file with the `semver` package inside an installed npm.
 //!
 //! ```text
@@ -26,6 +26,8 @@ use std::cmp::Ordering;
 
 /// No range that anybody writes is longer; a longer text is not read.
 const LONGEST: usize = 1 << 20;
+/// Two ranges of more parts than this are taken to have something in common.
+const LONGEST_COMPARED: usize = 1_000;
 /// A version longer than this is none (node-semver's own limit).
 const LONGEST_VERSION: usize = 256;
 const MAX: u64 = (1 << 53) - 1;
@@ -81,6 +83,36 @@ impl Comparator {
             _ => false,
         }
     }
+
+    fn meets(&self, other: &Self) -> bool {
+        // npm reads `>=0.0.0` as no comparator at all.
+        if is_any(std::slice::from_ref(self)) || is_any(std::slice::from_ref(other)) {
+            return true;
+        }
+        let holds =
+            |c: &Self, v: &Version| c.test(v) && (!v.is_prerelease() || names(std::slice::from_ref(c), v));
+        match (self.op, other.op) {
+            (Op::Equal, _) => return holds(other, &self.version),
+            (_, Op::Equal) => return holds(self, &other.version),
+            _ => {}
+        }
+        let nothing = |c: &Self| {
+            c.op == Op::Less && c.version.major == 0 && c.version.minor == 0 && c.version.patch == 0
+        };
+        if nothing(self) || nothing(other) {
+            return false;
+        }
+        let upward = |c: &Self| matches!(c.op, Op::Greater | Op::GreaterOrEqual);
+        let closed = |c: &Self| matches!(c.op, Op::LessOrEqual | Op::GreaterOrEqual);
+        if upward(self) == upward(other) {
+            return true;
+        }
+        match self.version.cmp_precedence(&other.version) {
+            Ordering::Equal => closed(self) && closed(other),
+            Ordering::Less => upward(self),
+            Ordering::Greater => upward(other),
+        }
+    }
 }
 
 impl Range {
@@ -126,6 +158,18 @@ impl Range {
             outer.iter().all(|o| inner.iter().any(|i| i.implies(o))) && inner.iter().all(same_pre)
         };
         other.star || self.sets().all(|inner| other.sets().any(|outer| within(inner, outer)))
+    }
+
+    /// Whether some version could satisfy both, as npm judges it: comparator by comparator.
+    pub fn intersects(&self, other: &Self) -> bool {
+        if self.length().max(other.length()) > LONGEST_COMPARED {
+            return true;
+        }
+        let possible = |set: &&[Comparator]| set.iter().all(|a| set.iter().all(|b| a.meets(b)));
+        self.sets().filter(possible).any(|mine| {
+            let meets = |theirs: &[Comparator]| mine.iter().all(|a| theirs.iter().all(|b| a.meets(b)));
+            other.sets().filter(possible).any(meets)
+        })
     }
 
     /// The highest of `versions` that satisfies; its place in the iterator.

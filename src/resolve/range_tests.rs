@@ -111,6 +111,31 @@ fn numbers_that_are_too_large_refuse_the_whole_range() {
     assert_eq!(Range::parse(&"1||".repeat(LONGEST)), None);
 }
 
+/// As semver.intersects has it (`tests/conformance/ranges.mjs` compares more of them).
+#[test]
+fn what_two_ranges_have_in_common() {
+    for (a, b, expected) in [
+        ("^1", "1.2.3", true),
+        ("^1", "2.0.0", false),
+        ("^1 || ^3", ">=2 <4", true),
+        ("<1", ">=1", false),
+        ("<=1.0.0", ">=1.0.0", true),
+        ("<1.0.0", ">=1.0.0", false),
+        (">2", ">3", true),
+        ("<2 >3", "*", false),
+        (">=0.0.0", "1.0.0-rc.1", true),
+        ("^1.0.0", "1.5.0-rc.1", false),
+        // Comparator by comparator: <2.0.0-0 alone lets no pre-release of 1.5.0 pass.
+        ("^1.5.0-a", "1.5.0-rc.1", false),
+        ("<0.0.0", "<1", false),
+    ] {
+        let (a, b) = (Range::parse(a).unwrap(), Range::parse(b).unwrap());
+        assert_eq!(a.intersects(&b), expected, "{a:?} {b:?}");
+    }
+    let long = Range::parse(&"1 ".repeat(100_000)).unwrap();
+    assert!(long.intersects(&Range::parse("2").unwrap()), "not worth the time");
+}
+
 #[test]
 fn engines_are_read_strictly() {
     assert!(Range::parse_strict(">= 0.10 || ^18.0.0").is_some());

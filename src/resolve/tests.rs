@@ -1,5 +1,5 @@
 //! Small cases, each named after the rule of npm that it shows, and properties
-//! over random registries. `tests/by-hand` compares with npm itself.
+//! over random registries. `tests/conformance` compares with npm itself.
 
 use super::graph::{EdgeKind, Graph, Group};
 use super::index::{Candidates, Index};
@@ -146,7 +146,7 @@ pub fn importer(path: &str, dependencies: &str) -> ImporterRequest {
         },
         optional_peer: kind == "peeropt",
     });
-    ImporterRequest { path: path.into(), dependencies: dependencies.collect() }
+    ImporterRequest { path: path.into(), dependencies: dependencies.collect(), overrides: Vec::new() }
 }
 
 pub fn project(dependencies: &str) -> Request<'static> {
@@ -245,6 +245,67 @@ fn latest_is_taken_when_it_satisfies_else_the_highest() {
     expect(&lines, "a@*", &["a@1.1.0"]);
     expect(&lines, "a@next", &["a@3.0.0-rc.1"]);
     expect(&lines, "a@1.0.0", &["a@1.0.0"]);
+}
+
+/// `a >> b@^1 = 2`, several parted by `; `; with `!` in front the project's own dependencies follow.
+fn overrides(text: &str) -> Vec<Override> {
+    let one = |text: &str| {
+        let (path, value) = text.trim_start_matches('!').split_once(" = ").unwrap();
+        let mut path: Vec<Selector> = path
+            .split(' ')
+            .filter(|w| !w.starts_with('>'))
+            .map(|w| {
+                let (name, range) = w[1..].split_once('@').map_or((w, ""), |(n, r)| (&w[..=n.len()], r));
+                Selector { name: PackageName::parse(name).unwrap(), range: range.into(), direct: false }
+            })
+            .collect();
+        let direct = text.contains(" > ");
+        path.iter_mut().skip(1).for_each(|s| s.direct = direct);
+        Override { path, value: value.into(), overrules: text.starts_with('!') }
+    };
+    text.split("; ").map(one).collect()
+}
+
+/// Each as npm answers it, but for `a > b`, which npm does not have.
+#[test]
+fn overrides_count_everywhere_or_under_a_package() {
+    let lines = [
+        "top@1.0.0: mid@1 deep@2",
+        "mid@1.0.0: deep@2",
+        "mid@2.0.0: deep@2",
+        "deep@1.0.0",
+        "deep@2.0.0: leaf@2",
+        "leaf@1.0.0",
+        "leaf@2.0.0",
+        "twig@1.0.0: deep@2",
+    ];
+    let lines = world(&lines);
+    for (rules, asked, tree) in [
+        ("deep = 1", "top@1", "deep@1.0.0, mid@1.0.0, top@1.0.0"),
+        ("mid >> deep = 1", "top@1", "deep@2.0.0, leaf@2.0.0, mid@1.0.0, mid > deep@1.0.0, top@1.0.0"),
+        ("deep@2 = 1; mid@2 = 1.0.0", "top@1", "deep@1.0.0, mid@1.0.0, top@1.0.0"),
+        ("deep@1 = 9", "top@1", "deep@2.0.0, leaf@2.0.0, mid@1.0.0, top@1.0.0"),
+        ("top >> leaf = 1", "top@1", "deep@2.0.0, leaf@1.0.0, mid@1.0.0, top@1.0.0"),
+        ("top > leaf = 1", "top@1", "deep@2.0.0, leaf@2.0.0, mid@1.0.0, top@1.0.0"),
+        ("deep > leaf = 1", "top@1", "deep@2.0.0, leaf@1.0.0, mid@1.0.0, top@1.0.0"),
+        ("leaf = npm:twig@1; twig >> deep = 1", "mid@1", "deep@2.0.0, leaf=twig@1.0.0, mid@1.0.0"),
+        ("!deep = 1", "deep@2 mid@1", "deep@1.0.0, mid@1.0.0"),
+    ] {
+        let root = ImporterRequest { overrides: overrides(rules), ..importer("", asked) };
+        let request = Request { importers: vec![root], ..Request::default() };
+        let found: Vec<String> =
+            super::tree(&request, &lines).unwrap().iter().map(|(path, what)| shown(path, what)).collect();
+        assert_eq!(found.join(", "), tree, "{rules}");
+        // The same again from its own lock, without a question.
+        let first = resolve(&request, &lines).unwrap();
+        let locked = Request { locked: Some(&first.graph), ..request.clone() };
+        lines.asked.borrow_mut().clear();
+        assert_eq!(resolve(&locked, &lines).unwrap().graph, first.graph, "{rules}");
+        assert!(lines.asked.borrow().is_empty(), "{rules}: {:?}", lines.asked.borrow());
+    }
+    let root = ImporterRequest { overrides: overrides("deep = 1"), ..importer("", "deep@2") };
+    let refused = resolve(&Request { importers: vec![root], ..Request::default() }, &lines);
+    assert!(matches!(refused, Err(Failure::Overridden { .. })));
 }
 
 #[test]

@@ -6,8 +6,15 @@
 //!
 //! Not here: which version to take, and where to place it.
 
-use super::names::{Fold, Kind, Manifest, ManifestId, Name, Names, SpecId};
+use super::names::{Dep, Fold, Kind, Manifest, ManifestId, Name, Names, SpecId};
+use super::overrides::{self, RuleId, Rules};
 use std::cmp::Ordering;
+
+/// A node, the context that a dependant no longer brings, the one that it brings now.
+type Handed = (NodeId, RuleId, RuleId);
+
+/// Contexts that go round in a ring of dependencies end somewhere.
+const MOST_HANDED: usize = 1_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub u32);
@@ -42,6 +49,8 @@ pub struct Node {
     pub seen: bool,
     /// The virtual root made last for this node.
     pub virtual_root: Option<NodeId>,
+    /// The override in whose context it stands.
+    rule: RuleId,
     indexed: bool,
 }
 
@@ -50,7 +59,12 @@ pub struct Edge {
     pub from: NodeId,
     pub name: Name,
     pub fold: Fold,
+    /// What it asks for: its own words, or those of an override.
     pub spec: SpecId,
+    /// Its own words.
+    pub own: SpecId,
+    /// The context that it hands on.
+    pub rule: RuleId,
     pub kind: Kind,
     pub to: Option<NodeId>,
     /// A peer conflict that was let pass.
@@ -64,6 +78,9 @@ pub struct Tree {
     pub edges: Vec<Edge>,
     /// The project.
     pub root: NodeId,
+    pub rules: Rules,
+    /// Nodes whose context has changed.
+    pub moved: Vec<NodeId>,
     /// Edges out of nodes that are or were in the project's tree, by name.
     edges_by_name: Vec<Vec<EdgeId>>,
     /// Nodes that are or were in the project's tree, by name.
@@ -78,6 +95,8 @@ impl Tree {
             nodes: Vec::new(),
             edges: Vec::new(),
             root: NodeId(0),
+            rules: Rules::default(),
+            moved: Vec::new(),
             edges_by_name: Vec::new(),
             nodes_by_name: Vec::new(),
         }
@@ -124,6 +143,7 @@ impl Tree {
             edges_in: Vec::new(),
             seen: false,
             virtual_root: None,
+            rule: overrides::NONE,
             indexed: false,
         });
         id
@@ -133,17 +153,21 @@ impl Tree {
     fn add_edge(&mut self, from: NodeId, at: usize) -> Option<EdgeId> {
         let dep = *self.manifest(from)?.dependencies.list().get(at)?;
         let fold = self.names.fold(dep.name);
-        let (to, conflicted) = (None, false);
-        self.edges.push(Edge { from, name: dep.name, fold, spec: dep.spec, kind: dep.kind, to, conflicted });
-        Some(EdgeId(self.edges.len() as u32 - 1))
+        let Dep { name, spec, kind } = dep;
+        let (own, rule, to, conflicted) = (spec, overrides::NONE, None, false);
+        self.edges.push(Edge { from, name, fold, spec, own, rule, kind, to, conflicted });
+        let id = EdgeId(self.edges.len() as u32 - 1);
+        self.overrule(id);
+        Some(id)
     }
 
     /// Shows the dependencies of `source` in a tree of its own. There is one for
     /// nearly every dependency, of which few edges ever matter: those that point
     /// to something, and those that are asked for by name.
     pub fn add_virtual_root(&mut self, source: NodeId) -> NodeId {
-        let Node { name, manifest, failure, .. } = *self.node(source);
+        let Node { name, manifest, failure, rule, .. } = *self.node(source);
         let id = self.add_bare(name, manifest, failure);
+        self.node_mut(id).rule = rule;
         self.node_mut(id).source = Some(source);
         self.node_mut(source).virtual_root = Some(id);
         id
@@ -171,6 +195,9 @@ impl Tree {
         }
         self.node_mut(id).outer = outer;
         self.node_mut(id).root = self.root;
+        if !self.rules.is_empty() {
+            self.set_context(id, overrides::ROOT, &mut Vec::new());
+        }
         self.index(id);
         for e in self.node(id).edges_out.clone() {
             self.reload(e);
@@ -361,6 +388,70 @@ impl Tree {
             self.node_mut(now).edges_in.push(e);
         }
         self.edge_mut(e).to = now;
+        let rule = self.edge(e).rule;
+        if rule != overrides::NONE {
+            let mut changes = Vec::new();
+            changes.extend(to.map(|to| (to, rule, overrides::NONE)));
+            changes.extend(now.map(|now| (now, overrides::NONE, rule)));
+            self.hand_on(changes);
+        }
+    }
+
+    /// What an edge asks for in the context of its dependant.
+    fn overrule(&mut self, e: EdgeId) {
+        let Edge { from, name, own, .. } = *self.edge(e);
+        let Node { rule, name: from, .. } = *self.node(from);
+        if rule == overrides::NONE {
+            return;
+        }
+        let rule = self.rules.of_edge(rule, from, name, self.names.parsed(own));
+        let spec = self.rules.value(rule, name).unwrap_or(own);
+        let edge = self.edge_mut(e);
+        (edge.rule, edge.spec) = (rule, spec);
+    }
+
+    fn set_context(&mut self, id: NodeId, rule: RuleId, changes: &mut Vec<Handed>) {
+        self.node_mut(id).rule = rule;
+        self.moved.push(id);
+        for i in 0..self.node(id).edges_out.len() {
+            let e = self.node(id).edges_out[i];
+            let before = self.edge(e).rule;
+            self.overrule(e);
+            let Edge { rule: now, to, .. } = *self.edge(e);
+            if let Some(to) = to.filter(|_| now != before) {
+                changes.push((to, before, now));
+            }
+        }
+    }
+
+    /// Gives contexts on from dependants to what they depend on, until all have theirs.
+    fn hand_on(&mut self, mut changes: Vec<Handed>) {
+        let mut left = MOST_HANDED;
+        while let (Some((id, gone, come)), true) = (changes.pop(), left > 0) {
+            left -= 1;
+            let have = self.node(id).rule;
+            let mut now = have;
+            if gone != overrides::NONE && gone == have {
+                let ins = self.node(id).edges_in.iter().map(|&e| self.edge(e).rule);
+                let both = |a: RuleId, b: RuleId| match (a, b) {
+                    (overrides::NONE, other) | (other, overrides::NONE) => other,
+                    _ => self.rules.specific(b, a).unwrap_or(a),
+                };
+                now = ins.fold(overrides::NONE, both);
+                // Nobody: it is on its way to another place.
+                if now == overrides::NONE {
+                    self.node_mut(id).rule = now;
+                    continue;
+                }
+            }
+            if come != overrides::NONE {
+                now =
+                    if now == overrides::NONE { come } else { self.rules.specific(now, come).unwrap_or(now) };
+            }
+            if now != have {
+                self.set_context(id, now, &mut changes);
+            }
+        }
     }
 
     /// Whether `node` would do for an edge.
@@ -369,11 +460,31 @@ impl Tree {
         if self.node(node).name != edge.name {
             return false;
         }
-        let spec = self.names.parsed(edge.spec);
-        match self.manifest(node) {
-            Some(m) => spec.is_satisfied_by(&m.version),
-            None => matches!(&spec.wanted, super::spec::Wanted::Range(r) if r.is_star()),
+        // npm asks for the package behind an alias nowhere. Here what the project itself says counts.
+        let strict = edge.spec != edge.own || self.is_top(edge.from);
+        let fits = |spec| {
+            let spec = self.names.parsed(spec);
+            match self.manifest(node) {
+                Some(m)
+                    if strict
+                        && *self.names.text(m.name)
+                            != *spec.package.as_ref().unwrap_or(self.names.text(edge.name)) =>
+                {
+                    false
+                }
+                Some(m) => spec.is_satisfied_by(&m.version),
+                None => matches!(&spec.wanted, super::spec::Wanted::Range(r) if r.is_star()),
+            }
+        };
+        if edge.spec == edge.own || fits(edge.spec) {
+            return fits(edge.spec);
         }
+        // Its own words are met by a version that the override is not about.
+        fits(edge.own)
+            && self
+                .rules
+                .key(edge.rule)
+                .is_some_and(|key| self.manifest(node).is_some_and(|m| !key.satisfies(&m.version)))
     }
 
     /// An edge is valid when what it points to satisfies it; nothing will do
@@ -385,9 +496,32 @@ impl Tree {
             Some(to) => {
                 let local =
                     edge.kind.is_peer() && self.node(to).parent == Some(edge.from) && !self.is_top(edge.from);
-                !local && self.satisfies(to, e)
+                !local && self.satisfies(to, e) && !self.contexts_differ(edge.rule, to)
             }
         }
+    }
+
+    /// What a node depends on is chosen by rules that contradict those of a dependant.
+    fn contexts_differ(&self, rule: RuleId, node: NodeId) -> bool {
+        let there = self.node(node);
+        rule != overrides::NONE
+            && there.rule != overrides::NONE
+            && !there.edges_out.is_empty()
+            && self.rules.specific(rule, there.rule).is_none()
+    }
+
+    /// It is there because an override names exactly its version.
+    pub fn is_overridden(&self, id: NodeId) -> bool {
+        let (name, rule) = (self.node(id).name, self.node(id).rule);
+        let exact = |spec| match (&self.names.parsed(spec).wanted, self.manifest(id)) {
+            (super::spec::Wanted::Version(version, _), Some(m)) => *version == m.version,
+            _ => false,
+        };
+        self.rules.value(rule, name).is_some()
+            && self.node(id).edges_in.iter().any(|&e| {
+                let edge = self.edge(e);
+                edge.rule != self.node(edge.from).rule && self.rules.value(edge.rule, name).is_some_and(exact)
+            })
     }
 
     /// The same package at the same version, in folders of the same name.
@@ -413,6 +547,9 @@ impl Tree {
         if self.node(new).name != self.node(old).name
             || self.manifest(new).map(|m| m.name) != self.manifest(old).map(|m| m.name)
         {
+            return false;
+        }
+        if !self.node(old).edges_out.is_empty() && self.node(new).rule != self.node(old).rule {
             return false;
         }
         let kept = self.gather(&[old], |t, e| t.edge(e).to != Some(old) && t.is_valid(e));

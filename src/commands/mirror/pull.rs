@@ -124,6 +124,7 @@ fn split(named: ImporterRequest) -> Vec<ImporterRequest> {
         match free {
             Some(importer) => importer.dependencies.push(requested),
             None => out.push(ImporterRequest {
+                overrides: Vec::new(),
                 path: if out.is_empty() { String::new() } else { format!("also-{}", out.len()) },
                 dependencies: vec![requested],
             }),

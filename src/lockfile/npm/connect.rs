@@ -288,7 +288,7 @@ impl<'a> Walk<'a> {
             };
             let mut dependencies: Vec<Wanted> = self.edges[&i].found.iter().map(wanted).collect();
             mirror::order::sort_by(&mut dependencies, |x, y| (&x.alias, x.group).cmp(&(&y.alias, y.group)));
-            graph.importers.push(Importer { path: entry.path.clone(), dependencies });
+            graph.importers.push(Importer { path: entry.path.clone(), dependencies, overrides: Vec::new() });
         }
         mirror::order::sort_by(&mut graph.importers, |x, y| x.path.cmp(&y.path));
         Ok(graph)

@@ -33,6 +33,10 @@ pub fn manifest(data: &[u8]) {
         assert_eq!(document.as_bytes()[d.offset], b'"');
         before.excerpt(d.offset);
     }
+    match manifest::overrides(std::slice::from_ref(&before), &|name| (name.len() < 3).then(|| "1".into())) {
+        Ok(all) => all.iter().for_each(|o| assert!(!o.path.is_empty() && !o.to_string().is_empty())),
+        Err(e) => super::says(&e),
+    }
     let merged = manifest::merge(std::slice::from_ref(&before));
     if let Err(e) = &merged {
         super::says(e);

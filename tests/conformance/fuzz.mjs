@@ -1,9 +1,10 @@
 // Random registries and manifests, resolved by npm's own arborist and by src/resolve, and compared
 // folder by folder.
 //
-//   node tests/by-hand/fuzz.mjs [CASES] [FIRST-SEED] [lock]
+//   node tests/conformance/fuzz.mjs [CASES] [FIRST-SEED] [lock|overrides]
 //
-// With `lock` each case is resolved a second time with another manifest and the first answer as lock.
+// With `lock` each case is resolved a second time with another manifest and the first answer as lock; with `overrides`
+// the manifests have some.
 import { createRequire } from 'node:module'
 import { createServer } from 'node:http'
 import { execFileSync, spawn } from 'node:child_process'
@@ -56,6 +57,17 @@ function registry () {
     const m = { name: 'project', version: '1.0.0', dependencies: {}, devDependencies: {} }
     for (let i = 1 + random(4); i > 0; i--) m[chance(80) ? 'dependencies' : 'devDependencies'][one(names)] = range()
     if (chance(style.peers / 4)) m.peerDependencies = { [one(names)]: range() }
+    if (mode === 'overrides') {
+      m.overrides = {}
+      const value = () => chance(60) ? one(VERSIONS) : one(RANGES)
+      const key = () => { const name = one(names); return chance(25) ? `${name}@${one(['^1.0.0', '^2.0.0', '1.0.0', '>=2', '<3'])}` : name }
+      for (let i = 1 + random(3); i > 0; i--) {
+        const k = key()
+        m.overrides[k] = chance(60) ? value() : { ...(chance(40) ? { '.': value() } : {}), [key()]: chance(80) ? value() : { [key()]: value() } }
+        const direct = m.dependencies[k] ?? m.devDependencies[k]
+        if (direct && typeof m.overrides[k] === 'string' && chance(90)) m.overrides[k] = `$${k}`
+      }
+    }
     for (const k of ['dependencies', 'devDependencies']) m[k] = Object.fromEntries(Object.entries(m[k]).sort())
     return m
   }
@@ -69,7 +81,7 @@ const server = createServer((q, r) => {
 })
 await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))
 const work = mkdtempSync(join(tmpdir(), 'fuzz-'))
-execFileSync('cargo', ['build', '-q', '--example', 'resolve-by-hand'], { stdio: 'inherit' })
+execFileSync('cargo', ['build', '-q', '--example', 'conformance'], { stdio: 'inherit' })
 const KINDS = { peerDependencies: 'peer', dependencies: 'normal', optionalDependencies: 'optional', devDependencies: 'dev' }
 function lines (m, tag) {
   const out = []
@@ -82,13 +94,13 @@ function lines (m, tag) {
 }
 const timeout = (promise, ms) => Promise.race([promise, new Promise((_, no) => setTimeout(() => no(Object.assign(new Error('no end'), { code: 'TIMEOUT' })), ms))])
 const ours = (args, input) => new Promise(resolve => {
-  const child = spawn('target/debug/examples/resolve-by-hand', args)
+  const child = spawn('target/debug/examples/conformance', args)
   let out = ''; let err = ''
   child.stdout.on('data', d => { out += d }); child.stderr.on('data', d => { err += d })
   child.on('close', status => resolve({ status, out, err }))
   child.stdin.end(input)
 })
-const counts = { same: 0, sameFailure: 0, hoistDiffers: 0, treeDiffers: 0, onlyNpmFails: 0, onlyWeFail: 0, npmNoEnd: 0, lockDiffers: 0 }
+const counts = { same: 0, sameFailure: 0, hoistDiffers: 0, treeDiffers: 0, onlyNpmFails: 0, onlyWeFail: 0, npmNoEnd: 0, npmInvalid: 0, lockDiffers: 0 }
 for (let n = +first; n < +first + +cases; n++) {
   seed = n * 7919
   const { packuments, manifests } = registry()
@@ -114,14 +126,24 @@ for (let n = +first; n < +first + +cases; n++) {
         if (node.parent) reached.add(node.parent)
       }
       const found = [...reached].filter(x => !x.isProjectRoot && !x.inert).map(x => `${x.location}\t${x.target.packageName}@${x.target.version}`).sort()
+      if (mode === 'overrides' && [...reached].some(x => [...x.edgesOut.values()].some(e => !e.valid && !e.peer))) return { error: 'INVALID' }
       if (keepLock) { tree.meta.filename ||= join(dir, 'package-lock.json'); writeFileSync(join(dir, 'package-lock.json'), tree.meta.toString()) }
       return { tree: found.join('\n') }
     } catch (e) { return { error: e.code || String(e) } }
   }
-  const input = manifest => 'I\t\n' + lines(manifest, []).join('\n') + '\n'
+  const overrides = (m, from, path) => Object.entries(from).flatMap(([k, v]) => {
+    if (k === '.') return []
+    const to = [...path, k]
+    const range = k.slice(1).split('@')[1]
+    const own = typeof v === 'string' ? v : v['.'] ?? range
+    const value = own?.startsWith('$') ? m.devDependencies[own.slice(1)] ?? m.dependencies[own.slice(1)] : own
+    return [...(value === undefined ? [] : [['O', ...to, value].join('\t')]), ...(typeof v === 'string' ? [] : overrides(m, v, to))]
+  })
+  const input = manifest => 'I\t\n' + [...lines(manifest, []), ...overrides(manifest, manifest.overrides || {}, [])].join('\n') + '\n'
   const say = (what, more) => { counts[what]++; if (!what.startsWith('same')) console.log(`case ${n}: ${what} ${more ?? ''}`) }
   const theirs = await npm(manifests[0], mode === 'lock')
   const t = await ours(['tree', index, '-', 'tree'], input(manifests[0]))
+  if (theirs.error === 'INVALID') { say('npmInvalid', `ours ends with ${t.status}`); continue }
   if (theirs.error === 'TIMEOUT') { say('npmNoEnd', `ours ends with ${t.status}`); continue }
   if (theirs.error) { say(t.status ? 'sameFailure' : 'onlyNpmFails', theirs.error); continue }
   if (t.status) { say('onlyWeFail', t.err.trim().slice(0, 300)); continue }

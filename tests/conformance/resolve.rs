@@ -1,21 +1,37 @@
-//! Compares the resolver with npm's own, by hand (see the `.mjs` files beside it).
+//! Compares the resolver with npm's own (see the `.mjs` files beside it).
 //!
-//!     resolve-by-hand ranges          stdin: RANGE <tab> VERSION; stdout: 1, 0 or x (no range)
-//!     resolve-by-hand tree INDEX NODE tree|hoisted|time|locked
-//!                                     stdin: importers; stdout: PATH <tab> NAME@VERSION
-//!                                     (locked: two projects, the second with the first one's lock)
+//!     conformance ranges          stdin: RANGE <tab> VERSION; stdout: 1, 0 or x (no range)
+//!     conformance intersects      the same for RANGE <tab> RANGE
+//!     conformance project NODE tree|hoisted
+//!                                 the project of the working directory, as `pantry install` resolves it
+//!                                 without a lock; stdout: PATH <tab> NAME@VERSION of each folder, in the
+//!                                 tree that the versions were chosen in, or as they are laid out
+//!     conformance tree INDEX NODE tree|hoisted|time|locked
+//!                                 stdin: importers; stdout as above
+//!                                 (locked: two projects, the second with the first one's lock)
 //!
-//! INDEX and the importers are lines of fields parted by tabs, as conformance.mjs writes them.
+//! INDEX and the importers are lines of fields parted by tabs, as fuzz.mjs writes them.
 
 use mirror::name::PackageName;
 use mirror::record::{Dependency, DependencyKind, Key, Location, Record, RecordView, VersionRecord};
 use mirror::version::Version;
+use pantry::cli::{self, Program};
 use pantry::error::Error;
+use pantry::install::fill::Watch;
 use pantry::install::hoist;
+use pantry::install::run::Supply;
+use pantry::manifest;
+use pantry::network::Network;
+use pantry::project;
 use pantry::resolve::graph::Group;
 use pantry::resolve::index::{Candidates, Index};
 use pantry::resolve::range::Range;
-use pantry::resolve::{ImporterRequest, Request, Requested, Rules, resolve, tree};
+use pantry::resolve::{ImporterRequest, Override, Request, Requested, Rules, Selector, resolve, tree};
+use pantry::settings::{Environment, Settings};
+use pantry::source::npm::crawl::{self, Plan};
+use pantry::source::npm::fetch::Question;
+use pantry::supply::{self, online::Online};
+use pantry::ui::{Terminal, Ui};
 use std::collections::HashMap;
 use std::io::{self, BufRead, Read, Write};
 use std::rc::Rc;
@@ -24,20 +40,25 @@ use std::time::Instant;
 fn main() -> io::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["ranges"] => ranges(),
+        ["ranges"] => ranges(|range, version| {
+            let version = Version::parse(version).map_err(io::Error::other)?;
+            Ok(Range::parse(range).map(|r| r.satisfies(&version)))
+        }),
+        ["intersects"] => {
+            ranges(|a, b| Ok(Range::parse(a).zip(Range::parse(b)).map(|(a, b)| a.intersects(&b))))
+        }
+        ["project", node, how] => project(node, how).map_err(io::Error::other),
         ["tree", index, node, how] => resolution(index, node, how),
         _ => Err(io::Error::other("what: ranges, tree")),
     }
 }
 
-fn ranges() -> io::Result<()> {
+fn ranges(judge: impl Fn(&str, &str) -> io::Result<Option<bool>>) -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     for line in io::stdin().lock().lines() {
         let line = line?;
-        let Some((range, version)) = line.split_once('\t') else { continue };
-        let version = Version::parse(version).map_err(io::Error::other)?;
-        let answer = Range::parse(range).map_or("x", |r| if r.satisfies(&version) { "1" } else { "0" });
-        writeln!(out, "{answer}")?;
+        let Some((range, other)) = line.split_once('\t') else { continue };
+        writeln!(out, "{}", judge(range, other)?.map_or("x", |yes| if yes { "1" } else { "0" }))?;
     }
     out.flush()
 }
@@ -48,6 +69,46 @@ impl Index for Memory {
     fn package(&self, name: &PackageName) -> Result<Option<Rc<dyn Candidates>>, Error> {
         Ok(self.0.get(name.as_str()).map(|r| Rc::clone(r) as Rc<dyn Candidates>))
     }
+}
+
+struct Silent;
+impl Watch for Silent {
+    fn package_done(&self, _: u64) {}
+}
+impl crawl::Watch for Silent {
+    fn known(&self, _: &Key) -> Result<Option<RecordView>, Error> {
+        Ok(None)
+    }
+}
+
+/// `node`: the one whose `engines` npm looks at.
+fn project(node: &str, how: &str) -> Result<(), Error> {
+    let mut ui = Ui::new(Terminal::detect(&Environment::Process));
+    let invocation = cli::parse(Program::Pantry, vec!["install".into()])?;
+    let settings = Settings::resolve(&invocation, Environment::Process)?;
+    let project = manifest::find(&settings.working_directory()?)?;
+    let manifests = project.read()?;
+    let rules = Rules { node: Version::parse(node).ok(), npm: None, before: None };
+    let request = Request { importers: project::importers(&manifests)?, rules, ..Request::default() };
+    let network = Network::new(&settings, &project.root, &mut ui)?;
+    if how == "tree" {
+        let Network { client, registries, .. } = &network;
+        let question = Question { client, registries, now: 0 };
+        let plan = Plan { question, most: 16, fresh_for: 0, prefer_known: false };
+        let folders =
+            crawl::crawl(&plan, &Silent, None, |crawler| tree(&request, crawler)).map_err(Error::from)?;
+        return folders.iter().try_for_each(|(path, what)| ui.line(&format!("{path}\t{what}")));
+    }
+    let settings = supply::online::settings(&settings)?;
+    let resolved =
+        Online::new(settings, network, request, None, std::sync::Arc::new(Silent)).resolve(None, None)?;
+    resolved.warnings.iter().for_each(|w| ui.warn(w));
+    let graph = &resolved.graph;
+    for p in hoist::place(graph, &vec![true; graph.packages.len()]).map_err(Error::from)? {
+        let package = graph.package(p.package);
+        ui.line(&format!("{}\t{}@{}", p.path, package.name, package.version))?;
+    }
+    Ok(())
 }
 
 /// `P name`, then its `T tag version` and `V version deprecated node npm`, each
@@ -118,8 +179,19 @@ fn resolution(index: &str, node: &str, how: &str) -> io::Result<()> {
     let mut importers: Vec<ImporterRequest> = Vec::new();
     for line in text.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
+        if let ["O", path @ .., value] = &fields[..] {
+            let selector = |s: &&str| {
+                let (name, range) = s[1..].split_once('@').map_or((*s, ""), |(n, r)| (&s[..=n.len()], r));
+                let name = PackageName::parse(name).map_err(io::Error::other)?;
+                Ok::<_, io::Error>(Selector { name, range: range.into(), direct: false })
+            };
+            let path = path.iter().map(selector).collect::<Result<_, _>>()?;
+            let one = Override { path, value: (*value).into(), overrules: false };
+            importers.last_mut().into_iter().for_each(|i| i.overrides.push(one.clone()));
+            continue;
+        }
         if fields[0] == "I" {
-            importers.push(ImporterRequest { path: fields[1].into(), dependencies: Vec::new() });
+            importers.push(ImporterRequest { path: fields[1].into(), ..Default::default() });
         } else if let Some(importer) = importers.last_mut() {
             importer.dependencies.push(Requested {
                 alias: PackageName::parse(fields[1]).map_err(io::Error::other)?,
