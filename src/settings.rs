@@ -105,6 +105,8 @@ pub struct Settings {
     pub github: Option<String>,
     /// What `mzp run` starts in place of the built-in machine.
     pub emulator: Option<String>,
+    /// Packages that may run scripts at install, in every project.
+    pub trusted: Vec<String>,
     pub logger: Logger,
     /// To be shown once, before the command runs.
     pub warnings: Vec<String>,
@@ -183,6 +185,7 @@ impl Settings {
             default_target: minz.default_target,
             emulator: minz.emulator,
             github: minz.github,
+            trusted: config.trusted,
             logger: logger(env)?,
             warnings,
             environment,

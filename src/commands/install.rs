@@ -7,7 +7,7 @@ use crate::install::difference::Difference;
 use crate::install::run::{Direct, LockChange, Report};
 use crate::install::store::Store;
 use crate::project::global;
-use crate::project::{Change, How, Session};
+use crate::project::{Change, How, Session, lifecycle, trust};
 use crate::settings::Settings;
 use crate::ui::Ui;
 use mirror::name::escape;
@@ -28,14 +28,18 @@ pub fn ci(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<S
 fn with(how: How, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let begun = Instant::now();
     let session = Session::open(how, settings, ui)?;
-    if let (false, Some(packages)) = (session.how.dry_run, session.current()) {
+    // The project's own scripts run each time.
+    let is_known = !session.how.ignore_scripts && trust::is_known(&session)?;
+    if let (false, false, Some(packages)) = (session.how.dry_run, is_known, session.current()) {
         // The run before may have been killed after its last change.
         Store::clean(&settings.store()?);
         return show_current(packages, ui);
     }
     let locked = session.lock(ui)?;
     let work = session.read(&locked, ui)?;
+    lifecycle::own(&session, &work, &lifecycle::BEFORE, ui)?;
     let report = session.install(&locked, &work, session.network(ui)?, Change::default(), ui)?;
+    lifecycle::own(&session, &work, &lifecycle::AFTER, ui)?;
     show(&report, &session, begun, ui)?;
     Ok(Status::Done)
 }
@@ -87,6 +91,7 @@ pub fn show(report: &Report, session: &Session<'_>, begun: Instant, ui: &mut Ui)
                 o.texts("foreign", &report.foreign);
             }
             o.texts("manifests", report.manifests.iter().map(|m| m.path.to_string_lossy()));
+            o.texts("scriptsRun", &report.ran);
             o.texts("scriptsNotRun", &report.scripts);
             o.texts("warnings", &report.warnings);
             o.number("milliseconds", milliseconds);

@@ -13,6 +13,7 @@ mod man;
 mod mirror;
 mod mzp;
 mod run;
+mod trust;
 mod update;
 mod version;
 
@@ -56,6 +57,8 @@ fn find(path: &str) -> Option<Run> {
         "mirror verify" => With(mirror::verify::run),
         "mirror gc" => With(mirror::gc::run),
         "mirror export" => With(mirror::export::run),
+        "trust" if NPM => With(trust::trust),
+        "untrust" if NPM => With(trust::untrust),
         "run" if NPM => With(run::run),
         "scripts" if NPM => With(run::list),
         "test" | "build" | "dev" if NPM => With(run::named),

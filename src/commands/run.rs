@@ -147,11 +147,7 @@ fn not_started(command: &std::process::Command, source: std::io::Error) -> Error
 }
 
 fn ended(event: &str, status: u8) -> Error {
-    let how = match status {
-        129.. => format!("was ended by signal {}", status - 128),
-        status => format!("ended with status {status}"),
-    };
-    let message = format!("the script `{}` {how}", escape(event));
+    let message = format!("the script `{}` {}", escape(event), process::how(status));
     Error::Other { status: Status::Child(status), message, hints: Vec::new() }
 }
 

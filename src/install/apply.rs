@@ -139,6 +139,7 @@ pub fn recover(project: &Path) -> Result<()> {
         remove_tree(project, STAGE)?;
         remove_tree(project, TRASH)?;
         remove_tree(project, JOURNAL)?;
+        mirror::file::clean_temporaries(&project.join(super::state::PATH));
     }
     discard(project, NEW)?;
     discard(project, OLD)
@@ -200,7 +201,8 @@ fn fill(project: &Path, new: &Path, builder: &Builder<'_>, units: &[Unit], settl
     builder.build(&base, new, &all, &|_, unit| unit.path.clone())?;
     let state = Reserved::at(new.join(".pantry/state"), settle.draft)?;
     let inputs = (settle.save)()?;
-    state.fill(&settle.draft.finish(&inputs, new)).map(drop)
+    let todo: Vec<&str> = units.iter().filter(|u| u.has_own()).map(|u| u.path.as_str()).collect();
+    state.fill(&settle.draft.finish(&inputs, new, &todo)).map(drop)
 }
 
 /// Puts the new tree in place; what stood there is aside then.
@@ -301,7 +303,11 @@ pub fn by_units(
     before: &State,
     settle: Settle<'_>,
 ) -> Result<Changes> {
-    let old: HashMap<&str, Digest> = before.units.iter().map(|(p, d)| (p.as_str(), *d)).collect();
+    let mut old: HashMap<&str, Digest> = before.units.iter().map(|(p, d)| (p.as_str(), *d)).collect();
+    // What scripts were at work in when they were stopped is made anew.
+    for unit in &before.todo {
+        old.remove(unit.as_str());
+    }
     let modules = project.join(MODULES);
     let mut standing = Standing { modules: &modules, parents: HashMap::new() };
     let changed: Vec<&Unit> =
@@ -317,7 +323,7 @@ pub fn by_units(
     if changed.is_empty() && dropped.is_empty() {
         let state = Reserved::at(project.join(NEXT), settle.draft)?;
         let inputs = (settle.save)().inspect_err(|_| drop(remove_tree(project, NEXT)))?;
-        finish(project, state, settle.draft, &inputs)?;
+        finish(project, state, settle.draft, &inputs, &[])?;
         return Ok(changes);
     }
     let (stage, trash) = (project.join(STAGE), project.join(TRASH));
@@ -351,15 +357,16 @@ pub fn by_units(
         }
     };
     carry_out(project, &journal)?;
-    finish(project, state, settle.draft, &inputs)?;
+    let todo: Vec<&str> = changed.iter().filter(|u| u.has_own()).map(|u| u.path.as_str()).collect();
+    finish(project, state, settle.draft, &inputs, &todo)?;
     remove_tree(project, STAGE)?;
     remove_tree(project, TRASH)?;
     remove_tree(project, JOURNAL)?;
     Ok(changes)
 }
 
-fn finish(project: &Path, state: Reserved, draft: &Draft, inputs: &[Input]) -> Result<()> {
-    let next = state.fill(&draft.finish(inputs, &project.join(MODULES)))?;
+fn finish(project: &Path, state: Reserved, draft: &Draft, inputs: &[Input], todo: &[&str]) -> Result<()> {
+    let next = state.fill(&draft.finish(inputs, &project.join(MODULES), todo))?;
     let path = super::state::PATH;
     std::fs::rename(next, project.join(path)).map_err(failed("write", project, path))
 }

@@ -74,6 +74,7 @@ struct Job<'a> {
     at: String,
     key: &'a Key,
     stored: &'a Stored,
+    own: bool,
 }
 
 impl Builder<'_> {
@@ -102,7 +103,7 @@ impl Builder<'_> {
                         let path = inside(at);
                         make_dir(base, path.as_str()).map_err(|e| fail(&path, e))?;
                     }
-                    Op::Package { at, key } => {
+                    Op::Package { at, key, own } => {
                         let path = inside(at);
                         make_dir(base, path.as_str()).map_err(|e| fail(&path, e))?;
                         let Some(stored) = self.listings.get(key) else {
@@ -110,7 +111,7 @@ impl Builder<'_> {
                             let source = std::io::ErrorKind::NotFound.into();
                             return Err(Error::Io { action: "link", path, source });
                         };
-                        jobs.push(Job { at: path, key, stored });
+                        jobs.push(Job { at: path, key, stored, own: *own });
                     }
                     Op::Link { at, target } => {
                         let path = inside(at);
@@ -167,7 +168,7 @@ impl Builder<'_> {
                         n == text.len() as u64 && crc == crc32fast::hash(text.as_bytes())
                     })
                 }),
-                Op::Package { at, key } => {
+                Op::Package { at, key, .. } => {
                     let (Ok(root), Some(stored)) =
                         (mirror::file::open_directory(base, inside(at).as_str()), self.listings.get(key))
                     else {
@@ -206,11 +207,13 @@ impl Builder<'_> {
                 Err(e) => Err(error(here(dir), "create")(e)),
             },
             |file| {
-                self.file(from.as_fd(), to.as_fd(), file.path, file.executable).map_err(|e| match e {
-                    // The folders it goes to were made just now: the store's file is what is missing.
-                    Errno::NOENT => error(entry.join(file.path.to_string_lossy().as_ref()), "link")(e),
-                    e => error(here(file.path), "link")(e),
-                })
+                self.file(from.as_fd(), to.as_fd(), file.path, file.executable, job.own).map_err(
+                    |e| match e {
+                        // The folders it goes to were made just now: the store's file is what is missing.
+                        Errno::NOENT => error(entry.join(file.path.to_string_lossy().as_ref()), "link")(e),
+                        e => error(here(file.path), "link")(e),
+                    },
+                )
             },
         )
     }
@@ -221,9 +224,10 @@ impl Builder<'_> {
         to: BorrowedFd<'_>,
         path: &CStr,
         executable: bool,
+        own: bool,
     ) -> std::result::Result<(), Errno> {
         let way = self.ladder.0.load(Ordering::Relaxed);
-        if way == HARD_LINK {
+        if way == HARD_LINK && !own {
             match rustix::fs::linkat(from, path, to, path, AtFlags::empty()) {
                 Ok(()) => return Ok(()),
                 // Too many links to this one file: copy it, go on linking the others.
@@ -239,7 +243,7 @@ impl Builder<'_> {
                 Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOTTY | Errno::NOSYS) => {
                     let _ = rustix::fs::unlinkat(to, path, AtFlags::empty());
                     self.ladder.0.store(HARD_LINK, Ordering::Relaxed);
-                    return self.file(from, to, path, executable);
+                    return self.file(from, to, path, executable, own);
                 }
                 Err(e) => return Err(e),
             }

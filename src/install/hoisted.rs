@@ -10,12 +10,14 @@ use crate::resolve::graph::{Graph, Importer};
 use std::collections::{BTreeMap, HashSet};
 
 /// `placements` come parents first, with paths relative to the project
-/// (`node_modules/a/node_modules/b`). `symlinks`: whether the volume has them.
+/// (`node_modules/a/node_modules/b`). `own`: which packages get files of their own.
+/// `symlinks`: whether the volume has them.
 pub fn units(
     graph: &Graph,
     importer: &Importer,
     placements: &[Placement],
     keys: &[Option<Key>],
+    own: &[bool],
     symlinks: bool,
 ) -> Vec<Unit> {
     let named: HashSet<&str> = direct(importer).map(|(alias, _)| alias).collect();
@@ -34,7 +36,7 @@ pub fn units(
                 at: inside.to_string(),
                 target: vec![".."; down.matches('/').count() - 1].join("/"),
             },
-            None => Op::Package { at: inside.to_string(), key },
+            None => Op::Package { at: inside.to_string(), key, own: own[placement.package.index()] },
         });
         let alias = placement.alias.as_str();
         // `…/node_modules` that this folder lies in, relative to the top `node_modules`.

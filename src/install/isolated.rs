@@ -29,22 +29,23 @@ pub fn folder(graph: &Graph, id: PackageId) -> String {
     }
 }
 
-/// The units of one importer. `keys` is `None` for what is not installed.
-pub fn units(graph: &Graph, importer: &Importer, keys: &[Option<Key>]) -> Vec<Unit> {
+/// The units of one importer. `keys` is `None` for what is not installed; `own`: which
+/// packages get files of their own, and the programs that their scripts may call.
+pub fn units(graph: &Graph, importer: &Importer, keys: &[Option<Key>], own: &[bool]) -> Vec<Unit> {
     let mut units = Vec::new();
     let included = |id: PackageId| keys[id.index()].is_some();
     for id in graph.ids() {
         let Some(key) = keys[id.index()] else { continue };
         let package = graph.package(id);
-        let own = package.name.as_str();
+        let name = package.name.as_str();
         let mut ops = vec![Op::Directory { at: "node_modules".into() }];
-        scope_directory(&mut ops, "node_modules", own);
-        ops.push(Op::Package { at: format!("node_modules/{own}"), key });
+        scope_directory(&mut ops, "node_modules", name);
+        ops.push(Op::Package { at: format!("node_modules/{name}"), key, own: own[id.index()] });
         for edge in &package.dependencies {
             let Some(target) = edge.target.filter(|t| included(*t)) else { continue };
             let alias = edge.alias.as_str();
             // A package that depends on its own name under another version keeps seeing itself.
-            if alias == own {
+            if alias == name {
                 continue;
             }
             scope_directory(&mut ops, "node_modules", alias);
@@ -52,6 +53,10 @@ pub fn units(graph: &Graph, importer: &Importer, keys: &[Option<Key>]) -> Vec<Un
             let target =
                 format!("{up}/{}/node_modules/{}", folder(graph, target), graph.package(target).name);
             ops.push(Op::Link { at: format!("node_modules/{alias}"), target });
+        }
+        if own[id.index()] {
+            let edges = package.dependencies.iter().filter_map(|e| Some((e.alias.as_str(), e.target?)));
+            ops.extend(bins(graph, edges, keys, "node_modules/.bin"));
         }
         units.push(Unit::new(format!(".pantry/pkgs/{}", folder(graph, id)), ops));
     }
@@ -77,8 +82,19 @@ pub fn direct(importer: &Importer) -> impl Iterator<Item = (&str, PackageId)> {
 
 /// `.bin` of an importer, holding the commands of its direct dependencies only.
 pub fn bin_unit(graph: &Graph, importer: &Importer, keys: &[Option<Key>]) -> Option<Unit> {
+    let ops = bins(graph, direct(importer), keys, "");
+    (!ops.is_empty()).then(|| Unit::new(".bin".into(), ops))
+}
+
+/// A folder at `at` with the commands of these packages; nothing where they have none.
+fn bins<'a>(
+    graph: &Graph,
+    packages: impl Iterator<Item = (&'a str, PackageId)>,
+    keys: &[Option<Key>],
+    at: &str,
+) -> Vec<Op> {
     let mut owners: BTreeMap<&str, (&str, Bin)> = BTreeMap::new();
-    for (alias, id) in direct(importer).filter(|(_, id)| keys[id.index()].is_some()) {
+    for (alias, id) in packages.filter(|(_, id)| keys[id.index()].is_some()) {
         for (name, path) in &graph.package(id).bins {
             let bin = Bin::new(name, alias, path);
             match owners.get(name.as_str()) {
@@ -90,7 +106,7 @@ pub fn bin_unit(graph: &Graph, importer: &Importer, keys: &[Option<Key>]) -> Opt
         }
     }
     let bins: Vec<Bin> = owners.into_values().map(|(_, bin)| bin).collect();
-    (!bins.is_empty()).then(|| Unit::new(".bin".into(), bin_ops("", &bins, true)))
+    if bins.is_empty() { Vec::new() } else { bin_ops(at, &bins, true) }
 }
 
 /// `@scope` must exist before what lies in it. What lies in one scope comes one after the other, but for

@@ -8,6 +8,7 @@
 //! build    makes units on disk       apply   puts them in place, journalled
 //! books    manifests and lock, written together
 //! state    «nothing to do» in a few stats           difference   what an install changes, by package
+//! scripts  whose scripts may run, and which have to
 //! store, listing                     extracted packages, shared by all projects
 //! cache    counting and clearing them     verify   finding what was changed in them
 //! ```
@@ -26,6 +27,7 @@ pub mod isolated;
 pub mod listing;
 pub mod platform;
 pub mod run;
+pub mod scripts;
 pub mod select;
 pub mod shared;
 pub mod state;

@@ -19,6 +19,7 @@ use super::difference::{self, Difference};
 use super::fill::{self, Busy, Watch};
 use super::listing::BootId;
 use super::platform::Platform;
+use super::scripts::{Job, Trust};
 use super::select::{Groups, Selection, select};
 use super::state::{Fingerprint, Input, State};
 use super::store::Store;
@@ -30,6 +31,7 @@ use crate::resolve::ImporterRequest;
 use crate::resolve::graph::{Graph, PackageId};
 use crate::source::mirrors::Mirrors;
 use crate::ui::{Level, Logger, Subsystem};
+use mirror::name::PackageName;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,6 +63,13 @@ pub struct Options<'a> {
     pub forget: bool,
     /// What of the manifests is to be written once versions are chosen.
     pub settle: Option<&'a Settle<'a>>,
+    /// Whose scripts may run. The second is the source that the configuration gives a package's name.
+    pub trust: &'a Trust,
+    pub source: &'a dyn Fn(&PackageName) -> String,
+    /// No scripts now; what is still to be run stays so.
+    pub ignore_scripts: bool,
+    /// Optional packages whose scripts have failed in this run.
+    pub failed: &'a [PackageId],
     pub threads: usize,
     pub logger: Logger,
 }
@@ -123,8 +132,12 @@ pub struct Report {
     /// Came from mirrors, and from upstream.
     pub from_mirrors: usize,
     pub downloaded: usize,
-    /// Packages that wanted to run a script at install; none did.
+    /// Packages that wanted to run a script at install and may not.
     pub scripts: Vec<String>,
+    /// Scripts that are to run, in this order; then [`super::state::ran`] is to be told.
+    pub jobs: Vec<Job>,
+    /// Packages whose scripts have run.
+    pub ran: Vec<String>,
     pub warnings: Vec<String>,
     /// Optional packages left out because they are for other platforms.
     pub skipped: usize,
@@ -150,8 +163,10 @@ pub struct Direct {
 
 fn fingerprint(options: &Options<'_>) -> Fingerprint {
     let Options { linker, groups, platform, home, .. } = options;
-    let text =
+    let mut text =
         format!("{}\n{}\n{}\n{platform}\n{}", linker.name(), groups.dev, groups.optional, home.display());
+    // The project's rules stand in a manifest, which is an input.
+    options.trust.user.iter().for_each(|rule| text.extend(["\n", rule]));
     Fingerprint::of(&text)
 }
 
@@ -170,8 +185,9 @@ pub fn current(options: &Options<'_>) -> Option<usize> {
             options.root,
             fingerprint(options),
             BootId::of(&[options.root, &options.home.join("store")]),
-        ))
-    .then_some(state.packages)
+        )
+        && (state.todo.is_empty() || options.ignore_scripts))
+        .then_some(state.packages)
 }
 
 /// The project is this process's until this is dropped. Taken before the
@@ -249,8 +265,19 @@ fn with_store(
         (Some(None), _) => LockChange::Created,
         (None, _) => LockChange::Unchanged,
     };
-    let selection = select(&graph, options.groups, options.platform);
+    let selection = select(&graph, options.groups, options.platform, options.failed);
     refuse_unfit(&graph, &selection, options.platform)?;
+    let own: Vec<bool> = graph
+        .ids()
+        .map(|id| {
+            let package = graph.package(id);
+            // What all projects share no project's script may change.
+            options.linker != Linker::Store
+                && selection.included[id.index()]
+                && !options.trust.is_empty()
+                && options.trust.allows(package, &(options.source)(&package.name))
+        })
+        .collect();
     let mut report = Report {
         current: false,
         packages: selection.included.iter().filter(|i| **i).count(),
@@ -259,7 +286,9 @@ fn with_store(
         way: "",
         from_mirrors: 0,
         downloaded: 0,
-        scripts: scripts(&graph, &selection),
+        scripts: scripts(&graph, &selection, &own),
+        jobs: Vec::new(),
+        ran: Vec::new(),
         warnings,
         skipped: selection.skipped.len(),
         direct: Vec::new(),
@@ -288,6 +317,7 @@ fn with_store(
         selection: &selection,
         linker: options.linker,
         options: fingerprint(options),
+        own: &own,
         force: options.force,
         prune: options.prune,
         threads: options.threads,
@@ -361,6 +391,11 @@ fn with_store(
     report.changes = done.changes;
     report.manifests = manifests;
     report.way = done.way;
+    report.jobs = done.jobs;
+    for job in &mut report.jobs {
+        let without = select(&graph, options.groups, options.platform, &[job.package]);
+        job.optional = !without.unfit.contains(&job.package);
+    }
     Ok(report)
 }
 
@@ -395,9 +430,10 @@ fn refuse_unfit(graph: &Graph, selection: &Selection, platform: &Platform) -> Re
     })
 }
 
-fn scripts(graph: &Graph, selection: &Selection) -> Vec<String> {
-    let wanting = graph.packages.iter().zip(&selection.included).filter(|(p, on)| **on && p.install_script);
-    wanting.map(|(p, _)| format!("{}@{}", p.name, p.version)).collect()
+fn scripts(graph: &Graph, selection: &Selection, own: &[bool]) -> Vec<String> {
+    let packages = graph.packages.iter().zip(&selection.included).zip(own);
+    let wanting = packages.filter(|((p, on), own)| **on && p.install_script && !**own);
+    wanting.map(|((p, _), _)| format!("{}@{}", p.name, p.version)).collect()
 }
 
 /// Which of the project's own dependencies came, got another version, or went.

@@ -25,8 +25,11 @@ pub struct Selection {
     pub skipped: Vec<PackageId>,
 }
 
-pub fn select(graph: &Graph, groups: Groups, platform: &Platform) -> Selection {
-    let fits: Vec<bool> = graph.packages.iter().map(|p| platform.accepts(&p.os, &p.cpu, &p.libc)).collect();
+/// `failed`: packages whose scripts have failed here, which fit as little as those for other platforms.
+pub fn select(graph: &Graph, groups: Groups, platform: &Platform, failed: &[PackageId]) -> Selection {
+    let mut fits: Vec<bool> =
+        graph.packages.iter().map(|p| platform.accepts(&p.os, &p.cpu, &p.libc)).collect();
+    failed.iter().for_each(|id| fits[id.index()] = false);
     let broken = broken(graph, &fits);
     let mut included = vec![false; graph.packages.len()];
     let mut skipped = Vec::new();

@@ -167,7 +167,8 @@ fn unit(graph: &Graph, id: PackageId, name: &str, key: Key, folders: &Folders) -
     let own = package.name.as_str();
     let mut ops = vec![Op::Directory { at: "node_modules".into() }];
     scope_directory(&mut ops, "node_modules", own);
-    ops.push(Op::Package { at: format!("node_modules/{own}"), key });
+    // No script runs in what all projects share.
+    ops.push(Op::Package { at: format!("node_modules/{own}"), key, own: false });
     for edge in &package.dependencies {
         let alias = edge.alias.as_str();
         let Some((target, folder)) = edge.target.and_then(|t| Some((t, folders.get(t)?))) else { continue };

@@ -7,6 +7,7 @@
 //! packages <count>
 //! input <mtime ns> <size> <inode> <path>     manifests and lockfile, relative to the project
 //! dir <mtime ns> <path>              node_modules, its scopes and `.bin`, relative to it
+//! todo <path>                        a unit whose packages' scripts have not run to their end (`scripts`)
 //! unit <32 hex digits> <path>        what each unit was made from (`unit`)
 //! names <name>@<version> …            the packages, for telling what the next install changes (`difference`)
 //! ```
@@ -36,6 +37,8 @@ pub struct State {
     pub names: String,
     inputs: Vec<(i128, u64, u64, String)>,
     dirs: Vec<(i128, String)>,
+    /// Units that wait for scripts.
+    pub todo: Vec<String>,
     /// Path → digest, in the order of the file.
     pub units: Vec<(String, Digest)>,
 }
@@ -161,6 +164,7 @@ impl State {
                     let (time, path) = rest.split_once(' ')?;
                     state.dirs.push((time.parse().ok()?, path.to_string()));
                 }
+                "todo" => state.todo.push(rest.to_string()),
                 "unit" if !with_units => break,
                 "unit" => {
                     let (digest, path) = rest.split_once(' ')?;
@@ -222,14 +226,15 @@ impl Draft {
         Self { text, units: list, names }
     }
 
-    /// Bytes that [`Draft::finish`] surely has room in: a line for a scope is shorter than one for a
-    /// unit in it, and a line for each of a few inputs is to come.
+    /// Bytes that [`Draft::finish`] surely has room in: a line for a scope or for scripts is shorter than one
+    /// for a unit, and a line for each of a few inputs is to come.
     pub fn room(&self) -> usize {
-        self.text.len() + 2 * self.units.len() + self.names.len() + 2_000
+        self.text.len() + 3 * self.units.len() + self.names.len() + 2_000
     }
 
     /// The whole file for a tree at `modules` (which may still be in its private place).
-    pub fn finish(&self, inputs: &[Input], modules: &Path) -> String {
+    /// `todo`: units that wait for scripts.
+    pub fn finish(&self, inputs: &[Input], modules: &Path, todo: &[&str]) -> String {
         let mut text = self.text.clone();
         for Input { path, mtime, size, inode } in inputs {
             let _ = writeln!(text, "input {mtime} {size} {inode} {}", path.display());
@@ -251,11 +256,38 @@ impl Draft {
                 let _ = writeln!(text, "dir {} {dir}", mtime(&meta));
             }
         }
+        for path in todo {
+            let _ = writeln!(text, "todo {path}");
+        }
         text.push_str(&self.units);
         let _ = writeln!(text, "names {}", self.names);
         text.push_str("end .\n");
         text
     }
+}
+
+/// Writes down that the scripts of these units have run; folders are looked at again, for scripts may
+/// have made something in them. The project must be locked.
+pub fn ran(project: &Path, units: &[&str]) -> crate::error::Result<()> {
+    let Some(old) = text(project) else { return Ok(()) };
+    let modules = project.join("node_modules");
+    let mut new = String::with_capacity(old.len());
+    for line in old.lines() {
+        match line.split_once(' ') {
+            Some(("todo", path)) if units.contains(&path) => continue,
+            Some(("dir", rest)) => {
+                let dir = rest.split_once(' ').map_or("", |(_, dir)| dir);
+                if let Ok(meta) = std::fs::metadata(modules.join(dir)) {
+                    let _ = writeln!(new, "dir {} {dir}", mtime(&meta));
+                }
+            }
+            _ => {
+                new.push_str(line);
+                new.push('\n');
+            }
+        }
+    }
+    Ok(mirror::file::replace_scratch(&project.join(PATH), new.as_bytes())?)
 }
 
 fn hex(bytes: &[u8; 16]) -> String {

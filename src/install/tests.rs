@@ -100,7 +100,7 @@ fn walk(dir: &Path, prefix: &str, out: &mut Vec<String>) {
 }
 
 fn package(path: &str, key: Key) -> Unit {
-    Unit::new(path.into(), vec![Op::Package { at: String::new(), key }])
+    Unit::new(path.into(), vec![Op::Package { at: String::new(), key, own: false }])
 }
 
 #[test]
@@ -374,7 +374,7 @@ fn what_cannot_run_here_takes_its_dependants_along_however_many() {
     let mut graph = super::hoist::tests::graph(&(0..N).map(chain).collect::<Vec<_>>(), &[(0, 0)]);
     graph.packages[N - 1].os.push("plan9".into());
     graph.importers[0].dependencies[0].group = crate::resolve::graph::Group::Optional;
-    let selection = select(&graph, Groups { dev: true, optional: true }, &Platform::current());
+    let selection = select(&graph, Groups { dev: true, optional: true }, &Platform::current(), &[]);
     assert!(selection.included.iter().all(|on| !on) && selection.unfit.is_empty());
     assert_eq!(selection.skipped.len(), 1);
 }

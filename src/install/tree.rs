@@ -6,6 +6,7 @@ use super::build::{Builder, Ladder, has_symlinks};
 use super::fill;
 use super::hoist;
 use super::listing::{BootId, Stored};
+use super::scripts::{self, Job};
 use super::select::Selection;
 use super::state::{Draft, Fingerprint, Input, State};
 use super::store::{Key, Store};
@@ -23,6 +24,8 @@ pub struct Wanted<'a> {
     pub selection: &'a Selection,
     pub linker: Linker,
     pub options: Fingerprint,
+    /// Packages whose scripts may run, by package.
+    pub own: &'a [bool],
     /// Link everything again, whatever the state says.
     pub force: bool,
     /// What is not ours goes too.
@@ -33,6 +36,8 @@ pub struct Wanted<'a> {
 /// What was done, and how files got into the tree.
 pub struct Done {
     pub changes: Changes,
+    /// Scripts that are to run now.
+    pub jobs: Vec<Job>,
     pub packages: usize,
     pub way: &'static str,
     /// From the store it could not be linked; a symbolic link was not possible.
@@ -118,7 +123,12 @@ pub fn build(
         }
         None => apply::whole(project, &builder, &units, settle)?,
     };
-    Ok(Done { changes, packages, way: ladder.name(), without_symlinks: !symlinks })
+    // Only a tree with files of its own has to be asked for what waits in it.
+    let jobs = match units.iter().any(Unit::has_own).then(|| State::read(project)).flatten() {
+        Some(state) => scripts::jobs(wanted.graph, &needs.keys, &units, &state.todo),
+        None => Vec::new(),
+    };
+    Ok(Done { changes, jobs, packages, way: ladder.name(), without_symlinks: !symlinks })
 }
 
 fn units(wanted: &Wanted<'_>, needs: &Needs, builder: &Builder<'_>, symlinks: bool) -> Result<Vec<Unit>> {
@@ -128,9 +138,9 @@ fn units(wanted: &Wanted<'_>, needs: &Needs, builder: &Builder<'_>, symlinks: bo
     Ok(match wanted.linker {
         Linker::Hoisted => {
             let placements = hoist::place(graph, &wanted.selection.included)?;
-            hoisted::units(graph, importer, &placements, &needs.keys, symlinks)
+            hoisted::units(graph, importer, &placements, &needs.keys, wanted.own, symlinks)
         }
-        Linker::Isolated => isolated::units(graph, importer, &needs.keys),
+        Linker::Isolated => isolated::units(graph, importer, &needs.keys, wanted.own),
         Linker::Store => match &needs.shared {
             Some(Shared { folders, trusted, to_make }) => {
                 shared::ensure(graph, &needs.keys, folders, to_make, trusted, builder)?;

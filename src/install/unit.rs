@@ -45,6 +45,8 @@ pub enum Op {
     Package {
         at: String,
         key: Key,
+        /// Its own copies, which its scripts may change ([`super::scripts`]).
+        own: bool,
     },
     Directory {
         at: String,
@@ -96,7 +98,8 @@ impl Unit {
         let mut text = Vec::with_capacity(ops.len() * 64);
         for op in &ops {
             let (kind, at, what) = match op {
-                Op::Package { at, key } => (b'p', at, key.as_str()),
+                Op::Package { at, key, own: false } => (b'p', at, key.as_str()),
+                Op::Package { at, key, own: true } => (b'o', at, key.as_str()),
                 Op::Directory { at } => (b'd', at, ""),
                 Op::Link { at, target } => (b'l', at, target.as_str()),
                 Op::Script { at, text } => (b's', at, text.as_str()),
@@ -110,6 +113,11 @@ impl Unit {
         let mut digest = Digest([0; 16]);
         digest.0.copy_from_slice(&Hash::of(&text).0[..16]);
         Self { path, ops, digest }
+    }
+
+    /// Whether scripts may run in it.
+    pub fn has_own(&self) -> bool {
+        self.ops.iter().any(|op| matches!(op, Op::Package { own: true, .. }))
     }
 
     pub fn packages(&self) -> impl Iterator<Item = &Key> {

@@ -15,6 +15,10 @@ use crate::json::{self, Excerpt, Scanner, Syntax, push_string};
 use crate::resolve::graph::Group;
 use std::ops::Range;
 
+mod list;
+
+pub use list::{include, leave_out};
+
 /// The tables in the order in which they usually stand.
 const TABLES: [(Group, &str); 4] = [
     (Group::Normal, "dependencies"),
@@ -362,7 +366,7 @@ mod tests {
     use super::super::Format;
     use super::*;
 
-    fn manifest(text: &str, format: Format) -> Manifest {
+    pub fn manifest(text: &str, format: Format) -> Manifest {
         read(text.as_bytes(), format.file().as_ref(), format).unwrap_or_else(|e| panic!("{text}\n{e}"))
     }
 

@@ -17,7 +17,9 @@
 pub mod add;
 pub mod bar;
 pub mod global;
+pub mod lifecycle;
 pub mod newer;
+pub mod trust;
 
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status};
@@ -25,11 +27,12 @@ use crate::install::books;
 use crate::install::fill::{Busy, Watch};
 use crate::install::platform::Platform;
 use crate::install::run::{self, Locked, Options, Report, Settle};
+use crate::install::scripts::Trust;
 use crate::install::select::Groups;
 use crate::install::state::{Input, State};
 use crate::manifest::{self, Format, Manifest, Merged, Problem, Project};
 use crate::network::Network;
-use crate::resolve::graph::Graph;
+use crate::resolve::graph::{Graph, PackageId};
 use crate::resolve::{ImporterRequest, Request, Requested};
 use crate::settings::Settings;
 use crate::supply::offline::Offline;
@@ -56,6 +59,8 @@ pub struct How {
     pub global: bool,
     /// What nobody asked for goes from the tree, whoever put it there.
     pub prune: bool,
+    /// Nobody's scripts run.
+    pub ignore_scripts: bool,
 }
 
 impl How {
@@ -70,6 +75,7 @@ impl How {
             save: !given("no-save"),
             global: given("global") || given("user"),
             prune: false,
+            ignore_scripts: given("ignore-scripts"),
         }
     }
 }
@@ -100,6 +106,8 @@ pub struct Session<'a> {
     pub home: PathBuf,
     /// There is no manifest yet: the first one is made.
     pub fresh: bool,
+    /// The user's rules alone.
+    trust: Trust,
 }
 
 impl<'a> Session<'a> {
@@ -135,12 +143,13 @@ impl<'a> Session<'a> {
     /// A project that was found in another way.
     pub fn of(project: Project, how: How, settings: &'a Settings) -> Result<Self> {
         let home = settings.home()?;
-        Ok(Self { settings, project, how, platform: Platform::current(), home, fresh: false })
+        let trust = Trust { user: settings.trusted.clone(), project: Vec::new() };
+        Ok(Self { settings, project, how, platform: Platform::current(), home, fresh: false, trust })
     }
 
     /// Asking for the cores reads half a dozen files: `threads` not before there is work.
     fn options<'s>(&'s self, manifests: &'s [Input], threads: usize) -> Options<'s> {
-        let How { groups, frozen, force, dry_run, save, prune, .. } = self.how;
+        let How { groups, frozen, force, dry_run, save, prune, ignore_scripts, .. } = self.how;
         Options {
             root: &self.project.root,
             manifests,
@@ -156,6 +165,10 @@ impl<'a> Session<'a> {
             anew: false,
             forget: false,
             settle: None,
+            trust: &self.trust,
+            source: &|_| String::new(),
+            ignore_scripts,
+            failed: &[],
             threads,
             logger: self.settings.logger,
         }
@@ -262,7 +275,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Installs what the manifests ask for.
+    /// Installs what the manifests ask for, and runs the scripts of packages that may.
     pub fn install(
         &self,
         locked: &Locked,
@@ -271,6 +284,35 @@ impl<'a> Session<'a> {
         change: Change<'_>,
         ui: &mut Ui,
     ) -> Result<Report> {
+        let mut report = self.tree(locked, work, network.clone(), change, &[], ui)?;
+        let mut failed = Vec::new();
+        while !report.jobs.is_empty() && !self.how.ignore_scripts {
+            let jobs = std::mem::take(&mut report.jobs);
+            let outcome = lifecycle::packages(self, &jobs, ui)?;
+            report.ran.extend(outcome.ran);
+            if outcome.failed.is_empty() {
+                break;
+            }
+            failed.extend(outcome.failed);
+            report.warnings.extend(outcome.warnings);
+            // Without them.
+            let again = self.tree(locked, work, network.clone(), Change::default(), &failed, ui)?;
+            (report.jobs, report.packages) = (again.jobs, again.packages);
+        }
+        Ok(report)
+    }
+
+    fn tree(
+        &self,
+        locked: &Locked,
+        work: &Work,
+        network: Network,
+        change: Change<'_>,
+        failed: &[PackageId],
+        ui: &mut Ui,
+    ) -> Result<Report> {
+        let trusted = work.manifests.iter().flat_map(|m| m.trusted.iter().cloned());
+        let trust = Trust { project: trusted.collect(), ..self.trust.clone() };
         let merged = manifest::merge(&work.manifests)?;
         merged.warnings.iter().for_each(|w| ui.warn(&w.to_string()));
         let importers = importers(&work.manifests)?;
@@ -279,12 +321,6 @@ impl<'a> Session<'a> {
             let manifests = change.settle.map_or(Ok(Vec::new()), |settle| settle(graph))?;
             commands.replace(global::commands(graph, &self.home)?);
             Ok(manifests)
-        };
-        let options = Options {
-            anew: change.anew,
-            forget: change.forget,
-            settle: if self.how.global { Some(&with_commands) } else { change.settle },
-            ..self.options(&work.inputs, self.settings.threads())
         };
         let request = Request {
             importers: importers.clone(),
@@ -295,6 +331,15 @@ impl<'a> Session<'a> {
         };
         let registries = network.registries.clone();
         let source = |name: &PackageName| registries.source_of(name);
+        let options = Options {
+            anew: change.anew,
+            forget: change.forget,
+            settle: if self.how.global { Some(&with_commands) } else { change.settle },
+            trust: &trust,
+            source: &source,
+            failed,
+            ..self.options(&work.inputs, self.settings.threads())
+        };
         let bar = Arc::new(Bar::new(ui, "Installing"));
         let (outcome, notes) = if self.settings.offline.is_some() {
             let supply = self.offline(request, change.prepare, &source, &*bar)?;

@@ -67,6 +67,14 @@ pub fn code(status: ExitStatus) -> u8 {
     u8::try_from(code).unwrap_or(1)
 }
 
+/// The words for a status that is not 0.
+pub fn how(status: u8) -> String {
+    match status {
+        129.. => format!("was ended by signal {}", status - 128),
+        status => format!("ended with status {status}"),
+    }
+}
+
 /// The status to end with where a signal came that was to end everything: nothing more is started then.
 pub fn ending() -> Option<u8> {
     let number = CAME.load(SeqCst);

@@ -89,6 +89,12 @@ impl Surroundings {
         command
     }
 
+    /// A program that a script in `dir` would find.
+    pub fn find(&self, name: &str, dir: &Path) -> Option<PathBuf> {
+        let folders: Vec<PathBuf> = std::env::split_paths(&self.path_for(dir)).collect();
+        tool::find(OsStr::new(name), &folders)
+    }
+
     fn path_for(&self, dir: &Path) -> OsString {
         let mut path = OsString::new();
         for folder in bin_folders(dir) {

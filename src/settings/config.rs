@@ -14,6 +14,7 @@
 //! dns-resolver = "192.0.2.1"
 //! cafile = "~/certificates.pem"
 //! home-mirror-limit = "10 GiB"                          # kept by `mirror gc`
+//! trusted-dependencies = ["esbuild", "sharp@0.34.5"]    # may run scripts at install, in every project
 //! ```
 
 use super::{MOST_AT_A_TIME, value};
@@ -45,6 +46,7 @@ const KEYS: &[&str] = &[
     "offline",
     "prefer-offline",
     "registry",
+    "trusted-dependencies",
 ];
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -62,6 +64,7 @@ pub(super) struct Config {
     pub cafile: Option<PathBuf>,
     /// Bytes.
     pub home_mirror_limit: Option<u64>,
+    pub trusted: Vec<String>,
 }
 
 impl Config {
@@ -120,6 +123,12 @@ impl Config {
                 let rule = "a number of bytes, or a text such as \"10 GiB\"";
                 let bytes = number(value).or_else(|| value.as_str().and_then(value::bytes));
                 self.home_mirror_limit = Some(bytes.ok_or(Refusal::Rule(rule))?);
+            }
+            "trusted-dependencies" => {
+                let rule = "a list of packages";
+                for entry in value.as_array().ok_or(Refusal::Rule(rule))?.iter() {
+                    self.trusted.push(text(entry.get_ref(), rule)?.to_string());
+                }
             }
             _ => return Err(Refusal::Unknown),
         }

@@ -19,6 +19,7 @@ pub struct Scene {
 }
 
 const MANIFEST: &str = r#"{"dependencies": {"left": "^1.0.0", "@scope/tool": "1", "big": "1"}}"#;
+const TRUSTED: &str = r#"{"dependencies": {"left": "^1.0.0", "@scope/tool": "1"}, "trustedDependencies": ["left", "@scope/tool"]}"#;
 const OLDER: &str = r#"{"dependencies": {"left": "1.0.0", "@scope/tool": "1"}}"#;
 const NEWER: &str = r#"{"dependencies": {"left": "^2.0.0", "other": "1"}}"#;
 const INIT: &str = "mirror init ../mirror";
@@ -76,6 +77,8 @@ pub fn first_installs() -> Vec<Scene> {
         offline("install, isolated", mirror(), ISOLATED),
         offline("install, store", mirror(), STORE),
         offline("install over another's tree", taken_over, HOISTED),
+        // Files of their own, and scripts that are none.
+        offline("install, trusted", vec![Write("work/package.json", TRUSTED), Run(INIT), Run(ADD)], HOISTED),
     ]
 }
 

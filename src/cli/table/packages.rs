@@ -203,12 +203,22 @@ pub const ROWS: &[Command] = &[
         .takes(&[optional("PACKAGE", Kind::Package, "Name of the package (default: this one)")])
         .examples(&[("unlink my-lib", "Use the registry's package again")]),
     command("trust", "Let a package run its install scripts")
-        .takes(&[required("PACKAGE", Kind::Package, "Names of packages").many()])
-        .flags(&[JSON])
-        .examples(&[("trust esbuild", "Allow the scripts of one package")]),
+        .about(
+            "Without a name, lists the packages that asked to run scripts at install and may not, with the scripts.\n\n\
+             A name goes into `trustedDependencies` of the manifest, and the scripts run. `NAME@VERSION` trusts that \
+             version only, `NAME@sha512-…` that archive only. `.` lets the project run its own scripts \
+             (`postinstall`, `prepare`, …) at install, as long as they stay what they are; that is written down in \
+             PANTRY_HOME, not in the project.",
+        )
+        .takes(&[optional("PACKAGE", Kind::Package, "Names of packages, or `.` for the project itself").many()])
+        .flags(&[TREE, NETWORK, JSON])
+        .examples(&[
+            ("trust esbuild", "Allow the scripts of one package"),
+            ("trust", "List what asked to run a script"),
+        ]),
     command("untrust", "Take the permission for install scripts back")
-        .takes(&[required("PACKAGE", Kind::Package, "Names of packages").many()])
-        .flags(&[JSON])
+        .takes(&[required("PACKAGE", Kind::Package, "Names of packages, or `.` for the project itself").many()])
+        .flags(&[TREE, NETWORK, JSON])
         .examples(&[("untrust esbuild", "Refuse the scripts of one package again")]),
     command("clean", "Remove what an install has made in the project")
         .about("Removes node_modules and .pantry; manifests, lockfiles and mirrors stay.")

@@ -78,15 +78,17 @@ fn install(
     fails: bool,
 ) -> crate::error::Result<Done> {
     let graph = made(world, rows);
-    let selection = select(&graph, Groups { dev: true, optional: true }, &Platform::current());
+    let selection = select(&graph, Groups { dev: true, optional: true }, &Platform::current(), &[]);
     let linker = LINKERS[linker];
     let options = Fingerprint::of(linker.name());
+    let own = vec![false; graph.packages.len()];
     let wanted = tree::Wanted {
         project,
         graph: &graph,
         selection: &selection,
         linker,
         options,
+        own: &own,
         force,
         prune: false,
         threads: 2,
