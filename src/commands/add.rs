@@ -3,6 +3,7 @@
 use super::install::show;
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status};
+use crate::install::store::Store;
 use crate::project::add::{self, Adding, rewritten};
 use crate::project::{Change, How, Session, Work};
 use crate::resolve::graph::{Graph, Group};
@@ -58,7 +59,18 @@ pub fn remove(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Resu
     let session = Session::open(How::of(invocation), settings, ui)?;
     let locked = session.lock(ui)?;
     let work = session.read(&locked, ui)?;
-    let after = Work { manifests: add::without(&work.manifests, &names)?, ..work.clone() };
+    let manifests = match add::without(&work.manifests, &names) {
+        Err(unknown) => {
+            // They may be gone because this very command was killed: what it began is finished.
+            if work.unfinished {
+                session.install(&locked, &work, session.network(ui)?, Change::default(), ui)?;
+            }
+            Store::clean(&settings.store()?);
+            return Err(unknown);
+        }
+        manifests => manifests?,
+    };
+    let after = Work { manifests, ..work.clone() };
     let settle = |_: &mut Graph| Ok(rewritten(&work.manifests, after.manifests.clone(), session.fresh));
     let change = Change { settle: Some(&settle), ..Change::default() };
     let report = session.install(&locked, &after, session.network(ui)?, change, ui)?;

@@ -114,6 +114,16 @@ pub fn is_clean(project: &Path) -> bool {
     [JOURNAL, NEW, OLD, super::books::NEXT].iter().all(|name| !exists(project, name))
 }
 
+/// Whether a change of the tree has begun that the next run carries out.
+pub fn is_under_way(project: &Path) -> bool {
+    [JOURNAL, OLD].iter().any(|name| exists(project, name))
+}
+
+/// Whether a run ended in the middle of its work.
+pub fn is_unfinished(project: &Path) -> bool {
+    !is_clean(project) || [STAGE, TRASH, NEXT].iter().any(|name| exists(project, name))
+}
+
 /// Completes or undoes what a killed run left. Call with the project locked.
 pub fn recover(project: &Path) -> Result<()> {
     // A finished new tree that was about to take the place of an old one that is already aside.

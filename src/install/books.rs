@@ -43,34 +43,48 @@ pub fn recover(root: &Path, asked: &[ImporterRequest]) -> Result<()> {
     discard(root)
 }
 
+/// The lock's text before (`None`: there was no file) and now.
+pub struct Lock<'a> {
+    pub old: Option<&'a [u8]>,
+    pub new: &'a str,
+}
+
 /// Writes them: all, or none when that fails.
-pub fn write(root: &Path, manifests: &[Rewritten], lock: Option<&str>) -> Result<()> {
+pub fn write(root: &Path, manifests: &[Rewritten], lock: Option<&Lock<'_>>) -> Result<()> {
+    let put = |path: &Path, text: &[u8]| mirror::file::replace(&root.join(path), text);
+    let lockfile = Path::new(LOCKFILE);
     if manifests.is_empty() {
-        return lock.map_or(Ok(()), |text| Ok(mirror::file::replace(&root.join(LOCKFILE), text.as_bytes())?));
+        return lock.map_or(Ok(()), |lock| Ok(put(lockfile, lock.new.as_bytes())?));
     }
     manifests.iter().try_for_each(|m| unchanged(root, m))?;
-    let mut done = 0;
+    let mut begun = 0;
     let written = (|| {
-        if let Some(text) = lock {
-            mirror::file::replace(&root.join(NEXT), text.as_bytes())?;
+        if let Some(lock) = lock {
+            put(Path::new(NEXT), lock.new.as_bytes())?;
         }
         for manifest in manifests {
-            mirror::file::replace(&root.join(&manifest.path), manifest.new.as_bytes())?;
-            done += 1;
+            begun += 1;
+            put(&manifest.path, manifest.new.as_bytes())?;
         }
         lock.map_or(Ok(()), |_| promote(root))
     })();
     if written.is_err() {
-        // Whatever cannot be undone either is left to the next run.
-        let undone = manifests[..done].iter().all(|m| match &m.old {
-            Some(old) => mirror::file::replace(&root.join(&m.path), old.as_bytes()).is_ok(),
-            None => std::fs::remove_file(root.join(&m.path)).is_ok(),
-        });
-        if undone {
-            let _ = discard(root);
-        }
+        undo(root, &manifests[..begun], lock.filter(|_| begun == manifests.len() && !is_pending(root)));
     }
     written
+}
+
+/// Brings back what was there before, also where writing failed only after it was done. What cannot
+/// be undone is left to the next run.
+pub fn undo(root: &Path, manifests: &[Rewritten], lock: Option<&Lock<'_>>) {
+    let back = |path: &Path, old: Option<&[u8]>| match old {
+        Some(old) => mirror::file::replace(&root.join(path), old).is_ok(),
+        None => remove(&root.join(path)).is_ok(),
+    };
+    let locked = lock.is_none_or(|lock| back(Path::new(LOCKFILE), lock.old));
+    if locked && manifests.iter().all(|m| back(&m.path, m.old.as_deref().map(str::as_bytes))) {
+        let _ = discard(root);
+    }
 }
 
 fn promote(root: &Path) -> Result<()> {
@@ -78,9 +92,12 @@ fn promote(root: &Path) -> Result<()> {
 }
 
 fn discard(root: &Path) -> Result<()> {
-    let next = root.join(NEXT);
-    match std::fs::remove_file(&next) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &next)(e)),
+    remove(&root.join(NEXT))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
         _ => Ok(()),
     }
 }

@@ -32,6 +32,7 @@ use crate::resolve::graph::{Graph, PackageId};
 use crate::source::mirrors::Mirrors;
 use crate::ui::{Level, Logger, Subsystem};
 use mirror::name::PackageName;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -322,6 +323,10 @@ fn with_store(
         prune: options.prune,
         threads: options.threads,
     };
+    let saved = text.as_deref().filter(|_| matches!(lock, LockChange::Created | LockChange::Updated));
+    let old = before.as_ref().and_then(Option::as_ref).map(|(_, bytes)| bytes.as_slice());
+    let new = saved.map(|new| books::Lock { old, new });
+    let written = Cell::new(false);
     let mut tries = 0;
     let done = loop {
         let mut needs = tree::needs(&wanted, store)?;
@@ -357,19 +362,19 @@ fn with_store(
             step("tree made");
             supply.finish()?;
             step("mirror committed");
-            let new = text.as_deref().filter(|_| matches!(lock, LockChange::Created | LockChange::Updated));
             let mut inputs = options.manifests.to_vec();
             if !options.save {
                 // What is installed is not what the manifests say: the next run has to look.
                 inputs.retain(|i| manifests.iter().all(|m| i.path != m.path));
             } else {
-                books::write(options.root, &manifests, new)?;
+                books::write(options.root, &manifests, new.as_ref())?;
+                written.set(true);
                 for manifest in &manifests {
                     inputs.retain(|i| i.path != manifest.path);
                     inputs.extend(Input::look(options.root, &manifest.path));
                 }
             }
-            match new {
+            match &new {
                 Some(_) => inputs.extend(Input::look(options.root, Path::new(LOCKFILE))),
                 None => {
                     mirror::file::clean_temporaries(&lock_path);
@@ -382,7 +387,14 @@ fn with_store(
             // `--force` or `store verify` of another process took an entry out of the store after
             // it was looked at here, because it is damaged: it is made anew.
             Err(e) if tries < 3 && store.has_lost(&e) => tries += 1,
-            done => break done?,
+            Err(e) => {
+                // The tree stayed as it was: the manifests that it came from come back.
+                if written.get() && !manifests.is_empty() && !apply::is_under_way(options.root) {
+                    books::undo(options.root, &manifests, new.as_ref());
+                }
+                return Err(e);
+            }
+            Ok(done) => break done,
         }
     };
     step("tree in place");

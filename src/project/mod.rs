@@ -23,13 +23,13 @@ pub mod trust;
 
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status};
-use crate::install::books;
 use crate::install::fill::{Busy, Watch};
 use crate::install::platform::Platform;
 use crate::install::run::{self, Locked, Options, Report, Settle};
 use crate::install::scripts::Trust;
 use crate::install::select::Groups;
 use crate::install::state::{Input, State};
+use crate::install::{apply, books};
 use crate::manifest::{self, Format, Manifest, Merged, Problem, Project};
 use crate::network::Network;
 use crate::resolve::graph::{Graph, PackageId};
@@ -198,6 +198,7 @@ impl<'a> Session<'a> {
                 "this is root in a project of another user ({owner}), who may not be able to change what is made"
             ));
         }
+        let unfinished = apply::is_unfinished(&self.project.root);
         let inputs = self.inputs();
         let manifests = match (self.fresh, self.project.files.first()) {
             (true, Some(format)) => {
@@ -210,7 +211,7 @@ impl<'a> Session<'a> {
             let asked = importers(&manifests)?;
             books::recover(&self.project.root, &asked)?;
         }
-        Ok(Work { inputs, manifests })
+        Ok(Work { inputs, manifests, unfinished })
     }
 
     /// How registries are reached from here.
@@ -366,6 +367,8 @@ impl<'a> Session<'a> {
 pub struct Work {
     pub inputs: Vec<Input>,
     pub manifests: Vec<Manifest>,
+    /// A run before was killed at its work.
+    pub unfinished: bool,
 }
 
 /// What the manifests of a project ask for, by folder.

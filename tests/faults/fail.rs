@@ -206,7 +206,8 @@ fn unchanged(world: &World, place: &str, said: &str, now: &str, old: &Known, new
     if world.changes_as_a_whole() && !now.contains("/.pantry/journal ") {
         let tree = |project: &str| -> Vec<String> {
             let other = |l: &&str| {
-                !is_leftover(l) && !l.contains("pantry.lock ") && !l.contains("node_modules/.cache")
+                let books = l.contains("pantry.lock ") || l.starts_with("work: f  package.json ");
+                !is_leftover(l) && !books && !l.contains("node_modules/.cache")
             };
             project.lines().filter(other).map(str::to_owned).collect()
         };
@@ -229,7 +230,7 @@ fn is_leftover(line: &str) -> bool {
     ours.iter().any(|o| path.starts_with(o))
         || temporary
         || name.ends_with(".part")
-        || name == ".mzp-unfinished"
+        || [".mzp-unfinished", ".pantry.lock.next"].contains(&name)
 }
 
 #[test]
@@ -250,6 +251,11 @@ fn first_installs_with_an_error_anywhere() {
 #[test]
 fn changing_installs_with_an_error_anywhere() {
     fail_everywhere(scenes::changing_installs());
+}
+
+#[test]
+fn edits_with_an_error_anywhere() {
+    fail_everywhere(scenes::edits());
 }
 
 #[test]

@@ -149,6 +149,11 @@ fn changing_installs_killed_anywhere() {
 }
 
 #[test]
+fn edits_killed_anywhere() {
+    kill_everywhere(scenes::edits());
+}
+
+#[test]
 fn cache_clear_killed_anywhere() {
     kill_everywhere(scenes::caches());
 }

@@ -105,6 +105,24 @@ pub fn changing_installs() -> Vec<Scene> {
     ]
 }
 
+/// Commands that change the manifest, its lock and the tree together.
+pub fn edits() -> Vec<Scene> {
+    let installed = |manifest| vec![Write("work/package.json", manifest), Run(INIT), Run(ADD), Run(HOISTED)];
+    let mut scenes = vec![
+        offline("add", installed(OLDER), "add --offline --mirror ../mirror other left"),
+        offline("remove", installed(MANIFEST), "remove --offline --mirror ../mirror left big"),
+    ];
+    if crate::everything() {
+        scenes.push(offline(
+            "update --latest",
+            installed(OLDER),
+            "update --offline --mirror ../mirror --latest",
+        ));
+        scenes.push(offline("add -g", vec![Run(INIT), Run(ADD)], "add -g --offline --mirror ../mirror big"));
+    }
+    scenes
+}
+
 /// Two projects, one mirror, one store.
 pub fn crowd() -> Scene {
     let before = vec![PROJECT, Write("two/package.json", OLDER), Run(INIT), Run(ADD)];

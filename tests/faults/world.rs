@@ -130,7 +130,8 @@ impl World {
     }
     /// All of the project changes in one step.
     pub fn changes_as_a_whole(&self) -> bool {
-        self.command().starts_with("install")
+        let word = self.command().split(' ').next();
+        word.is_some_and(|word| ["install", "add", "remove", "update"].contains(&word))
     }
     pub fn base(&self) -> &Path {
         self.base.path()
@@ -236,6 +237,8 @@ impl World {
         let files = [
             "work/package.json",
             "work/pantry.lock",
+            "pantry/global/package.json",
+            "pantry/global/pantry.lock",
             "game/mzp.toml",
             "game/mzp.lock",
             "game/src/main.minz",
