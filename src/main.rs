@@ -24,9 +24,14 @@ fn main() -> ExitCode {
             std::process::abort();
         }));
     }
-    let mut words = std::env::args_os();
-    let program = Program::from_argv0(words.next().as_deref());
-    let words: Vec<OsString> = words.collect();
+    let mut given = std::env::args_os();
+    let name = given.next();
+    let program = Program::from_argv0(name.as_deref());
+    let mut words: Vec<OsString> = Vec::new();
+    if Program::is_px(name.as_deref()) {
+        words.push("px".into());
+    }
+    words.extend(given);
     let mut ui = Ui::new(Terminal::detect(&Environment::Process));
     ui.set_json(cli::parse::wants_json(&words));
     let outcome = cli::parse(program, words).and_then(|invocation| {

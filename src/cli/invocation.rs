@@ -20,6 +20,10 @@ impl Program {
         let stem = argv0.and_then(|name| Path::new(name).file_stem());
         if stem == Some(OsStr::new("mzp")) { Self::Mzp } else { Self::Pantry }
     }
+    /// A link called `px` stands for `pantry px`.
+    pub fn is_px(argv0: Option<&OsStr>) -> bool {
+        argv0.and_then(|name| Path::new(name).file_stem()) == Some(OsStr::new("px"))
+    }
     pub fn name(self) -> &'static str {
         match self {
             Self::Pantry => "pantry",

@@ -5,14 +5,19 @@
 //! [`crate::cli::table`], a file here, a line in [`find`].
 
 mod add;
+mod audit;
 mod cache;
 mod complete;
 mod help;
+mod info;
+mod init;
 mod install;
 mod man;
 mod mirror;
 mod mzp;
+mod px;
 mod run;
+mod tree;
 mod trust;
 mod update;
 mod version;
@@ -57,8 +62,16 @@ fn find(path: &str) -> Option<Run> {
         "mirror verify" => With(mirror::verify::run),
         "mirror gc" => With(mirror::gc::run),
         "mirror export" => With(mirror::export::run),
+        "init" if NPM => With(init::run),
+        "list" if NPM => With(tree::list),
+        "tree" if NPM => With(tree::tree),
+        "why" if NPM => With(tree::why),
+        "audit" if NPM => With(audit::run),
+        "info" if NPM => With(info::run),
+        "search" if NPM => With(info::search),
         "trust" if NPM => With(trust::trust),
         "untrust" if NPM => With(trust::untrust),
+        "px" if NPM => With(px::run),
         "run" if NPM => With(run::run),
         "scripts" if NPM => With(run::list),
         "test" | "build" | "dev" if NPM => With(run::named),

@@ -136,13 +136,13 @@ fn script(name: &str, invocation: &Invocation, settings: &Settings, ui: &mut Ui)
 }
 
 /// The program of that name in a `node_modules/.bin` upwards.
-fn installed(name: &str, root: &Path) -> Option<PathBuf> {
+pub fn installed(name: &str, root: &Path) -> Option<PathBuf> {
     BinName::parse(name).ok()?;
     let folders: Vec<PathBuf> = surroundings::bin_folders(root).collect();
     tool::find(OsStr::new(name), &folders)
 }
 
-fn not_started(command: &std::process::Command, source: std::io::Error) -> Error {
+pub fn not_started(command: &std::process::Command, source: std::io::Error) -> Error {
     Error::Io { action: "start", path: command.get_program().into(), source }
 }
 

@@ -3,13 +3,12 @@
 use super::install;
 use crate::cli::{Invocation, suggest};
 use crate::error::{Error, Result, Status};
-use crate::install::run::{LOCKFILE, read_lock};
 use crate::install::scripts::{self, Trust};
 use crate::install::store::Key;
 use crate::manifest::edit;
 use crate::network::Network;
 use crate::project::{Change, How, Session, Work, trust};
-use crate::resolve::graph::{Graph, Package};
+use crate::resolve::graph::Package;
 use crate::settings::Settings;
 use crate::ui::Ui;
 use mirror::name::escape;
@@ -32,7 +31,7 @@ pub fn untrust(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Res
 fn list(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let session = Session::open(How::of(invocation), settings, ui)?;
     let manifests = session.project.read()?;
-    let graph = locked(&session)?;
+    let graph = session.locked()?;
     let registries = Network::new(settings, &session.project.root, ui)?.registries;
     let project = manifests.iter().flat_map(|m| m.trusted.iter().cloned()).collect();
     let rules = Trust { user: settings.trusted.clone(), project };
@@ -141,21 +140,9 @@ fn rewrite(rule: &str, may: bool, work: &mut Work) -> Result<bool> {
     Ok(changed)
 }
 
-fn locked(session: &Session<'_>) -> Result<Graph> {
-    let path = session.project.root.join(LOCKFILE);
-    match read_lock(&path)? {
-        Some((graph, _)) => Ok(graph),
-        None => Err(Error::Other {
-            status: Status::Failed,
-            message: format!("{} is missing", escape(&path.to_string_lossy())),
-            hints: vec!["`pantry install` makes it".into()],
-        }),
-    }
-}
-
 /// A slip in the name would be a permission for somebody else.
 fn known(rule: &str, session: &Session<'_>) -> Result<()> {
-    let graph = locked(session)?;
+    let graph = session.locked()?;
     let (name, _) = scripts::parts(rule);
     if graph.packages.iter().any(|p| p.name.as_str() == name) {
         return Ok(());

@@ -30,9 +30,7 @@ impl Advice {
             Self::CorruptedPackage => {
                 "clear the cache with `pantry cache:clear` and try again; `pantry mirror verify` checks a mirror"
             }
-            Self::VersionConflict => {
-                "change one of these ranges; `pantry tree` (not in this version) will show the whole tree"
-            }
+            Self::VersionConflict => "change one of these ranges; `pantry tree` shows the whole tree",
         }
     }
 

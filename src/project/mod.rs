@@ -64,6 +64,20 @@ pub struct How {
 }
 
 impl How {
+    /// As a command without options.
+    pub fn plain() -> Self {
+        Self {
+            groups: Groups { dev: false, optional: true },
+            frozen: false,
+            force: false,
+            dry_run: false,
+            save: true,
+            global: false,
+            prune: false,
+            ignore_scripts: false,
+        }
+    }
+
     /// As the command's options say.
     pub fn of(invocation: &Invocation) -> Self {
         let given = |long| invocation.offers(long) && invocation.has(long);
@@ -212,6 +226,19 @@ impl<'a> Session<'a> {
             books::recover(&self.project.root, &asked)?;
         }
         Ok(Work { inputs, manifests, unfinished })
+    }
+
+    /// What the lockfile holds, which has to be there.
+    pub fn locked(&self) -> Result<Graph> {
+        let path = self.project.root.join(run::LOCKFILE);
+        match run::read_lock(&path)? {
+            Some((graph, _)) => Ok(graph),
+            None => Err(Error::Other {
+                status: Status::Failed,
+                message: format!("{} is missing", escape(&path.to_string_lossy())),
+                hints: vec!["`pantry install` makes it".into()],
+            }),
+        }
     }
 
     /// How registries are reached from here.

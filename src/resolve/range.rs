@@ -149,6 +149,11 @@ impl Range {
         })
     }
 
+    /// The same where pre-releases count as what they are: versions in order (npm's `includePrerelease`).
+    pub fn covers(&self, version: &Version) -> bool {
+        self.sets().any(|set| set.iter().all(|c| c.test(version)))
+    }
+
     /// Whether all that satisfies this surely satisfies `other` (semver's `subset`): each set lies within one of the other's.
     pub fn is_within(&self, other: &Self) -> bool {
         let within = |inner: &[Comparator], outer: &[Comparator]| {

@@ -148,16 +148,31 @@ fn quote(out: &mut String, text: &str) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if acts_on_terminal(c) => {
-                let mut units = [0; 2];
-                for unit in c.encode_utf16(&mut units) {
-                    let _ = write!(out, "\\u{unit:04x}");
-                }
-            }
+            c if acts_on_terminal(c) => escape(out, c),
             c => out.push(c),
         }
     }
     out.push('"');
+}
+
+/// JSON from elsewhere, as it is but for what a terminal might act on; it reads back as the same.
+pub fn safe(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    for c in raw.chars() {
+        if !matches!(c, '\n' | '\r' | '\t') && acts_on_terminal(c) {
+            escape(&mut out, c);
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn escape(out: &mut String, c: char) {
+    let mut units = [0; 2];
+    for unit in c.encode_utf16(&mut units) {
+        let _ = write!(out, "\\u{unit:04x}");
+    }
 }
 
 fn acts_on_terminal(c: char) -> bool {

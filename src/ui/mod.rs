@@ -7,6 +7,7 @@
 //! A closed standard output (`pantry list | head -1`) is not a failure: the
 //! rest of the output is dropped, the work goes on, and the status is the work's.
 
+pub mod branches;
 pub mod excerpt;
 pub mod json;
 pub mod log;
@@ -96,6 +97,29 @@ impl Ui {
     /// Whether more than ASCII can be read there.
     pub fn is_unicode(&self) -> bool {
         self.terminal.is_unicode()
+    }
+    /// Whether somebody sits there who can answer.
+    pub fn can_ask(&self) -> bool {
+        io::IsTerminal::is_terminal(&io::stdin()) && self.terminal.shows_progress()
+    }
+
+    /// Asks on standard error; the line that is typed.
+    ///
+    /// # Errors
+    /// Standard input cannot be read, or has ended.
+    pub fn ask(&mut self, question: &str) -> Result<String> {
+        let _ = self.err.write_all(question.as_bytes()).and_then(|()| self.err.flush());
+        let mut line = String::new();
+        let failed = |source| Error::Io { action: "read", path: "standard input".into(), source };
+        match io::stdin().read_line(&mut line).map_err(failed)? {
+            0 => Err(failed(io::ErrorKind::UnexpectedEof.into())),
+            _ => Ok(line),
+        }
+    }
+
+    /// A part of a line of data that is to stand out, where standard output shows colours.
+    pub fn tinted(&self, text: &str) -> String {
+        self.terminal.tinted(text)
     }
     /// For threads: a cheap copy that writes its lines by itself.
     pub fn logger(&self) -> Logger {

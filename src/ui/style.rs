@@ -8,6 +8,8 @@ use std::io::IsTerminal;
 pub struct Terminal {
     interactive: bool,
     colour: bool,
+    /// Standard output shows colours, too.
+    coloured_data: bool,
     unicode: bool,
     ci: bool,
 }
@@ -34,7 +36,9 @@ pub(super) enum Symbol {
 impl Terminal {
     /// Looks at the process's standard error and the variables.
     pub fn detect(environment: &Environment) -> Self {
-        Self::decide(environment, std::io::stderr().is_terminal())
+        let decided = Self::decide(environment, std::io::stderr().is_terminal());
+        let data = Self::decide(environment, std::io::stdout().is_terminal());
+        Self { coloured_data: data.colour, ..decided }
     }
 
     /// - Colour: `NO_COLOR` forbids, `FORCE_COLOR` and `CLICOLOR_FORCE` demand,
@@ -52,9 +56,15 @@ impl Terminal {
         Self {
             interactive,
             colour: !no_colour && (forced || interactive && !ci),
+            coloured_data: false,
             unicode: interactive && !no_colour && !ci && has_utf8_locale(environment),
             ci,
         }
+    }
+
+    /// Data that stands out.
+    pub fn tinted(&self, text: &str) -> String {
+        if self.coloured_data { format!("\u{1b}[36m{text}\u{1b}[0m") } else { text.to_string() }
     }
 
     pub fn is_unicode(&self) -> bool {
@@ -140,7 +150,7 @@ mod tests {
     fn marks() {
         let plain = Terminal::default();
         assert_eq!(plain.mark(Symbol::Success, Colour::Green), "ok:");
-        let rich = Terminal { interactive: true, colour: true, unicode: true, ci: false };
+        let rich = Terminal { interactive: true, colour: true, unicode: true, ..plain };
         assert_eq!(rich.mark(Symbol::Success, Colour::Green), "\u{1b}[32m✓\u{1b}[0m");
         assert_eq!(rich.mark(Symbol::Error, Colour::Red), "\u{1b}[1;31merror:\u{1b}[0m");
     }

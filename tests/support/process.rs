@@ -184,7 +184,7 @@ pub fn can(what: &str) -> Option<bool> {
             works(&["sh", "-c", clones])
         }),
         "ca65" | "faketime" | "node" | "npm" | "pasmo" | "python3" | "git" | "prlimit" | "setpriv"
-        | "bash" | "zsh" | "fish" => find(what).is_some(),
+        | "bash" | "zsh" | "fish" | "script" => find(what).is_some(),
         _ => return None,
     })
 }

@@ -54,11 +54,13 @@ impl Default for ClientOptions {
     }
 }
 
-/// One GET.
+/// One GET, or one POST, of JSON.
 #[derive(Clone)]
 pub struct Request<'a> {
     pub url: &'a Url,
     pub accept: Option<&'a str>,
+    /// Makes it a POST, which is sent to `url` only: a redirect is an answer then.
+    pub body: Option<&'a [u8]>,
     /// Asks for 304 when the answer still has this validator.
     pub etag: Option<&'a str>,
     /// The whole value of `Authorization`. Sent to `url` only, never after a redirect.
@@ -93,6 +95,7 @@ impl<'a> Request<'a> {
         Self {
             url,
             accept: None,
+            body: None,
             etag: None,
             credential: None,
             gzip: false,
@@ -224,6 +227,7 @@ impl Shared {
             let header =
                 |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_string);
             if matches!(status, 301 | 302 | 303 | 307 | 308)
+                && request.body.is_none()
                 && let Some(location) = header("location")
             {
                 let refuse = |rule| HttpError::Redirect { url: url.clone(), to: redacted(&location), rule };
@@ -271,22 +275,24 @@ impl Shared {
             return Err(HttpError::Private { url: url.clone() });
         }
         let agent = self.agent(url, proxied)?;
-        let mut call = agent.get(url.to_string());
-        if let Some(accept) = request.accept {
-            call = call.header("accept", accept);
-        }
-        if request.gzip {
-            call = call.header("accept-encoding", "gzip");
-        }
-        if let Some(etag) = request.etag {
-            call = call.header("if-none-match", etag);
-        }
+        let mut headers = Vec::with_capacity(4);
+        headers.extend(request.accept.map(|accept| ("accept", accept)));
+        headers.extend(request.gzip.then_some(("accept-encoding", "gzip")));
+        headers.extend(request.etag.map(|etag| ("if-none-match", etag)));
+        let login = url.userinfo().map(basic);
         if first {
-            if let Some(credential) = request.credential {
-                call = call.header("authorization", credential);
-            } else if let Some(userinfo) = url.userinfo() {
-                call = call.header("authorization", basic(userinfo));
+            headers.extend(request.credential.or(login.as_deref()).map(|login| ("authorization", login)));
+        }
+        if let Some(body) = request.body {
+            let mut call = agent.post(url.to_string()).header("content-type", "application/json");
+            for (name, value) in headers {
+                call = call.header(name, value);
             }
+            return call.send(body).map_err(|e| explain(url, e));
+        }
+        let mut call = agent.get(url.to_string());
+        for (name, value) in headers {
+            call = call.header(name, value);
         }
         if request.opportunistic {
             let short = Some(self.options.opportunistic_timeout);

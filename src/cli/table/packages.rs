@@ -107,7 +107,10 @@ pub const ROWS: &[Command] = &[
         .aliases(&["ls"])
         .takes(&[optional("PATTERN", Kind::Text, "Only names that match").many()])
         .flags(&[
-            &[flag("all", "List what dependencies brought along, too").short('a')],
+            &[
+                flag("all", "List what dependencies brought along, too").short('a'),
+                flag("depth", "Show the tree, so many levels below the project's own").value("N", Kind::Number),
+            ],
             PRODUCTION,
             GLOBAL_INSTALL,
             JSON,
@@ -159,6 +162,10 @@ pub const ROWS: &[Command] = &[
         .flags(&[PRODUCTION, DRY_RUN, JSON])
         .examples(&[("prune --production", "Drop development dependencies from the tree")]),
     command("audit", "Check packages for known weaknesses")
+        .about(
+            "Asks the registry of each package for advisories on the locked versions. Exits 1 where there is one of \
+             the level or worse (default: low), and fails where there is no answer: that is not «nothing known».",
+        )
         .flags(&[
             &[
                 flag("audit-level", "Fail from this severity on")
@@ -176,16 +183,23 @@ pub const ROWS: &[Command] = &[
         .examples(&[("search markdown parser", "Find packages by words")]),
     command("info", "Show what is known about a package")
         .aliases(&["view", "show"])
-        .takes(&[required("PACKAGE", Kind::Package, "Name, with or without a version")])
+        .about("What the registry says, offline what the mirrors say. A FIELD is a key of the version's package.json (`dist.tarball`), `versions` or `dist-tags`.")
+        .takes(&[
+            required("PACKAGE", Kind::Package, "Name, with or without a version"),
+            optional("FIELD", Kind::Text, "Show only this"),
+        ])
         .flags(&[NETWORK, JSON])
-        .examples(&[("info react@18", "Show versions, dependencies and where the archive lies")]),
+        .examples(&[
+            ("info react@18", "Show versions, dependencies and where the archive lies"),
+            ("info react dist.tarball", "Show one field"),
+        ]),
     command("init", "Make a pantry.json for a new project")
+        .about("Asks for name, version and description on a terminal. A manifest that is there is never written over.")
         .takes(&[optional("DIR", Kind::Dir, "The project's folder (default: this one)")])
         .flags(&[&[
             flag("yes", "Take the proposed answers without asking").short('y'),
             flag("preset", "Start from a preset")
                 .value("NAME", Kind::Choice(&["typescript", "monorepo-typescript"])),
-            flag("force", "Replace a manifest that is there").short('f'),
         ]])
         .examples(&[("init", "Ask for name, version and description"), ("init --yes", "Ask nothing")]),
     command("ci", "Install exactly what is locked, from nothing")

@@ -50,14 +50,23 @@ pub const ROWS: &[Command] = &[
         .flags(&[FILTER])
         .examples(&[("dev", "Start the development server")]),
     command("px", "Run a package's program, installing it for this run if need be")
-        .about("What stands after the program's name goes to it. The exit status is the program's own.")
+        .about(
+            "From node_modules/.bin of this folder or one above; else from a tree of its own in PANTRY_HOME, made of \
+             mirrors where they have it and of the registry where they have not (on a terminal it asks before). \
+             `NAME@latest` asks the registry first. A package with several programs runs the one that is called like \
+             it. What stands after the program's name goes to it; the exit status is the program's own. A link to \
+             pantry that is called `px` is this command.",
+        )
         .takes(&[required("PROGRAM", Kind::Package, "Name of the program, with or without a version")])
         .passes_on(PassOn::Rest)
         .flags(&[
-            &[flag("package", "The package that has the program")
-                .short('p')
-                .value("PACKAGE", Kind::Package)
-                .repeats()],
+            &[
+                flag("package", "The package that has the program")
+                    .short('p')
+                    .value("PACKAGE", Kind::Package)
+                    .repeats(),
+                flag("yes", "Fetch what is not here without asking").short('y'),
+            ],
             NETWORK,
         ])
         .examples(&[("px tsc --version", "Run a program of node_modules/.bin or of a registry")]),

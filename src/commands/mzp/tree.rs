@@ -3,8 +3,8 @@
 use crate::cli::Invocation;
 use crate::error::{Result, Status};
 use crate::settings::Settings;
-use crate::ui::Ui;
 use crate::ui::json::Object;
+use crate::ui::{Ui, branches};
 use mirror::name::{MinzName, escape};
 use mzp::graph::{Edge, Graph, Line, Why};
 use mzp::lockfile::Lock;
@@ -42,13 +42,9 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         return Ok(Status::Done);
     }
     ui.line(&format!("{} {}", manifest.name, manifest.version))?;
-    let [through, branch, end] =
-        if ui.is_unicode() { ["│   ", "├── ", "└── "] } else { ["|   ", "|-- ", "`-- "] };
     let mut outcome = Ok(());
     graph.walk(&mut |last, edge, line| {
-        let Some((own, above)) = last.split_last() else { return false };
-        let mut text: String = above.iter().map(|last| if *last { "    " } else { through }).collect();
-        text.push_str(if *own { end } else { branch });
+        let mut text = branches::before(ui.is_unicode(), last);
         text.push_str(&shown(&graph, edge));
         text.push_str(marks(edge).as_str());
         text.push_str(match line {

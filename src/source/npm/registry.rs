@@ -90,6 +90,11 @@ impl Registries {
         Ok(Registry { source: format!("npm+{url}"), url, bases })
     }
 
+    /// The registry of names that have none of their own.
+    pub fn default(&self) -> &Registry {
+        &self.default
+    }
+
     /// The registry's id for `name`, as the index keys it; `npm` when the
     /// configured address is unusable.
     pub fn source_of(&self, name: &PackageName) -> String {
@@ -146,7 +151,8 @@ impl Registries {
 
     /// The value of `Authorization` for `url`, bound to its scheme, host, port
     /// and path; what is bound to one of the upstream's two hosts serves both.
-    fn credential(&self, url: &Url) -> Option<String> {
+    /// The value of `Authorization` for an address of a registry.
+    pub fn credential(&self, url: &Url) -> Option<String> {
         let own = self.npmrc.credential_for(&url.to_string());
         let found = own.or_else(|| {
             if !self.upstream.owns(url) {
