@@ -12,6 +12,7 @@ mod help;
 mod info;
 mod init;
 mod install;
+mod link;
 mod man;
 mod mirror;
 mod mzp;
@@ -51,6 +52,8 @@ fn find(path: &str) -> Option<Run> {
         "outdated" if NPM => With(update::outdated),
         "dedupe" if NPM => With(update::dedupe),
         "prune" if NPM => With(update::prune),
+        "link" if NPM => With(link::run),
+        "unlink" if NPM => With(link::unlink),
         "add" if NPM => With(add::run),
         "remove" if NPM => With(add::remove),
         "mirror add" => With(mirror::add::run),

@@ -34,7 +34,7 @@ use crate::ui::{Level, Logger, Subsystem};
 use mirror::name::PackageName;
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -58,6 +58,8 @@ pub struct Options<'a> {
     pub save: bool,
     /// What nobody asked for goes from the tree, whoever put it there.
     pub prune: bool,
+    /// Folders that lie in the place of packages.
+    pub links: &'a [(PackageName, PathBuf)],
     /// Versions are chosen although the lock fits.
     pub anew: bool,
     /// What the lock has chosen counts for nothing.
@@ -321,6 +323,7 @@ fn with_store(
         own: &own,
         force: options.force,
         prune: options.prune,
+        links: options.links,
         threads: options.threads,
     };
     let saved = text.as_deref().filter(|_| matches!(lock, LockChange::Created | LockChange::Updated));

@@ -10,12 +10,13 @@ use super::scripts::{self, Job};
 use super::select::Selection;
 use super::state::{Draft, Fingerprint, Input, State};
 use super::store::{Key, Store};
-use super::unit::{Digest, Linker, Unit};
+use super::unit::{Digest, Linker, Op, Unit};
 use super::{difference, hoisted, isolated, shared};
 use crate::error::{Error, Result};
 use crate::resolve::graph::{Graph, Importer, PackageId};
 use std::collections::HashMap;
-use std::path::Path;
+use mirror::name::PackageName;
+use std::path::{Path, PathBuf};
 
 /// Everything the tree depends on.
 pub struct Wanted<'a> {
@@ -30,6 +31,8 @@ pub struct Wanted<'a> {
     pub force: bool,
     /// What is not ours goes too.
     pub prune: bool,
+    /// Folders that lie in the place of packages.
+    pub links: &'a [(PackageName, PathBuf)],
     pub threads: usize,
 }
 
@@ -111,7 +114,12 @@ pub fn build(
     }
     let ladder = Ladder::for_volume(volume_fd(&volume));
     let builder = Builder { store, listings: &needs.listings, ladder: &ladder, threads: wanted.threads };
-    let units = units(wanted, needs, &builder, symlinks)?;
+    let mut units = units(wanted, needs, &builder, symlinks)?;
+    for (name, folder) in wanted.links {
+        units.retain(|unit| unit.path != name.as_str());
+        let target = folder.to_string_lossy().into_owned();
+        units.push(Unit::new(name.to_string(), vec![Op::Link { at: String::new(), target }]));
+    }
     let packages = wanted.selection.included.iter().filter(|i| **i).count();
     let names = difference::names(wanted.graph, wanted.selection);
     let draft = Draft::new(boot, wanted.options, packages, &units, names);

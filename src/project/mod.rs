@@ -17,6 +17,7 @@
 pub mod add;
 pub mod bar;
 pub mod global;
+pub mod link;
 pub mod lifecycle;
 pub mod newer;
 pub mod trust;
@@ -176,6 +177,7 @@ impl<'a> Session<'a> {
             dry_run,
             save,
             prune,
+            links: &[],
             anew: false,
             forget: false,
             settle: None,
@@ -190,7 +192,9 @@ impl<'a> Session<'a> {
 
     fn inputs(&self) -> Vec<Input> {
         let Project { root, files, .. } = &self.project;
-        files.iter().filter_map(|f| Input::look(root, Path::new(f.file()))).collect()
+        let links = link::file(&self.home, root);
+        let paths = files.iter().map(|f| Path::new(f.file())).chain([links.as_path()]);
+        paths.filter_map(|path| Input::look(root, path)).collect()
     }
 
     /// The number of packages, where nothing has changed since the last install.
@@ -359,7 +363,9 @@ impl<'a> Session<'a> {
         };
         let registries = network.registries.clone();
         let source = |name: &PackageName| registries.source_of(name);
+        let links = link::read(&self.home, &self.project.root)?;
         let options = Options {
+            links: &links,
             anew: change.anew,
             forget: change.forget,
             settle: if self.how.global { Some(&with_commands) } else { change.settle },

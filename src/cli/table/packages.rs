@@ -211,10 +211,15 @@ pub const ROWS: &[Command] = &[
         .flags(&[DRY_RUN, JSON])
         .examples(&[("import package-lock.json", "Keep the versions that npm has chosen")]),
     command("link", "Use a local folder in place of a package")
-        .takes(&[optional("DIR", Kind::Dir, "The package's folder (default: offer this one)")])
-        .examples(&[("link ../my-lib", "Use ../my-lib in this project")]),
+        .about(
+            "Without an argument, offers the package of this folder under its name. In another project, \
+             `pantry link NAME` takes what was offered, `pantry link ../FOLDER` that folder. Neither manifest \
+             nor lockfile change; every install keeps the links, until `pantry unlink`.",
+        )
+        .takes(&[optional("PACKAGE", Kind::Dir, "Names that were offered, or folders").many()])
+        .examples(&[("link", "Offer the package of this folder"), ("link ../my-lib", "Use ../my-lib in this project")]),
     command("unlink", "Undo `link`")
-        .takes(&[optional("PACKAGE", Kind::Package, "Name of the package (default: this one)")])
+        .takes(&[optional("PACKAGE", Kind::Package, "Names of linked packages (default: withdraw the offer)").many()])
         .examples(&[("unlink my-lib", "Use the registry's package again")]),
     command("trust", "Let a package run its install scripts")
         .about(

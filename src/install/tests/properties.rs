@@ -90,7 +90,7 @@ fn install(
         options,
         own: &own,
         force,
-        prune: false,
+        prune: false, links: &[],
         threads: 2,
     };
     let needs = tree::needs(&wanted, &world.store).unwrap();
