@@ -4,7 +4,9 @@
 
 use crate::error::{Error, Result};
 use crate::npmrc::{self, Content, Layer, Level};
+use crate::resolve::Rules;
 use crate::settings::Settings;
+use crate::source::npm::packument::unix_seconds;
 use crate::source::npm::registry::Registries;
 use crate::source::npm::upstream::Upstream;
 use crate::ui::Ui;
@@ -22,6 +24,8 @@ pub struct Network {
     pub registries: Arc<Registries>,
     /// What stands before a version that is written into a manifest: npm's `save-prefix`, nothing with `save-exact`.
     pub save_prefix: String,
+    /// Versions that were published later do not count (`before`, `minimum-release-age`), but of these packages.
+    pub rules: Rules,
 }
 
 impl Network {
@@ -35,8 +39,9 @@ impl Network {
             _ => npmrc.text("save-prefix").unwrap_or("^"),
         };
         let save_prefix = save_prefix.to_string();
+        let rules = rules(&npmrc)?;
         let registries = Arc::new(Registries::new(npmrc, Upstream::built_in()?)?);
-        Ok(Self { client, registries, save_prefix })
+        Ok(Self { client, registries, save_prefix, rules })
     }
 
     /// The client alone, which makes no connection where nobody may.
@@ -93,6 +98,29 @@ impl Network {
         npmrc.warnings.iter().for_each(|w| ui.warn(&w.to_string()));
         Ok(npmrc)
     }
+}
+
+/// What npm (`before`, `min-release-age` in days) and pnpm (`minimum-release-age` in minutes) have against
+/// versions that nobody had time to look at. What cannot be understood is an error: it protects.
+fn rules(npmrc: &npmrc::Npmrc) -> Result<Rules> {
+    let wrong = |key: &str, value: &str, rule: &str| Error::Setting {
+        name: key.into(),
+        value: value.into(),
+        rule: rule.into(),
+    };
+    let mut rules = Rules::default();
+    if let Some(text) = npmrc.get("before") {
+        let time = unix_seconds(text).or_else(|| unix_seconds(&format!("{text}T00:00:00Z")));
+        rules.before = Some(time.ok_or_else(|| wrong("before", text, "a date such as 2026-01-31"))?);
+    }
+    for (key, seconds) in [("minimum-release-age", 60), ("min-release-age", 86_400)] {
+        let Some(text) = npmrc.get(key) else { continue };
+        let number = text.parse::<u64>().map_err(|_| wrong(key, text, "a whole number"))?;
+        let until = mirror::time::now().saturating_sub(number.saturating_mul(seconds));
+        rules.before = Some(rules.before.map_or(until, |before| before.min(until)));
+    }
+    rules.exempt = npmrc.all("minimum-release-age-exclude").to_vec();
+    Ok(rules)
 }
 
 fn options(settings: &Settings, npmrc: &npmrc::Npmrc) -> ClientOptions {

@@ -221,6 +221,7 @@ fn choose(
             client: &network.client,
             registries: &network.registries,
             now: mirror::time::now(),
+            before: None,
         },
         most: options.metadata_at_a_time,
         fresh_for: options.fresh_for,

@@ -24,14 +24,14 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let work = session.read(&locked, ui)?;
     let names = named(invocation, &session, &work.manifests)?;
     let network = session.network(ui)?;
-    let prefix = network.save_prefix.clone();
+    let (prefix, rules) = (network.save_prefix.clone(), network.rules.clone());
     let written: RefCell<Vec<(PackageName, String)>> = RefCell::default();
     let prepare = |index: &dyn Index, importers: &mut Vec<ImporterRequest>| {
         for requested in importers.iter_mut().flat_map(|i| &mut i.dependencies) {
             if !names.is_empty() && !names.contains(&requested.alias) {
                 continue;
             }
-            let newer = newer::look(index, requested)?;
+            let newer = newer::look(index, requested, &rules)?;
             if let Some(raised) = newer.and_then(|n| newer::raise(requested, &n, &prefix)) {
                 requested.range = raised.asked;
                 written.borrow_mut().push((requested.alias.clone(), raised.written));
@@ -106,9 +106,11 @@ pub fn outdated(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Re
     let installed = session.installed()?;
     let mut rows: Vec<(Newer, Option<String>)> = Vec::new();
     let requests = importers.clone();
-    session.look(importers, ui, &mut |index| {
+    let network = session.network(ui)?;
+    let rules = network.rules.clone();
+    session.look(importers, network, ui, &mut |index| {
         for requested in requests.iter().flat_map(|i| &i.dependencies) {
-            let Some(newer) = newer::look(index, requested)? else { continue };
+            let Some(newer) = newer::look(index, requested, &rules)? else { continue };
             let here = installed.iter().find(|(alias, _)| *alias == newer.alias).map(|(_, v)| v.clone());
             let is =
                 |v: &Option<mirror::version::Version>| v.as_ref().is_none_or(|v| Some(v.to_string()) == here);

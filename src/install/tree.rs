@@ -14,8 +14,8 @@ use super::unit::{Digest, Linker, Op, Unit};
 use super::{difference, hoisted, isolated, shared};
 use crate::error::{Error, Result};
 use crate::resolve::graph::{Graph, Importer, PackageId};
-use std::collections::HashMap;
 use mirror::name::PackageName;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Everything the tree depends on.

@@ -227,6 +227,11 @@ impl Npmrc {
         (!matches!(value, "" | "null" | "undefined")).then_some(value)
     }
 
+    /// All values of a setting that may have several (`key[]`).
+    pub fn all(&self, key: &str) -> &[String] {
+        self.entries.get(key).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// A setting's value as it stands; it may be empty.
     pub fn text(&self, key: &str) -> Option<&str> {
         Some(self.entries.get(key)?.last()?.trim())

@@ -17,13 +17,13 @@
 pub mod add;
 pub mod bar;
 pub mod global;
-pub mod link;
 pub mod lifecycle;
+pub mod link;
 pub mod newer;
 pub mod trust;
 
 use crate::cli::Invocation;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, Whereabouts};
 use crate::install::fill::{Busy, Watch};
 use crate::install::platform::Platform;
 use crate::install::run::{self, Locked, Options, Report, Settle};
@@ -270,11 +270,16 @@ impl<'a> Session<'a> {
     }
 
     /// Looks things up for these importers; nothing is installed.
-    pub fn look(&self, importers: Vec<ImporterRequest>, ui: &mut Ui, look: &mut Look<'_>) -> Result<()> {
-        let network = self.network(ui)?;
+    pub fn look(
+        &self,
+        importers: Vec<ImporterRequest>,
+        network: Network,
+        ui: &mut Ui,
+        look: &mut Look<'_>,
+    ) -> Result<()> {
         let registries = network.registries.clone();
         let source = |name: &PackageName| registries.source_of(name);
-        let request = Request { importers, ..Request::default() };
+        let request = Request { importers, rules: network.rules.clone(), ..Request::default() };
         let bar = Arc::new(Bar::new(ui, "Looking"));
         let (outcome, notes) = if self.settings.offline.is_some() {
             let supply = self.offline(request, None, &source, &*bar)?;
@@ -345,6 +350,7 @@ impl<'a> Session<'a> {
     ) -> Result<Report> {
         let trusted = work.manifests.iter().flat_map(|m| m.trusted.iter().cloned());
         let trust = Trust { project: trusted.collect(), ..self.trust.clone() };
+        let before = network.rules.before;
         let merged = manifest::merge(&work.manifests)?;
         merged.warnings.iter().for_each(|w| ui.warn(&w.to_string()));
         let importers = importers(&work.manifests)?;
@@ -359,6 +365,7 @@ impl<'a> Session<'a> {
             update: change.update,
             explicit: change.explicit,
             prefer_dedupe: change.prefer_dedupe,
+            rules: network.rules.clone(),
             ..Request::default()
         };
         let registries = network.registries.clone();
@@ -387,11 +394,29 @@ impl<'a> Session<'a> {
         };
         ui.end_progress();
         notes.iter().for_each(|n| ui.warn(n));
-        let report = outcome?;
+        let report = outcome.map_err(|e| with_age(e, before))?;
         if self.how.global && !self.how.dry_run {
             global::link(&self.home, &commands.borrow())?;
         }
         Ok(report)
+    }
+}
+
+/// Says why versions that there are do not count.
+fn with_age(error: Error, before: Option<u64>) -> Error {
+    match (before, error) {
+        (Some(before), Error::Missing(missing))
+            if matches!(missing.whereabouts, Whereabouts::NoVersionFits { .. }) =>
+        {
+            let date = mirror::time::date(before);
+            let hint = format!(
+                "what was published after {} does not count (minimum-release-age or before in .npmrc)",
+                &date[..10]
+            );
+            let error = Error::Missing(missing);
+            Error::Other { status: error.status(), message: error.to_string(), hints: vec![hint] }
+        }
+        (_, error) => error,
     }
 }
 

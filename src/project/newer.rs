@@ -23,21 +23,22 @@ pub struct Newer {
 }
 
 /// Looks one dependency up; `None` for what comes from no registry, or is unknown to it.
-pub fn look(index: &dyn Index, requested: &Requested) -> Result<Option<Newer>> {
+pub fn look(index: &dyn Index, requested: &Requested, rules: &Rules) -> Result<Option<Newer>> {
     let spec = Spec::parse(&requested.range);
     let Some(name) = spec.registry_name(&requested.alias) else { return Ok(None) };
     let Some(candidates) = index.package(&name)? else { return Ok(None) };
-    let wanted = version(&*candidates, &spec.wanted)?;
-    let mut latest = version(&*candidates, &Wanted::Tag("latest".into()))?;
+    let rules = rules.of(name.as_str());
+    let wanted = version(&*candidates, &spec.wanted, &rules)?;
+    let mut latest = version(&*candidates, &Wanted::Tag("latest".into()), &rules)?;
     if latest.is_none() {
         // What is tagged cannot be had here: the highest that can.
-        latest = version(&*candidates, &Spec::parse("*").wanted)?;
+        latest = version(&*candidates, &Spec::parse("*").wanted, &rules)?;
     }
     Ok(Some(Newer { alias: requested.alias.clone(), name, group: requested.group, wanted, latest }))
 }
 
-fn version(candidates: &dyn Candidates, wanted: &Wanted) -> Result<Option<Version>> {
-    let found = choose(candidates, wanted, &Rules::default())?;
+fn version(candidates: &dyn Candidates, wanted: &Wanted, rules: &Rules) -> Result<Option<Version>> {
+    let found = choose(candidates, wanted, rules)?;
     Ok(found.and_then(|i| Version::parse(candidates.version(i)).ok()))
 }
 

@@ -409,9 +409,10 @@ impl<'a> Builder<'a> {
                     if self.compared > MOST_COMPARED {
                         return Err(Failure::TooLarge { places: MOST_COMPARED });
                     }
-                    match choose(&*candidates, wanted, &self.rules).map_err(index)? {
+                    let rules = self.rules.of(self.tree.names.text(package).as_str());
+                    match choose(&*candidates, wanted, &rules).map_err(index)? {
                         Some(i) => Ok(self.manifest(package, &*candidates, i)?),
-                        None => Err(why_none(&*candidates, wanted)?),
+                        None => Err(why_none(&*candidates, wanted, &rules)?),
                     }
                 }
             },
@@ -583,7 +584,7 @@ fn asks_otherwise(importers: &[ImporterRequest], locked: &Graph) -> bool {
 }
 
 /// Why nothing could be chosen.
-fn why_none(candidates: &dyn Candidates, wanted: &Wanted) -> Result<Reason, Failure> {
+fn why_none(candidates: &dyn Candidates, wanted: &Wanted, rules: &Rules) -> Result<Reason, Failure> {
     let fits = |i: usize| {
         let Ok(version) = Version::parse(candidates.version(i)) else { return false };
         match wanted {
@@ -601,7 +602,8 @@ fn why_none(candidates: &dyn Candidates, wanted: &Wanted) -> Result<Reason, Fail
             was_here: candidates.load(i).map_err(index)?.sha256.is_some(),
         },
         None => {
-            let here = (0..candidates.len()).filter(|&i| candidates.is_available(i));
+            let here =
+                (0..candidates.len()).filter(|&i| candidates.is_available(i) && rules.in_time(candidates, i));
             Reason::NoVersion { available: here.map(|i| candidates.version(i).to_string()).collect() }
         }
     })

@@ -18,10 +18,19 @@ pub struct Rules {
     pub npm: Option<Version>,
     /// Take nothing published later (Unix seconds). What has no date passes.
     pub before: Option<u64>,
+    /// Packages for which `before` does not count: names, or beginnings with `*`.
+    pub exempt: Vec<String>,
 }
 
 impl Rules {
-    fn in_time(&self, candidates: &dyn Candidates, i: usize) -> bool {
+    /// What bears on the choice of this package.
+    pub fn of(&self, name: &str) -> Self {
+        let is = |e: &String| e.strip_suffix('*').map_or(e == name, |start| name.starts_with(start));
+        let exempt = self.before.is_some() && self.exempt.iter().any(is);
+        Self { before: self.before.filter(|_| !exempt), exempt: Vec::new(), ..self.clone() }
+    }
+
+    pub fn in_time(&self, candidates: &dyn Candidates, i: usize) -> bool {
         self.before.is_none_or(|before| candidates.published(i) <= before)
     }
 

@@ -148,6 +148,7 @@ impl<'a> Online<'a> {
                 client: &self.network.client,
                 registries: &self.network.registries,
                 now: mirror::time::now(),
+                before: self.request.rules.before,
             },
             most: self.settings.metadata_at_a_time,
             fresh_for: self.settings.fresh_for,

@@ -88,12 +88,12 @@ fn project(node: &str, how: &str) -> Result<(), Error> {
     let settings = Settings::resolve(&invocation, Environment::Process)?;
     let project = manifest::find(&settings.working_directory()?)?;
     let manifests = project.read()?;
-    let rules = Rules { node: Version::parse(node).ok(), npm: None, before: None };
+    let rules = Rules { node: Version::parse(node).ok(), npm: None, before: None, exempt: Vec::new() };
     let request = Request { importers: project::importers(&manifests)?, rules, ..Request::default() };
     let network = Network::new(&settings, &project.root, &mut ui)?;
     if how == "tree" {
         let Network { client, registries, .. } = &network;
-        let question = Question { client, registries, now: 0 };
+        let question = Question { client, registries, now: 0, before: None };
         let plan = Plan { question, most: 16, fresh_for: 0, prefer_known: false };
         let folders =
             crawl::crawl(&plan, &Silent, None, |crawler| tree(&request, crawler)).map_err(Error::from)?;
@@ -206,7 +206,12 @@ fn resolution(index: &str, node: &str, how: &str) -> io::Result<()> {
             });
         }
     }
-    let rules = Rules { node: Version::parse(node).ok(), npm: Version::parse("11.19.1").ok(), before: None };
+    let rules = Rules {
+        node: Version::parse(node).ok(),
+        npm: Version::parse("11.19.1").ok(),
+        before: None,
+        exempt: Vec::new(),
+    };
     let second = importers.len() - usize::from(how == "locked");
     let second = importers.split_off(second.min(importers.len()));
     let request = Request { importers, rules, ..Request::default() };

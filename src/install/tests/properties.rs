@@ -90,7 +90,8 @@ fn install(
         options,
         own: &own,
         force,
-        prune: false, links: &[],
+        prune: false,
+        links: &[],
         threads: 2,
     };
     let needs = tree::needs(&wanted, &world.store).unwrap();

@@ -370,13 +370,16 @@ impl Shared<'_> {
         };
         // A damaged mirror is reported by whoever looks after mirrors; here it just does not know.
         let known = self.watch.known(&key).unwrap_or_default();
-        if let Some(known) = &known {
+        // Dates are in the long form only: what came in the short one says nothing of them.
+        let dated = |k: &RecordView| k.is_empty() || k.published(k.len() - 1) != 0;
+        let usable = known.as_ref().filter(|k| plan.question.before.is_none() || dated(k));
+        if let Some(known) = usable {
             let age = plan.question.now.saturating_sub(known.checked());
             if plan.prefer_known || (known.complete() && known.checked() > 0 && age < plan.fresh_for) {
                 return Outcome::Record(Arc::new(known.clone()), Arrival::Known);
             }
         }
-        let etag = known.as_ref().filter(|k| k.complete()).map(RecordView::etag);
+        let etag = usable.filter(|k| k.complete()).map(RecordView::etag);
         let _waiting = Waiting::new(&self.waiting);
         let answer = plan.question.ask(name, etag, known.is_some(), &mut |body, read| {
             // While the document is looked through, this thread does work.
@@ -426,7 +429,8 @@ impl Shared<'_> {
         if self.compared.fetch_add(effort, Relaxed) > MOST_COMPARED {
             return Vec::new();
         }
-        let Some(i) = pick(record, range) else { return Vec::new() };
+        let until = self.plan.question.before.unwrap_or(u64::MAX);
+        let Some(i) = pick(record, range, until) else { return Vec::new() };
         if !self.lock().guessed.insert((name.clone(), record.version(i).to_string())) {
             return Vec::new();
         }
@@ -472,12 +476,15 @@ pub fn registry_edge(alias: &str, range: &str) -> Option<(PackageName, String)> 
 
 /// What npm would take from scratch: the dist-tag of that name, `latest` when
 /// it satisfies, else the highest; deprecated ones only when there is nothing else.
-fn pick(record: &RecordView, range: &str) -> Option<usize> {
+fn pick(record: &RecordView, range: &str, until: u64) -> Option<usize> {
+    let in_time = |i: &usize| record.published(*i) <= until;
     let Some(parsed) = Range::parse(range) else {
-        return record.find(record.tag(range)?);
+        return record.find(record.tag(range)?).filter(in_time);
     };
-    let satisfies = |i: usize| Version::parse(record.version(i)).is_ok_and(|v| parsed.satisfies(&v));
+    let satisfies =
+        |i: usize| Version::parse(record.version(i)).is_ok_and(|v| parsed.satisfies(&v)) && in_time(&i);
     if let Some(latest) = record.tag("latest").and_then(|v| record.find(v))
+        && in_time(&latest)
         && (range.is_empty() || parsed.is_star() || (satisfies(latest) && !record.is_deprecated(latest)))
     {
         return Some(latest);

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// The form with only what an installer needs, where a registry offers it.
 const ACCEPT: &str = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*";
+/// The form that tells when versions were published.
+const FULL: &str = "application/json";
 /// The largest packument known has 200 MB.
 const CAP: u64 = 1 << 30;
 
@@ -83,6 +85,8 @@ pub struct Question<'a> {
     pub registries: &'a Registries,
     /// Unix seconds of now, for [`mirror::record::Record::checked`].
     pub now: u64,
+    /// Only what was published until then will be taken (Unix seconds): documents with dates are asked for.
+    pub before: Option<u64>,
 }
 
 impl Question<'_> {
@@ -104,7 +108,7 @@ impl Question<'_> {
         let mut tries = 0;
         loop {
             let request = Request {
-                accept: Some(ACCEPT),
+                accept: Some(if self.before.is_some() { FULL } else { ACCEPT }),
                 etag,
                 credential: credential.as_deref(),
                 gzip: true,
@@ -242,7 +246,7 @@ mod tests {
             Upstream { registry: Url::parse("https://registry.example.com/").unwrap(), sister: None };
         let registries = Registries::new(load(&[layer], &|_| None, true), upstream).unwrap();
         let client = Client::new(ClientOptions { retries: 0, ..ClientOptions::default() });
-        let question = Question { client: &client, registries: &registries, now: 0 };
+        let question = Question { client: &client, registries: &registries, now: 0, before: None };
         let (name, version) = (PackageName::parse("@s/x").unwrap(), Version::new(1, 0, 0));
         let get = |explicit: Option<&str>| {
             question.archive(&name, &version, explicit, 1 << 20).map(|b| b.read_whole().unwrap())
@@ -270,7 +274,7 @@ mod tests {
         let layer = Layer { level: Level::User, name: "x", content: Content::Text(&text) };
         let registries = Registries::new(load(&[layer], &|_| None, true), upstream).unwrap();
         let client = Client::new(ClientOptions::default());
-        let question = Question { client: &client, registries: &registries, now: 0 };
+        let question = Question { client: &client, registries: &registries, now: 0, before: None };
         let (name, version) = (PackageName::parse("x").unwrap(), Version::new(1, 0, 0));
         for explicit in [None, Some(format!("http://localhost:{port}/x/-/x-1.0.0.tgz"))] {
             let body = question.archive(&name, &version, explicit.as_deref(), 1 << 20).unwrap();

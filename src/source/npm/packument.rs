@@ -394,7 +394,7 @@ fn owned(window: &[u8], key: Span, value: Option<Span>) -> Option<(String, Strin
 }
 
 /// Seconds since 1970 of `YYYY-MM-DDTHH:MM:SS[.fff]Z`.
-fn unix_seconds(text: &str) -> Option<u64> {
+pub fn unix_seconds(text: &str) -> Option<u64> {
     let number = |at: std::ops::Range<usize>| -> Option<u64> {
         let digits = text.get(at)?;
         digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
