@@ -4,7 +4,7 @@
 //! ```text
 //! names, manifests ─► resolve over the registries ─► graph ┐
 //! pantry.lock ─────────────────────────────────────► graph ┼─► packages for the platforms
-//! package-lock.json ───────────────────────────────► graph ┘          │
+//! lockfiles of others ─► what they leave open, asked ─► graph ┘         │
 //!                              what the mirror lacks: copied from another mirror, or fetched
 //!                                                                      │
 //!                              batches of archives, each committed with its index records
@@ -20,16 +20,18 @@ use crate::install::download::{Downloads, Got, Job};
 use crate::install::fill::{Watch as Progress, record_key};
 use crate::install::platform::Platform;
 use crate::install::select::{Groups, select};
+use crate::lockfile::foreign::Foreign;
 use crate::network::Network;
 use crate::resolve::graph::{Graph, Package, PackageId};
 use crate::resolve::{self, ImporterRequest};
 use crate::source::mirrors::{Damage, Mirrors};
-use crate::source::npm::crawl::{Arrival, Plan, Watch, crawl};
+use crate::source::npm::crawl::{Arrival, Crawler, Plan, Watch, crawl};
 use crate::source::npm::fetch::Question;
 use crate::supply::online::{Archives, at_registry, keep, seeds};
 use crate::supply::{self, job, version_record};
 use mirror::batch::Stored;
 use mirror::digest::{Algorithm, Hasher, Integrity};
+use mirror::name::PackageName;
 use mirror::record::{Key, RecordView, VersionRecord};
 use mirror::{Batch, Mirror};
 use std::collections::{BTreeMap, HashMap};
@@ -46,6 +48,8 @@ pub enum Wanted {
     Asked(Vec<ImporterRequest>),
     /// Exactly these, as a lockfile has them.
     Locked(Graph),
+    /// Exactly what another package manager's lockfile holds, which does not say everything.
+    Foreign(Foreign),
 }
 
 pub struct Options {
@@ -92,8 +96,23 @@ pub fn pull(
     let mut report = Report::default();
     let graph = match wanted {
         Wanted::Locked(graph) => graph,
+        Wanted::Foreign(mut foreign) => {
+            let taken = ask(options, network, &mirrors, &records, progress, foreign.questions(), |crawler| {
+                foreign.complete(crawler)
+            });
+            let taken = taken.map_err(|e| at_registry(network, e))?;
+            report.warnings = supply::worded(&taken.warnings);
+            taken.graph
+        }
         Wanted::Asked(importers) => {
-            choose(options, importers, network, &mirrors, &records, progress, &mut report)?
+            let request = resolve::Request { importers, ..Default::default() };
+            let edges = seeds(&request.importers);
+            let chosen = ask(options, network, &mirrors, &records, progress, edges, |crawler| {
+                resolve::resolve(&request, crawler)
+            });
+            let chosen = chosen.map_err(|e| at_registry(network, supply::failure(e, &mirrors)))?;
+            report.warnings = supply::worded(&chosen.warnings);
+            chosen.graph
         }
     };
     let (needed, optional) = selected(options, &graph);
@@ -207,15 +226,16 @@ impl Watch for Listen<'_> {
     }
 }
 
-fn choose(
+/// Lets `work` ask the registries, which are asked for `questions` ahead.
+fn ask<T>(
     options: &Options,
-    importers: Vec<ImporterRequest>,
     network: &Network,
     mirrors: &Mirrors,
     records: &Records,
     progress: &dyn Progress,
-    report: &mut Report,
-) -> Result<Graph> {
+    questions: Vec<(PackageName, String)>,
+    work: impl FnOnce(&Crawler<'_, '_>) -> T,
+) -> T {
     let plan = Plan {
         question: Question {
             client: &network.client,
@@ -227,21 +247,12 @@ fn choose(
         fresh_for: options.fresh_for,
         prefer_known: options.prefer_known,
     };
-    let request = resolve::Request { importers, ..Default::default() };
     let watch = Listen { progress, mirrors, records };
     // What cannot be asked for cannot be pulled either: no mirror answers instead.
-    let outcome = crawl(&plan, &watch, None, |crawler| {
-        let edges = seeds(&request.importers);
-        crawler.expect(edges.iter().map(|(name, range)| (name, range.as_str())));
-        resolve::resolve(&request, crawler)
-    });
-    match outcome {
-        Ok(resolution) => {
-            report.warnings = supply::worded(&resolution.warnings);
-            Ok(resolution.graph)
-        }
-        Err(e) => Err(at_registry(network, supply::failure(e, mirrors))),
-    }
+    crawl(&plan, &watch, None, |crawler| {
+        crawler.expect(questions.iter().map(|(name, range)| (name, range.as_str())));
+        work(crawler)
+    })
 }
 
 struct Run<'a> {

@@ -2,16 +2,42 @@
 
 use super::mirror::count;
 use crate::cli::Invocation;
-use crate::error::{Result, Status};
+use crate::error::{Error, Result, Status};
 use crate::install::difference::Difference;
 use crate::install::run::{Direct, LockChange, Report};
 use crate::install::store::Store;
+use crate::lockfile::foreign;
 use crate::project::global;
 use crate::project::{Change, How, Session, lifecycle, trust};
 use crate::settings::Settings;
 use crate::ui::Ui;
 use mirror::name::escape;
 use std::time::Instant;
+
+/// `pantry import`: the lock alone, from another package manager's.
+pub fn import(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let begun = Instant::now();
+    let how = How { lock_only: true, ..How::of(invocation) };
+    let session = Session::open(how, settings, ui)?;
+    let locked = session.lock(ui)?;
+    let work = session.read(&locked, ui)?;
+    let root = &session.project.root;
+    let path = match invocation.argument_texts()?.first() {
+        Some(file) => settings.working_directory()?.join(file),
+        None => foreign::path(root).ok_or_else(|| Error::Other {
+            status: Status::Failed,
+            message: format!(
+                "there is no lockfile of another package manager in {}",
+                escape(&root.to_string_lossy())
+            ),
+            hints: vec!["`pantry install` chooses versions and writes pantry.lock".into()],
+        })?,
+    };
+    let change = Change { import: Some(&path), ..Change::default() };
+    let report = session.install(&locked, &work, session.network(ui)?, change, ui)?;
+    show(&report, &session, begun, ui)?;
+    Ok(Status::Done)
+}
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     if !invocation.arguments.is_empty() {
@@ -62,11 +88,15 @@ pub fn show(report: &Report, session: &Session<'_>, begun: Instant, ui: &mut Ui)
     if ui.is_json() {
         return ui.json(|o| {
             let changes = report.changes.put + report.changes.dropped;
-            o.truth("upToDate", changes == 0 && !report.pending);
+            let made = session.how.lock_only && report.lock != LockChange::Unchanged;
+            o.truth("upToDate", changes == 0 && !report.pending && !made);
             o.truth("dryRun", session.how.dry_run);
             o.number("packages", report.packages as u64);
             o.text("linker", session.settings.linker.name());
             o.text("lockfile", lock_word(report.lock));
+            if let Some(file) = report.imported {
+                o.text("importedFrom", file);
+            }
             o.number("fromMirrors", report.from_mirrors as u64);
             o.number("downloaded", report.downloaded as u64);
             o.number("skippedForPlatform", report.skipped as u64);
@@ -101,6 +131,9 @@ pub fn show(report: &Report, session: &Session<'_>, begun: Instant, ui: &mut Ui)
         return show_plan(report, session, ui);
     }
     report.foreign.iter().for_each(|path| ui.removed(&escape(path)));
+    if session.how.lock_only {
+        return show_lock(report, seconds(milliseconds), ui);
+    }
     let changes = report.changes.put + report.changes.dropped;
     if changes > 0 {
         show_direct(report, ui);
@@ -115,6 +148,9 @@ pub fn show(report: &Report, session: &Session<'_>, begun: Instant, ui: &mut Ui)
     } else {
         let way = if report.way.is_empty() { String::new() } else { format!(", by {}", report.way) };
         ui.success(&format!("{} in {took} ({}{way})", done(report), session.settings.linker.name()));
+    }
+    if let Some(file) = report.imported {
+        ui.note(&format!("the versions were taken from {file}"));
     }
     match report.lock {
         LockChange::NotSaved => {
@@ -143,6 +179,18 @@ pub fn show(report: &Report, session: &Session<'_>, begun: Instant, ui: &mut Ui)
         let names = scripts.join(", ");
         let wanted = count(scripts.len() as u64, "package", "packages");
         ui.note(&format!("{wanted} wanted to run a script at install; none was run: {names}"));
+    }
+    Ok(())
+}
+
+/// What became of the lockfile, where nothing else was to be made.
+fn show_lock(report: &Report, took: String, ui: &mut Ui) -> Result<()> {
+    let packages = count(report.packages as u64, "package", "packages");
+    let from = report.imported.map(|file| format!(" from {file}")).unwrap_or_default();
+    match report.lock {
+        LockChange::Unchanged => ui.success(&format!("pantry.lock is up to date: {packages}{from} ({took})")),
+        LockChange::NotSaved => ui.note("pantry.lock was not written (--no-save)"),
+        _ => ui.success(&format!("Wrote pantry.lock: {packages}{from} ({took})")),
     }
     Ok(())
 }

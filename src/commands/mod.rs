@@ -54,6 +54,7 @@ fn find(path: &str) -> Option<Run> {
         "prune" if NPM => With(update::prune),
         "link" if NPM => With(link::run),
         "unlink" if NPM => With(link::unlink),
+        "import" if NPM => With(install::import),
         "add" if NPM => With(add::run),
         "remove" if NPM => With(add::remove),
         "mirror add" => With(mirror::add::run),

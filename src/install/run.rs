@@ -27,6 +27,7 @@ use super::tree;
 use super::unit::Linker;
 use crate::error::{Error, Filters, Result};
 use crate::lockfile;
+use crate::lockfile::foreign::{self, Foreign};
 use crate::resolve::ImporterRequest;
 use crate::resolve::graph::{Graph, PackageId};
 use crate::source::mirrors::Mirrors;
@@ -64,6 +65,10 @@ pub struct Options<'a> {
     pub anew: bool,
     /// What the lock has chosen counts for nothing.
     pub forget: bool,
+    /// Only the lockfile is made.
+    pub lock_only: bool,
+    /// The lockfile of another package manager to take the versions from, whatever ours says.
+    pub import: Option<&'a Path>,
     /// What of the manifests is to be written once versions are chosen.
     pub settle: Option<&'a Settle<'a>>,
     /// Whose scripts may run. The second is the source that the configuration gives a package's name.
@@ -86,6 +91,8 @@ pub trait Supply {
     /// holds is kept where it still does.
     /// With a store, archives may be fetched into it ahead of the plan.
     fn resolve(&self, locked: Option<&Graph>, store: Option<&Arc<Store>>) -> Result<Resolved>;
+    /// Adds what the lockfile of another package manager leaves open.
+    fn complete(&self, foreign: Foreign, store: Option<&Arc<Store>>) -> Result<Resolved>;
     /// Opened mirrors, in their order.
     fn mirrors(&self) -> Result<&Mirrors>;
     /// Gets archives that no mirror holds into the store. Offline: the error that says where they could be.
@@ -152,6 +159,8 @@ pub struct Report {
     pub pending: bool,
     /// Of [`Options::prune`]: what stood in the tree and was none of ours.
     pub foreign: Vec<String>,
+    /// The lockfile of another package manager that the versions were taken from.
+    pub imported: Option<&'static str>,
     /// Manifests that got new text, or with `--dry-run` or without saving would have.
     pub manifests: Vec<Rewritten>,
 }
@@ -243,16 +252,33 @@ fn with_store(
     let lock_path = options.root.join(LOCKFILE);
     let seen = Input::look(options.root, Path::new(LOCKFILE));
     let old = read_lock(&lock_path)?;
-    let fit = old.as_ref().map(|(graph, _)| lockfile::fits(graph, asked));
-    let (mut graph, warnings, before) = match (old, fit) {
-        (Some((graph, _)), Some(Ok(()))) if !options.anew => (graph, Vec::new(), None),
-        (old, fit) if options.frozen => {
-            let differences = fit.and_then(std::result::Result::err).unwrap_or_default();
-            return Err(Error::StaleLock { path: lock_path, missing: old.is_none(), differences });
+    // Without a lock of ours another package manager's counts, with exactly the versions that it holds.
+    let (mut imported, mut left_out) = (None, Vec::new());
+    let mut known = old.as_ref().map(|(graph, _)| graph);
+    let taken;
+    let found = match (options.import, known) {
+        (Some(path), _) => Some(foreign::named(path, asked)?),
+        (None, None) if !options.forget => foreign::find(options.root, asked)?,
+        _ => None,
+    };
+    if let Some((file, foreign)) = found {
+        imported = Some(file);
+        let resolved = supply.complete(foreign, store)?;
+        (taken, left_out) = (resolved.graph, resolved.warnings);
+        known = Some(&taken);
+    }
+    let fit = known.map(|graph| lockfile::fits(graph, asked));
+    let (mut graph, warnings, before) = match (known, fit) {
+        (Some(graph), Some(Ok(()))) if !options.anew => {
+            (graph.clone(), left_out, imported.is_some().then_some(old))
         }
-        (old, _) => {
-            let kept = old.as_ref().filter(|_| !options.forget).map(|(graph, _)| graph);
-            let resolved = supply.resolve(kept, store)?;
+        (known, fit) if options.frozen => {
+            let differences = fit.and_then(std::result::Result::err).unwrap_or_default();
+            let path = imported.map_or(lock_path, |file| options.root.join(file));
+            return Err(Error::StaleLock { path, missing: known.is_none(), differences });
+        }
+        (known, _) => {
+            let resolved = supply.resolve(known.filter(|_| !options.forget), store)?;
             (resolved.graph, resolved.warnings, Some(old))
         }
     };
@@ -263,7 +289,7 @@ fn with_store(
     let text = before.as_ref().map(|_| lockfile::write(&graph)).transpose()?;
     let lock = match (&before, &text) {
         (Some(Some((_, old))), Some(new)) if old == new.as_bytes() => LockChange::Unchanged,
-        (Some(_), _) if !options.save || options.dry_run => LockChange::NotSaved,
+        (Some(_), _) if !options.save || options.dry_run || options.frozen => LockChange::NotSaved,
         (Some(Some(_)), _) => LockChange::Updated,
         (Some(None), _) => LockChange::Created,
         (None, _) => LockChange::Unchanged,
@@ -298,6 +324,7 @@ fn with_store(
         difference: Difference::default(),
         pending: false,
         foreign: Vec::new(),
+        imported,
         manifests: Vec::new(),
     };
     if let Some(old) = &before {
@@ -314,6 +341,20 @@ fn with_store(
         return Ok(report);
     }
     let Some(store) = store else { return Ok(report) };
+    let saved = text.as_deref().filter(|_| matches!(lock, LockChange::Created | LockChange::Updated));
+    // The earlier pantry's file stands where ours goes.
+    let earlier = imported.filter(|file| *file == LOCKFILE).and_then(|_| std::fs::read(&lock_path).ok());
+    let old = before.as_ref().and_then(Option::as_ref).map(|(_, bytes)| bytes.as_slice());
+    let new = saved.map(|new| books::Lock { old: old.or(earlier.as_deref()), new });
+    if options.lock_only {
+        supply.settle();
+        supply.finish()?;
+        books::write(options.root, &manifests, new.as_ref())?;
+        report.manifests = manifests;
+        // The lock is for all platforms.
+        report.packages = graph.packages.len();
+        return Ok(report);
+    }
     let wanted = tree::Wanted {
         project: options.root,
         graph: &graph,
@@ -326,9 +367,6 @@ fn with_store(
         links: options.links,
         threads: options.threads,
     };
-    let saved = text.as_deref().filter(|_| matches!(lock, LockChange::Created | LockChange::Updated));
-    let old = before.as_ref().and_then(Option::as_ref).map(|(_, bytes)| bytes.as_slice());
-    let new = saved.map(|new| books::Lock { old, new });
     let written = Cell::new(false);
     let mut tries = 0;
     let done = loop {
@@ -417,6 +455,8 @@ fn with_store(
 /// The lock and its text; `None` when there is no file.
 pub fn read_lock(path: &Path) -> Result<Option<(Graph, Vec<u8>)>> {
     match mirror::file::read(path, lockfile::LIMIT as u64) {
+        // The earlier pantry's file of the same name.
+        Ok(bytes) if foreign::is_earlier(&bytes) => Ok(None),
         Ok(bytes) => Ok(Some((lockfile::read(&bytes, path)?, bytes))),
         Err(mirror::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e @ (mirror::Error::NotRegular { .. } | mirror::Error::TooLarge { .. })) => {

@@ -49,7 +49,7 @@
 
 mod error;
 mod fits;
-pub mod npm;
+pub mod foreign;
 mod read;
 mod write;
 

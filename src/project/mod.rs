@@ -62,6 +62,8 @@ pub struct How {
     pub prune: bool,
     /// Nobody's scripts run.
     pub ignore_scripts: bool,
+    /// Choose versions and write the lock; no tree.
+    pub lock_only: bool,
 }
 
 impl How {
@@ -76,6 +78,7 @@ impl How {
             global: false,
             prune: false,
             ignore_scripts: false,
+            lock_only: false,
         }
     }
 
@@ -91,6 +94,7 @@ impl How {
             global: given("global") || given("user"),
             prune: false,
             ignore_scripts: given("ignore-scripts"),
+            lock_only: given("lockfile-only"),
         }
     }
 }
@@ -109,6 +113,8 @@ pub struct Change<'a> {
     pub prefer_dedupe: bool,
     /// Looks at what there is before versions are chosen, and changes what is asked for.
     pub prepare: Option<&'a Prepare<'a>>,
+    /// The lockfile of another package manager to take the versions from.
+    pub import: Option<&'a Path>,
     pub settle: Option<&'a Settle<'a>>,
 }
 
@@ -180,6 +186,8 @@ impl<'a> Session<'a> {
             links: &[],
             anew: false,
             forget: false,
+            lock_only: self.how.lock_only,
+            import: None,
             settle: None,
             trust: &self.trust,
             source: &|_| String::new(),
@@ -375,6 +383,7 @@ impl<'a> Session<'a> {
             links: &links,
             anew: change.anew,
             forget: change.forget,
+            import: change.import,
             settle: if self.how.global { Some(&with_commands) } else { change.settle },
             trust: &trust,
             source: &source,
@@ -387,7 +396,10 @@ impl<'a> Session<'a> {
             let outcome = run::install(&options, locked, &importers, &supply, &*bar);
             (outcome, supply.notes())
         } else {
-            let settings = supply::online::settings(self.settings)?;
+            let settings = supply::online::Settings {
+                ahead: !self.how.lock_only,
+                ..supply::online::settings(self.settings)?
+            };
             let supply = Online::new(settings, network, request, change.prepare, bar.clone());
             let outcome = run::install(&options, locked, &importers, &supply, &*bar);
             (outcome, supply.notes())

@@ -6,6 +6,7 @@ use crate::install::fill::{Busy, Watch};
 use crate::install::platform::Platform;
 use crate::install::run::{Downloaded, Resolved, Supply};
 use crate::install::store::Store;
+use crate::lockfile::foreign::Foreign;
 use crate::resolve;
 use crate::resolve::graph::{Graph, PackageId};
 use crate::source::mirrors::{Damage, MirrorIndex, Mirrors};
@@ -50,6 +51,14 @@ impl Supply for Offline<'_> {
             Ok(resolution) => Ok(finished(resolution, mirrors)?.0),
             Err(e) => Err(failure(e, mirrors)),
         }
+    }
+
+    fn complete(&self, mut foreign: Foreign, _: Option<&Arc<Store>>) -> Result<Resolved> {
+        foreign.set_sources(self.source);
+        let mirrors = self.mirrors()?;
+        let here = Platform::current();
+        let resolution = foreign.complete(&MirrorIndex::new(mirrors, self.source, &here))?;
+        Ok(finished(resolution, mirrors)?.0)
     }
 
     fn mirrors(&self) -> Result<&Mirrors> {

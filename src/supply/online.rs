@@ -10,10 +10,11 @@ use crate::install::fill::{self, Busy, record_key};
 use crate::install::platform::Platform;
 use crate::install::run::{Downloaded, Resolved, Supply};
 use crate::install::store::{Key as StoreKey, Store};
+use crate::lockfile::foreign::Foreign;
 use crate::network::Network;
 use crate::resolve::graph::{Graph, PackageId};
 use crate::resolve::spec::Spec;
-use crate::resolve::{self, ImporterRequest};
+use crate::resolve::{self, ImporterRequest, Resolution};
 use crate::source::mirrors::{Damage, MirrorIndex, Mirrors};
 use crate::source::npm::crawl::{Arrival, Crawler, Outage, Plan, Watch, crawl};
 use crate::source::npm::fetch::Question;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub ignore_known: bool,
     pub metadata_at_a_time: usize,
     pub archives_at_a_time: usize,
+    /// Archives are fetched before all versions are chosen.
+    pub ahead: bool,
 }
 
 /// As flags, variables and files have it.
@@ -53,6 +56,7 @@ pub fn settings(settings: &crate::settings::Settings) -> Result<Settings> {
         ignore_known: settings.no_cache,
         metadata_at_a_time: settings.metadata_at_a_time,
         archives_at_a_time: settings.archives_at_a_time,
+        ahead: true,
     })
 }
 
@@ -156,7 +160,7 @@ impl<'a> Online<'a> {
         };
         let watch = Ahead {
             mirrors,
-            store,
+            store: store.filter(|_| self.settings.ahead),
             running: running.as_ref(),
             ignore_known: self.settings.ignore_known,
             progress: &*self.progress,
@@ -180,6 +184,20 @@ impl<'a> Online<'a> {
             return Err(e.into());
         }
         outcome
+    }
+
+    /// Every package with a strong hash: without one nothing can be locked, so those archives are fetched now.
+    fn settled(&self, resolution: Resolution) -> Result<Resolved> {
+        let (mut resolved, weak) = finished(resolution, self.mirrors()?)?;
+        if let (Some(running), false) = (self.running.borrow().as_ref(), weak.is_empty()) {
+            for id in weak {
+                let job = job(resolved.graph.package(id));
+                let mut integrity = None;
+                running.downloads.wait(&[job], |_, got| integrity = Some(got.integrity.clone()))?;
+                resolved.graph.packages[id.index()].integrity = integrity;
+            }
+        }
+        Ok(resolved)
     }
 
     /// What could not be done, and does not matter enough to fail.
@@ -219,25 +237,35 @@ impl Supply for Online<'_> {
             (outcome, outage) = (resolve::resolve(&request, crawler), crawler.outage());
             Ok(())
         })?;
-        let mirrors = self.mirrors()?;
-        let running = self.running.borrow();
-        let (mut resolved, weak) = match outcome {
-            Ok(resolution) => finished(resolution, mirrors)?,
+        match outcome {
+            Ok(resolution) => self.settled(resolution),
             Err(e) => {
                 let unreached = unreached(&e, &outage);
-                return Err(unreached.unwrap_or_else(|| at_registry(&self.network, failure(e, mirrors))));
-            }
-        };
-        // Without a strong hash nothing can be locked: those archives are fetched now.
-        if let (Some(running), false) = (running.as_ref(), weak.is_empty()) {
-            for id in weak {
-                let job = job(resolved.graph.package(id));
-                let mut integrity = None;
-                running.downloads.wait(&[job], |_, got| integrity = Some(got.integrity.clone()))?;
-                resolved.graph.packages[id.index()].integrity = integrity;
+                let mirrors = self.mirrors()?;
+                Err(unreached.unwrap_or_else(|| at_registry(&self.network, failure(e, mirrors))))
             }
         }
-        Ok(resolved)
+    }
+
+    fn complete(&self, mut foreign: Foreign, store: Option<&Arc<Store>>) -> Result<Resolved> {
+        if let Some(store) = store {
+            self.start(store);
+        }
+        foreign.set_sources(&|name| self.network.registries.source_of(name));
+        let questions = foreign.questions();
+        if questions.is_empty() {
+            return self.settled(Resolution { graph: foreign.into_graph(), warnings: Vec::new() });
+        }
+        let mut resolution = Resolution { graph: Graph::default(), warnings: Vec::new() };
+        self.crawled(store, &mut |crawler| {
+            crawler.expect(questions.iter().map(|(name, version)| (name, version.as_str())));
+            resolution = foreign.complete(crawler).map_err(|e| match (e, crawler.outage().first()) {
+                (Error::Missing(_), Some((name, outage))) => outage.clone().into_error(name),
+                (e, _) => at_registry(&self.network, e),
+            })?;
+            Ok(())
+        })?;
+        self.settled(resolution)
     }
 
     fn mirrors(&self) -> Result<&Mirrors> {

@@ -43,6 +43,7 @@ pub const ROWS: &[Command] = &[
         .flags(&[
             &[
                 flag("frozen-lockfile", "Fail when the lockfile does not fit the manifest"),
+                flag("lockfile-only", "Choose versions and write pantry.lock, nothing else"),
                 flag("force", "Make the tree anew, and mend what was changed in the store").short('f'),
             ],
             PRODUCTION,
@@ -207,8 +208,13 @@ pub const ROWS: &[Command] = &[
         .flags(&[PRODUCTION, TREE, NETWORK, FILTER, JSON])
         .examples(&[("ci", "Install what pantry.lock says, or fail")]),
     command("import", "Make pantry.lock from another package manager's lockfile")
+        .about(
+            "Takes exactly the versions that it holds: package-lock.json and npm-shrinkwrap.json (npm 7 and newer), \
+             pnpm-lock.yaml (pnpm 8 and newer), yarn.lock, bun.lock, and the earlier pantry's pantry.lock. `install` \
+             does the same where there is no pantry.lock.",
+        )
         .takes(&[optional("FILE", Kind::File, "The lockfile (default: the one that is there)")])
-        .flags(&[DRY_RUN, JSON])
+        .flags(&[NETWORK, DRY_RUN, JSON])
         .examples(&[("import package-lock.json", "Keep the versions that npm has chosen")]),
     command("link", "Use a local folder in place of a package")
         .about(

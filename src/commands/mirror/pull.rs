@@ -6,10 +6,11 @@ use crate::error::{Error, Result, Status};
 use crate::install::platform::Platform;
 use crate::install::run::read_lock;
 use crate::install::select::Groups;
+use crate::lockfile::foreign::{self, Maker};
 use crate::manifest;
 use crate::network::Network;
 use crate::project::bar::Bar;
-use crate::project::importer;
+use crate::project::{self, importer};
 use crate::pull::{self, Options, Report, Wanted};
 use crate::resolve::graph::Group;
 use crate::resolve::{ImporterRequest, Requested};
@@ -140,14 +141,19 @@ fn from(path: &Path, registries: &Registries) -> Result<Wanted> {
             Some((graph, _)) => Ok(Wanted::Locked(graph)),
             None => Err(Error::io("read", path)(std::io::ErrorKind::NotFound.into())),
         },
-        "package-lock.json" | "npm-shrinkwrap.json" => {
+        name if let Some(maker) = Maker::of(name) => {
             let bytes = mirror::file::read(path, crate::lockfile::LIMIT as u64)?;
-            let mut graph = crate::lockfile::npm::read(&bytes, path)?;
-            // npm's lockfile does not say which registry a name belongs to; its configuration does.
-            for package in graph.packages.iter_mut().filter(|p| !p.is_linked()) {
-                package.source = registries.source_of(&package.name);
-            }
-            Ok(Wanted::Locked(graph))
+            // Which of its packages are asked for, others' lockfiles leave to the manifests beside them.
+            let importers = match (maker, path.parent()) {
+                (Maker::Npm, _) | (_, None) => Vec::new(),
+                (_, Some(folder)) => project::importers(&manifest::find(folder)?.read()?)?,
+            };
+            let mut foreign = foreign::read(maker, &bytes, path, &importers)?;
+            foreign.set_sources(&|name| registries.source_of(name));
+            Ok(match maker {
+                Maker::Npm => Wanted::Locked(foreign.into_graph()),
+                _ => Wanted::Foreign(foreign),
+            })
         }
         _ => {
             let format = manifest::Format::ALL.into_iter().find(|f| f.file() == name);
@@ -155,7 +161,7 @@ fn from(path: &Path, registries: &Registries) -> Result<Wanted> {
                 return Err(Error::Usage {
                     message: format!("{} is no manifest or lockfile that can be pulled from", shown(path)),
                     hint: Some(
-                        "package.json, pantry.json, pantry.jsonc, package.jsonc, pantry.lock or package-lock.json"
+                        "package.json, pantry.json, pantry.jsonc, package.jsonc, pantry.lock, package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml, bun.lock or yarn.lock"
                             .into(),
                     ),
                 });

@@ -19,6 +19,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("archive", archive::archive),
     ("config", network::config),
     ("dependency", versions::dependency),
+    ("foreign_lock", lockfiles::foreign_lock),
     ("json", json::json),
     ("manifest", manifests::manifest),
     ("minz", minz::minz),

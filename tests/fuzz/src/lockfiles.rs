@@ -1,8 +1,11 @@
-//! `pantry.lock`, npm's package-lock.json, `mzp.lock`.
+//! `pantry.lock`, the lockfiles of other package managers, `mzp.lock`.
 
+use mirror::name::PackageName;
 use pantry::install::hoist;
 use pantry::lockfile;
-use pantry::resolve::graph::Graph;
+use pantry::lockfile::foreign::{self, Maker};
+use pantry::resolve::graph::{Graph, Group};
+use pantry::resolve::{ImporterRequest, Requested};
 use std::path::Path;
 
 pub fn pantry_lock(data: &[u8]) {
@@ -23,8 +26,9 @@ pub fn pantry_lock(data: &[u8]) {
 }
 
 pub fn package_lock(data: &[u8]) {
-    match lockfile::npm::read(data, Path::new("package-lock.json")) {
-        Ok(graph) => {
+    match foreign::read(Maker::Npm, data, Path::new("package-lock.json"), &[]) {
+        Ok(foreign) => {
+            let graph = foreign.into_graph();
             holds_together(&graph);
             // npm may have lost an integrity; with all of them it is a lock of ours.
             match lockfile::write(&graph) {
@@ -35,6 +39,27 @@ pub fn package_lock(data: &[u8]) {
                 }
                 Err(e) => super::says(&e),
             }
+        }
+        Err(e) => super::says(&e),
+    }
+}
+
+/// The first line is the file's name, which says who wrote the rest.
+pub fn foreign_lock(data: &[u8]) {
+    let (file, text) = data.split_at(data.iter().position(|b| *b == b'\n').map_or(0, |n| n + 1));
+    let file = String::from_utf8_lossy(file);
+    let maker = Maker::of(file.trim_end()).unwrap_or(Maker::Earlier);
+    let dependencies = ["a", "b", "@s/c"].map(|name| Requested {
+        alias: PackageName::parse(name).expect("a name"),
+        range: "^1.0.0".into(),
+        group: Group::Normal,
+        optional_peer: false,
+    });
+    let asked = [ImporterRequest { dependencies: dependencies.into(), ..ImporterRequest::default() }];
+    match foreign::read(maker, text, Path::new("lock"), &asked) {
+        Ok(foreign) => {
+            foreign.questions();
+            holds_together(&foreign.into_graph());
         }
         Err(e) => super::says(&e),
     }

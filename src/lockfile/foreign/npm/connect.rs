@@ -1,10 +1,10 @@
-//! Entries → graph: who finds whom, from the importers on, and which entries
-//! are the same package.
+//! Entries → graph: who finds whom, from the importers on.
 
 use super::Entries;
 use super::entry::{self, Declared, Entry, Place};
-use super::problem::{Fault, Problem, at, common};
 use crate::dependency::{self, Dialect, Source, SourceResolution, Value};
+use crate::lockfile::foreign::problem::{Fault, Problem, at, common};
+use crate::lockfile::foreign::unify::unify;
 use crate::lockfile::{self, DEFAULT_SOURCE, LINK};
 use crate::resolve::collate;
 use crate::resolve::graph::{Edge, EdgeKind, Graph, Group, Importer, Package, PackageId, Wanted};
@@ -20,9 +20,7 @@ pub fn graph(entries: Entries<'_>) -> Result<Graph, Fault> {
         .filter(|&i| !entries.list[i].is_extraneous || entries.list[i].path.is_empty())
         .collect();
     walk.reach(&importers)?;
-    let nodes = walk.in_order();
-    let classes = walk.classes(&nodes);
-    walk.build(&importers, &nodes, &classes)
+    walk.build(&importers, &walk.in_order())
 }
 
 /// Where an edge leads: an index of the declaration, and of the entry.
@@ -47,15 +45,6 @@ struct Identity {
     name: PackageName,
     version: Version,
     source: String,
-}
-
-struct Classes {
-    /// By entry; `u32::MAX` for those that are no package.
-    of: Vec<u32>,
-    /// The first entry of each class, in the order of the graph.
-    first: Vec<usize>,
-    /// By class.
-    ids: Vec<PackageId>,
 }
 
 impl<'a> Walk<'a> {
@@ -192,80 +181,27 @@ impl<'a> Walk<'a> {
         nodes.into_iter().map(|n| n.2).collect()
     }
 
-    /// Entries of one package at one version are the same as long as their
-    /// edges lead to the same: begin with all of them together, part those that
-    /// differ, until nothing changes.
-    fn classes(&self, nodes: &[usize]) -> Classes {
-        let mut of = vec![u32::MAX; self.entries.list.len()];
-        let mut sizes: Vec<u32> = Vec::new();
-        let mut known: HashMap<&Identity, u32> = HashMap::new();
-        for &n in nodes {
-            let next = known.len() as u32;
-            of[n] = *known.entry(&self.identities[&n]).or_insert(next);
-            sizes.resize(known.len(), 0);
-            sizes[of[n] as usize] += 1;
-        }
-        loop {
-            let mut parts: HashMap<(u32, Vec<_>), u32> = HashMap::new();
-            let mut finer = of.clone();
-            let mut counts: Vec<u32> = Vec::new();
-            for &n in nodes {
-                // What stands alone cannot be parted.
-                let edges = if sizes[of[n] as usize] > 1 { self.leads(n, &of) } else { Vec::new() };
-                let next = parts.len() as u32;
-                finer[n] = *parts.entry((of[n], edges)).or_insert(next);
-                counts.resize(parts.len(), 0);
-                counts[finer[n] as usize] += 1;
-            }
-            let done = counts.len() == sizes.len();
-            (of, sizes) = (finer, counts);
-            if done {
-                break;
-            }
-        }
-        let mut first: Vec<usize> = Vec::with_capacity(sizes.len());
-        let mut seen = vec![false; sizes.len()];
-        first.extend(nodes.iter().filter(|&&n| !std::mem::replace(&mut seen[of[n] as usize], true)));
-        mirror::order::sort_by_key(&mut first, |n| &self.identities[n]);
-        let mut ids = vec![PackageId(0); first.len()];
-        for (id, &n) in first.iter().enumerate() {
-            ids[of[n] as usize] = PackageId(id as u32);
-        }
-        Classes { of, first, ids }
-    }
-
-    /// A package's edges and the class each leads to.
-    fn leads(&self, n: usize, of: &[u32]) -> Vec<(&'a str, &'a str, EdgeKind, u32)> {
-        let edge = |(d, target): &Found| {
-            let declared = &self.entry(n).declared[*d];
-            let class = target.map_or(u32::MAX, |t| of[t]);
-            Some((declared.alias.as_str(), declared.range.as_str(), kind(declared)?, class))
-        };
-        self.edges[&n].found.iter().filter_map(edge).collect()
-    }
-
-    fn build(&self, importers: &[usize], nodes: &[usize], classes: &Classes) -> Result<Graph, Fault> {
+    /// Every entry that is a package, with its edges; then those that are alike as one.
+    fn build(&self, importers: &[usize], nodes: &[usize]) -> Result<Graph, Fault> {
         let archives = self.archives(nodes)?;
-        let id = |target: Option<usize>| target.map(|t| classes.ids[classes.of[t] as usize]);
-        let mut graph = Graph::default();
-        for &n in &classes.first {
+        let mut ids = vec![PackageId(u32::MAX); self.entries.list.len()];
+        for (id, &n) in nodes.iter().enumerate() {
+            ids[n] = PackageId(id as u32);
+        }
+        let id = |target: Option<usize>| target.map(|t| ids[t]);
+        let mut packages = Vec::with_capacity(nodes.len());
+        for &n in nodes {
             let (entry, identity, edges) = (self.entry(n), &self.identities[&n], &self.edges[&n]);
             let edge = |(d, target): &Found| {
                 let declared = &entry.declared[*d];
                 let (alias, range) = (declared.alias.clone(), declared.range.clone());
                 Some(Edge { alias, range, kind: kind(declared)?, target: id(*target) })
             };
-            let variant = match graph.packages.last() {
-                Some(last) if (&last.name, &last.version) == (&identity.name, &identity.version) => {
-                    last.variant + 1
-                }
-                _ => 0,
-            };
             let (integrity, tarball) = archives.get(identity).cloned().unwrap_or_default();
-            graph.packages.push(Package {
+            packages.push(Package {
                 name: identity.name.clone(),
                 version: identity.version.clone(),
-                variant,
+                variant: 0,
                 source: identity.source.clone(),
                 integrity,
                 tarball,
@@ -280,18 +216,17 @@ impl<'a> Walk<'a> {
                 deprecated: entry.deprecated.clone(),
             });
         }
+        let mut all = Vec::with_capacity(importers.len());
         for &i in importers {
             let entry = self.entry(i);
             let wanted = |(d, target): &Found| {
                 let Declared { alias, range, group, .. } = entry.declared[*d].clone();
                 Wanted { alias, range, group, target: id(*target) }
             };
-            let mut dependencies: Vec<Wanted> = self.edges[&i].found.iter().map(wanted).collect();
-            mirror::order::sort_by(&mut dependencies, |x, y| (&x.alias, x.group).cmp(&(&y.alias, y.group)));
-            graph.importers.push(Importer { path: entry.path.clone(), dependencies, overrides: Vec::new() });
+            let dependencies = self.edges[&i].found.iter().map(wanted).collect();
+            all.push(Importer { path: entry.path.clone(), dependencies, overrides: Vec::new() });
         }
-        mirror::order::sort_by(&mut graph.importers, |x, y| x.path.cmp(&y.path));
-        Ok(graph)
+        Ok(unify(packages, all))
     }
 
     /// One version of one package is one archive, wherever it stands: the

@@ -28,58 +28,27 @@
 //! archives beside the project.
 
 mod connect;
-mod entry;
-mod problem;
+pub(super) mod entry;
 
-use super::read::conflict;
-use crate::error::Result;
-use crate::json::{self, Excerpt, Kind, Scanner, Syntax};
+use super::problem::{Fault, Problem, at, common};
+use crate::json::{Kind, Scanner, Syntax};
+use crate::lockfile;
 use crate::resolve::graph::Graph;
+pub(super) use connect::graph;
 use entry::Entry;
-use problem::{Fault, Problem, at, common};
 use std::collections::HashMap;
-use std::path::Path;
 
 /// The newest version of the format that is known.
 const NEWEST: u64 = 3;
 
-/// Reads a lockfile of npm. `path` is only for messages.
-pub fn read(bytes: &[u8], path: &Path) -> Result<Graph> {
-    let fail = |problem: Problem, excerpt| Err(problem.into_error(path, excerpt));
-    if bytes.len() > super::LIMIT {
-        return fail(Problem::Common(super::Problem::TooLarge), None);
-    }
-    let lossy;
-    let (text, result) = match json::text(bytes) {
-        Ok(text) if text.trim_start_matches('\u{feff}').trim().is_empty() => {
-            return fail(Problem::Common(super::Problem::Empty), None);
-        }
-        Ok(text) => (text, document(text)),
-        Err(e) => {
-            lossy = String::from_utf8_lossy(bytes);
-            (&*lossy, Err(e.into()))
-        }
-    };
-    let Fault { offset, problem } = match result {
-        Ok(graph) => return Ok(graph),
-        Err(fault) => fault,
-    };
-    let (offset, problem) = match conflict(text) {
-        Some(at) => (Some(at), Problem::Common(super::Problem::MergeConflict)),
-        None if problem.is_torn() => (offset, Problem::Common(super::Problem::Torn)),
-        None => (offset, problem),
-    };
-    fail(problem, offset.map(|at| Box::new(Excerpt::new(path, text, at))))
-}
-
 /// The entries, and where each path's is.
 #[derive(Default)]
-struct Entries<'a> {
+pub(super) struct Entries<'a> {
     list: Vec<Entry<'a>>,
     by_path: HashMap<String, usize>,
 }
 
-fn document(text: &str) -> std::result::Result<Graph, Fault> {
+pub(super) fn document(text: &str) -> Result<Graph, Fault> {
     let mut json = Scanner::new(text, Syntax::Json);
     let mut entries = None;
     let mut version = None;
@@ -88,7 +57,7 @@ fn document(text: &str) -> std::result::Result<Graph, Fault> {
         match &*key.name {
             "lockfileVersion" => version = Some(self::version(&mut json)?),
             "packages" if entries.is_some() => {
-                return at(key.offset, common(super::Problem::Twice(key.name.into_owned())));
+                return at(key.offset, common(lockfile::Problem::Twice(key.name.into_owned())));
             }
             "packages" => entries = Some(packages(&mut json)?),
             _ => drop(json.skip()?),
@@ -98,32 +67,39 @@ fn document(text: &str) -> std::result::Result<Graph, Fault> {
     let nowhere = |problem| Err(Fault { offset: None, problem });
     match (version, entries) {
         (None, _) => nowhere(Problem::NoVersion),
-        (_, None) => nowhere(common(super::Problem::NoSection("packages"))),
-        (Some(()), Some(entries)) => connect::graph(entries),
+        (_, None) => nowhere(common(lockfile::Problem::NoSection("packages"))),
+        (Some(()), Some(entries)) => graph(entries),
     }
 }
 
-fn version(json: &mut Scanner<'_>) -> std::result::Result<(), Fault> {
+impl<'a> Entries<'a> {
+    /// Each path stands once.
+    pub fn push(&mut self, entry: Entry<'a>) -> Result<(), Fault> {
+        if self.by_path.insert(entry.path.clone(), self.list.len()).is_some() {
+            return at(entry.offset, common(lockfile::Problem::Twice(entry.path)));
+        }
+        self.list.push(entry);
+        Ok(())
+    }
+}
+
+fn version(json: &mut Scanner<'_>) -> Result<(), Fault> {
     let kind = json.peek()?;
     let offset = json.offset();
     match if kind == Kind::Number { json.number()?.parse::<u64>().ok() } else { None } {
         Some(1) => at(offset, Problem::TooOld),
         Some(2..=NEWEST) => Ok(()),
-        Some(n) if n > NEWEST => at(offset, Problem::TooNew(n)),
+        Some(n) if n > NEWEST => at(offset, Problem::TooNew(n.to_string())),
         _ => at(offset, Problem::NoVersion),
     }
 }
 
-fn packages<'a>(json: &mut Scanner<'a>) -> std::result::Result<Entries<'a>, Fault> {
+fn packages<'a>(json: &mut Scanner<'a>) -> Result<Entries<'a>, Fault> {
     let mut entries = Entries::default();
     json.object()?;
     while let Some(key) = json.key()? {
         let entry = entry::read(json, &key)?;
-        let path = key.name.into_owned();
-        if entries.by_path.insert(path.clone(), entries.list.len()).is_some() {
-            return at(key.offset, common(super::Problem::Twice(path)));
-        }
-        entries.list.push(entry);
+        entries.push(entry)?;
     }
     Ok(entries)
 }

@@ -1,8 +1,8 @@
 //! One entry of `packages`: what it says, with nothing looked up yet.
 
-use super::problem::{Fault, Problem, at, common, named};
 use crate::json::{Key, Kind, Scanner, loose};
 use crate::lockfile;
+use crate::lockfile::foreign::problem::{Fault, Problem, at, common, named};
 use crate::resolve::graph::Group;
 use mirror::digest::Integrity;
 use mirror::http::Url;
@@ -99,28 +99,35 @@ const FIELDS: [&str; 20] = [
     "deprecated",
 ];
 
+impl<'a> Entry<'a> {
+    /// An entry of which only its place is known. `offset`: of its key.
+    pub fn new(path: String, offset: usize) -> Result<Self, Fault> {
+        Ok(Self {
+            place: place(&path, offset)?,
+            path,
+            offset,
+            name: None,
+            version: None,
+            resolved: None,
+            integrity: None,
+            is_link: false,
+            in_bundle: false,
+            is_extraneous: false,
+            declared: Vec::new(),
+            bundled: Vec::new(),
+            bins: Vec::new(),
+            os: Vec::new(),
+            cpu: Vec::new(),
+            libc: Vec::new(),
+            engines: Vec::new(),
+            install_script: false,
+            deprecated: None,
+        })
+    }
+}
+
 pub fn read<'a>(json: &mut Scanner<'a>, key: &Key<'a>) -> Result<Entry<'a>, Fault> {
-    let mut entry = Entry {
-        path: key.name.clone().into_owned(),
-        offset: key.offset,
-        place: place(key)?,
-        name: None,
-        version: None,
-        resolved: None,
-        integrity: None,
-        is_link: false,
-        in_bundle: false,
-        is_extraneous: false,
-        declared: Vec::new(),
-        bundled: Vec::new(),
-        bins: Vec::new(),
-        os: Vec::new(),
-        cpu: Vec::new(),
-        libc: Vec::new(),
-        engines: Vec::new(),
-        install_script: false,
-        deprecated: None,
-    };
+    let mut entry = Entry::new(key.name.clone().into_owned(), key.offset)?;
     let mut optional_peers = HashSet::new();
     let mut bundles_all = false;
     let mut seen = 0u32;
@@ -197,16 +204,15 @@ pub fn read<'a>(json: &mut Scanner<'a>, key: &Key<'a>) -> Result<Entry<'a>, Faul
 }
 
 /// Checks the path: folders inside the project, and in each `node_modules` a package's name.
-fn place(key: &Key<'_>) -> Result<Place, Fault> {
-    let path = &*key.name;
-    let bad = || Fault { offset: Some(key.offset), problem: Problem::BadPath(path.into()) };
+fn place(path: &str, offset: usize) -> Result<Place, Fault> {
+    let bad = || Fault { offset: Some(offset), problem: Problem::BadPath(path.into()) };
     if path.is_empty() {
         return Ok(Place::Folder);
     }
     if path.starts_with('/') || path.split('/').any(|s| s == "..") {
-        return at(key.offset, Problem::Outside(path.into()));
+        return at(offset, Problem::Outside(path.into()));
     }
-    named(key.offset, RelPath::parse(path))?;
+    named(offset, RelPath::parse(path))?;
     let mut parts = path.split('/');
     let mut place = Place::Folder;
     while let Some(part) = parts.next() {
@@ -222,12 +228,12 @@ fn place(key: &Key<'_>) -> Result<Place, Fault> {
             true => Cow::Owned(format!("{first}/{}", parts.next().ok_or_else(bad)?)),
             false => Cow::Borrowed(first),
         };
-        place = Place::Installed(named(key.offset, PackageName::parse(&name))?);
+        place = Place::Installed(named(offset, PackageName::parse(&name))?);
     }
     Ok(place)
 }
 
-fn declared(json: &mut Scanner<'_>, out: &mut Vec<Declared>, group: Group) -> Result<(), Fault> {
+pub fn declared(json: &mut Scanner<'_>, out: &mut Vec<Declared>, group: Group) -> Result<(), Fault> {
     loose::members(json, |json, key| {
         if let Some(range) = loose::text(json)? {
             let alias = named(key.offset, PackageName::parse(&key.name))?;
@@ -240,7 +246,7 @@ fn declared(json: &mut Scanner<'_>, out: &mut Vec<Declared>, group: Group) -> Re
 
 /// Commands as the resolver takes them from an index: of a name the last part,
 /// and what cannot be made is left out.
-fn bins(json: &mut Scanner<'_>) -> Result<Vec<(BinName, RelPath)>, Fault> {
+pub fn bins(json: &mut Scanner<'_>) -> Result<Vec<(BinName, RelPath)>, Fault> {
     let mut out = Vec::new();
     loose::members::<Fault>(json, |json, key| {
         let last = key.name.rsplit(['/', '\\', ':']).next().unwrap_or("");
@@ -265,8 +271,17 @@ pub fn tarball(entry: &Entry<'_>, name: &PackageName, version: &Version) -> Resu
         let from = if lower.starts_with("git") { "a git repository" } else { "a file" };
         return at(entry.offset, Problem::Unsupported { package: entry.shown(), from });
     }
+    address(resolved, name, version).map_err(|problem| Fault { offset: Some(entry.offset), problem })
+}
+
+/// The address of an archive, if it is not where it is looked for anyway; without user name and password.
+pub fn address(
+    resolved: &str,
+    name: &PackageName,
+    version: &Version,
+) -> std::result::Result<Option<String>, Problem> {
     let Ok(url) = Url::parse(resolved) else {
-        return at(entry.offset, common(lockfile::Problem::BadUrl(entry.shown())));
+        return Err(common(lockfile::Problem::BadUrl(format!("{name}@{version}"))));
     };
     let url = url.without_userinfo().to_string();
     // As `source::npm::registry` derives it; some registries escape the scope's slash.
