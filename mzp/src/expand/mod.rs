@@ -433,6 +433,10 @@ impl Reading<'_> {
                     ")" | "}" | "]" => {
                         depth -= 1;
                         if depth == 0 {
+                            let pair = [self.tokens[open].text(self.text), self.tokens[i].text(self.text)];
+                            if !matches!(pair, ["(", ")"] | ["{", "}"] | ["[", "]"]) {
+                                return Err(self.fail(i, "a bracket that closes another kind"));
+                            }
                             return Ok(i);
                         }
                     }

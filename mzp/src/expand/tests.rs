@@ -73,6 +73,7 @@ fn what_cannot_be_decided_is_an_error() {
         ("@if(DEBUG DEBUG) { }", "m.minz:1:11: a condition that cannot be read here"),
         ("@if() { }", "m.minz:1:5: a condition is missing"),
         ("@if(DEBUG) { ", "m.minz:1:12: a bracket that is never closed"),
+        ("@define(\"A\"}", "m.minz:1:12: a bracket that closes another kind"),
         ("@if(DEBUG) { } else x", "m.minz:1:21: an else without its block"),
     ] {
         assert_eq!(run(text, "spectrum").unwrap_err(), expected, "{text}");
@@ -281,7 +282,7 @@ proptest::proptest! {
                 let place = e.origin.place(i);
                 let text = std::fs::read_to_string(dir.path().join(&place.file)).unwrap();
                 let there = text.lines().nth(place.line as usize - 1).and_then(|l| l.chars().nth(place.column as usize - 1));
-                let made = ['v', 'a', 'l', 'u', 'e', 'o', 'n', 'g', ' ', '\n'].contains(&c);
+                let made = ['1', 'v', 'a', 'l', 'u', 'e', 'o', 'n', 'g', ' ', '\n'].contains(&c);
                 proptest::prop_assert!(made || there == Some(c), "{:?} at {} of {:?}", c, place, e.text);
             }
         }
