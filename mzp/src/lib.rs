@@ -47,6 +47,7 @@ pub mod stage;
 pub mod suggestion;
 pub mod test;
 pub mod text;
+pub mod toml;
 pub mod tool;
 pub mod upstream;
 

@@ -35,14 +35,13 @@ use crate::platform::Platform;
 use crate::requirement::Requirement;
 use crate::solve::{Chosen, Need, project_needs};
 use crate::text;
+use crate::toml::{self, Data};
 use mirror::digest::Hash;
 use mirror::name::MinzName;
 use mirror::version::Version;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
 
 pub const FILE: &str = "mzp.lock";
 /// Longest lock that is read, in bytes.
@@ -173,21 +172,20 @@ impl Lock {
         if let Some(i) = text.find("<<<<<<< ").filter(|&i| i == 0 || text.as_bytes()[i - 1] == b'\n') {
             return Err(at(i, "has merge conflict markers".into()));
         }
-        let document =
-            DeTable::parse(text).map_err(|e| at(e.span().map_or(0, |s| s.start), e.message().to_string()))?;
-        let table = Entry { at: &at, start: 0, table: document.get_ref() };
-        match table.table.get("version").map(Spanned::get_ref) {
-            Some(DeValue::Integer(i)) if i.as_str() == "1" => {}
-            Some(DeValue::Integer(i)) => {
-                return Err(at(0, format!("has format version {}, and this mzp knows 1", i.as_str())));
+        let document = toml::parse(text).map_err(|wrong| at(wrong.offset, wrong.message.to_string()))?;
+        let table = Entry { at: &at, start: 0, table: &document };
+        match table.table.get("version").map(|value| &value.data) {
+            Some(Data::Integer("1")) => {}
+            Some(Data::Integer(i)) => {
+                return Err(at(0, format!("has format version {i}, and this mzp knows 1")));
             }
             _ => return Err(at(0, "has no format version".into())),
         }
         table.only(&["version", "project", "package"])?;
         let mut lock = Self { targets: Vec::new(), dependencies: Vec::new(), packages: Vec::new() };
-        match table.table.get("project").map(|v| (v.span().start, v.get_ref())) {
-            Some((start, DeValue::Table(t))) => {
-                let project = Entry { at: &at, start, table: t };
+        match table.table.get("project").and_then(|v| Some((v.span.start, v.table()?))) {
+            Some((start, table)) => {
+                let project = Entry { at: &at, start, table };
                 project.only(&["targets", "dependencies"])?;
                 lock.targets = project.strings("targets")?.into_iter().map(|(_, s)| s).collect();
                 for (offset, line) in project.strings("dependencies")? {
@@ -198,16 +196,15 @@ impl Lock {
                     lock.dependencies.push(line);
                 }
             }
-            _ => return Err(at(0, "has no [project]".into())),
+            None => return Err(at(0, "has no [project]".into())),
         }
-        let packages = match table.table.get("package").map(Spanned::get_ref) {
-            Some(DeValue::Array(list)) => list.iter().collect::<Vec<_>>(),
-            None => Vec::new(),
-            Some(_) => return Err(at(0, "`package` is not a list of tables".into())),
+        let packages = match table.table.get("package") {
+            Some(value) => value.list().ok_or_else(|| at(0, "`package` is not a list of tables".into()))?,
+            None => &[],
         };
         for p in packages {
-            let start = p.span().start;
-            let DeValue::Table(t) = p.get_ref() else { return Err(at(start, "is not a table".into())) };
+            let start = p.span.start;
+            let Some(t) = p.table() else { return Err(at(start, "is not a table".into())) };
             let entry = Entry { at: &at, start, table: t };
             entry.only(&["name", "version", "source", "sha256", "dependencies"])?;
             let (offset, name) = entry.string("name")?;
@@ -215,7 +212,7 @@ impl Lock {
             let (o, version) = entry.string("version")?;
             let version = Version::parse(&version).map_err(|e| at(o, e.to_string()))?;
             let mut origin = Origin::Registry;
-            if t.contains_key("source") {
+            if t.get("source").is_some() {
                 let (o, text) = entry.string("source")?;
                 origin = Origin::parse(&text).map_err(|e| at(o, e.to_string()))?;
                 if matches!(&origin, Origin::Github(r) if r.tag().is_none()) {
@@ -318,36 +315,31 @@ fn read_need(text: &str) -> std::result::Result<Need, String> {
 struct Entry<'a> {
     at: &'a dyn Fn(usize, String) -> Error,
     start: usize,
-    table: &'a DeTable<'a>,
+    table: &'a toml::Table<'a>,
 }
 
 impl Entry<'_> {
     fn only(&self, known: &[&str]) -> Result<()> {
-        match self.table.keys().find(|k| !known.contains(&&**k.get_ref())) {
-            Some(k) => Err((self.at)(k.span().start, format!("unknown key `{}`", k.get_ref()))),
+        match self.table.entries.iter().find(|entry| !known.contains(&&*entry.key)) {
+            Some(entry) => Err((self.at)(entry.key_span.start, format!("unknown key `{}`", entry.key))),
             None => Ok(()),
         }
     }
     fn string(&self, key: &str) -> Result<(usize, String)> {
-        match self.table.get(key).map(|v| (v.span().start, v.get_ref())) {
-            Some((o, DeValue::String(s))) => Ok((o, s.to_string())),
-            Some((o, _)) => Err((self.at)(o, format!("`{key}` is not a string"))),
+        match self.table.get(key).map(|v| (v.span.start, v.text())) {
+            Some((o, Some(text))) => Ok((o, text.to_string())),
+            Some((o, None)) => Err((self.at)(o, format!("`{key}` is not a string"))),
             None => Err((self.at)(self.start, format!("has a package without `{key}`"))),
         }
     }
     fn strings(&self, key: &str) -> Result<Vec<(usize, String)>> {
         let wrong = |o| (self.at)(o, format!("`{key}` is not a list of strings"));
-        match self.table.get(key).map(|v| (v.span().start, v.get_ref())) {
-            None => Ok(Vec::new()),
-            Some((_, DeValue::Array(items))) => items
-                .iter()
-                .map(|v| match v.get_ref() {
-                    DeValue::String(s) => Ok((v.span().start, s.to_string())),
-                    _ => Err(wrong(v.span().start)),
-                })
-                .collect(),
-            Some((o, _)) => Err(wrong(o)),
-        }
+        let Some(value) = self.table.get(key) else { return Ok(Vec::new()) };
+        let items = value.list().ok_or_else(|| wrong(value.span.start))?;
+        let item = |v: &toml::Value<'_>| {
+            Ok((v.span.start, v.text().ok_or_else(|| wrong(v.span.start))?.to_string()))
+        };
+        items.iter().map(item).collect()
     }
 }
 

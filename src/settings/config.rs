@@ -23,12 +23,11 @@ use crate::error::{Error, Result, Status};
 use crate::install::unit::Linker;
 use crate::json::Excerpt;
 use mirror::name::escape;
+use mzp::toml::{self, Entry};
 use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use toml::de::{DeTable, DeValue};
 
 /// A configuration longer than this is something else.
 const LIMIT: u64 = 1 << 20;
@@ -86,14 +85,14 @@ impl Config {
     fn set(
         &mut self,
         key: &str,
-        value: &DeValue<'_>,
+        value: &toml::Value<'_>,
         user_home: Option<&Path>,
     ) -> std::result::Result<(), Refusal> {
         match key {
             "mirrors" => {
-                let list = value.as_array().ok_or(Refusal::Rule("a list of folders"))?;
-                for entry in list.iter() {
-                    self.mirrors.push(folder(entry.get_ref(), user_home)?);
+                let list = value.list().ok_or(Refusal::Rule("a list of folders"))?;
+                for entry in list {
+                    self.mirrors.push(folder(entry, user_home)?);
                 }
             }
             "offline" => self.offline = truth(value)?,
@@ -106,12 +105,12 @@ impl Config {
             "concurrency" => self.concurrency = Some(at_a_time(value)?),
             "max-concurrent" => self.max_concurrent = Some(at_a_time(value)?),
             "cache-ttl" => {
-                let seconds = number(value).ok_or(Refusal::Rule("a number of seconds"))?;
+                let seconds = value.number().ok_or(Refusal::Rule("a number of seconds"))?;
                 self.cache_ttl = Some(Duration::from_secs(seconds));
             }
             "download-timeout" => {
                 let rule = Refusal::Rule("a number of milliseconds, 1 or more");
-                let milliseconds = number(value).filter(|n| *n > 0).ok_or(rule)?;
+                let milliseconds = value.number().filter(|n| *n > 0).ok_or(rule)?;
                 self.download_timeout = Some(Duration::from_millis(milliseconds));
             }
             "dns-resolver" => {
@@ -121,7 +120,7 @@ impl Config {
             "cafile" => self.cafile = Some(folder(value, user_home)?),
             "home-mirror-limit" => {
                 let rule = "a number of bytes, or a text such as \"10 GiB\"";
-                let bytes = number(value).or_else(|| value.as_str().and_then(value::bytes));
+                let bytes = value.number().or_else(|| value.text().and_then(value::bytes));
                 self.home_mirror_limit = Some(bytes.ok_or(Refusal::Rule(rule))?);
             }
             "trusted-dependencies" => {
@@ -165,24 +164,22 @@ pub(super) fn each(
     path: &Path,
     text: &str,
     known: &[&str],
-    set: &mut dyn FnMut(&str, &DeValue<'_>) -> std::result::Result<(), Refusal>,
+    set: &mut dyn FnMut(&str, &toml::Value<'_>) -> std::result::Result<(), Refusal>,
 ) -> Result<()> {
-    let wrong = |span: Range<usize>, message: String, hint: Option<String>| Error::Text {
+    let wrong = |offset: usize, message: String, hint: Option<String>| Error::Text {
         status: Status::Usage,
-        excerpt: Some(Box::new(Excerpt::new(path, text, span.start))),
+        excerpt: Some(Box::new(Excerpt::new(path, text, offset))),
         message,
         hints: hint.into_iter().collect(),
     };
-    let document = DeTable::parse(text)
-        .map_err(|error| wrong(error.span().unwrap_or(0..0), escape(error.message()).into_owned(), None))?;
-    for (key, value) in document.get_ref() {
-        let name: &str = key.get_ref();
-        set(name, value.get_ref()).map_err(|refusal| match refusal {
+    let document = toml::parse(text).map_err(|error| wrong(error.offset, error.message.into(), None))?;
+    for Entry { key: name, key_span, value, .. } in &document.entries {
+        set(name, value).map_err(|refusal| match refusal {
             Refusal::Unknown => {
                 let hint = closest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-                wrong(key.span(), format!("unknown key `{}`", escape(name)), hint)
+                wrong(key_span.start, format!("unknown key `{}`", escape(name)), hint)
             }
-            Refusal::Rule(rule) => wrong(value.span(), format!("`{name}` must be {rule}"), None),
+            Refusal::Rule(rule) => wrong(value.span.start, format!("`{name}` must be {rule}"), None),
         })?;
     }
     Ok(())
@@ -194,26 +191,24 @@ pub(super) enum Refusal {
     Rule(&'static str),
 }
 
-fn truth(value: &DeValue<'_>) -> std::result::Result<bool, Refusal> {
-    value.as_bool().ok_or(Refusal::Rule("true or false"))
+fn truth(value: &toml::Value<'_>) -> std::result::Result<bool, Refusal> {
+    value.truth().ok_or(Refusal::Rule("true or false"))
 }
 
-pub(super) fn text<'a>(value: &'a DeValue<'_>, rule: &'static str) -> std::result::Result<&'a str, Refusal> {
-    value.as_str().filter(|text| !text.is_empty()).ok_or(Refusal::Rule(rule))
+pub(super) fn text<'a>(
+    value: &'a toml::Value<'_>,
+    rule: &'static str,
+) -> std::result::Result<&'a str, Refusal> {
+    value.text().filter(|text| !text.is_empty()).ok_or(Refusal::Rule(rule))
 }
 
-fn number(value: &DeValue<'_>) -> Option<u64> {
-    let integer = value.as_integer()?;
-    u64::from_str_radix(integer.as_str(), integer.radix()).ok()
-}
-
-fn at_a_time(value: &DeValue<'_>) -> std::result::Result<usize, Refusal> {
-    let found = number(value).and_then(|n| usize::try_from(n).ok());
+fn at_a_time(value: &toml::Value<'_>) -> std::result::Result<usize, Refusal> {
+    let found = value.number().and_then(|n| usize::try_from(n).ok());
     found.filter(|n| (1..=MOST_AT_A_TIME).contains(n)).ok_or(Refusal::Rule("a whole number from 1 to 1024"))
 }
 
 /// An absolute path, or one below the user's home.
-fn folder(value: &DeValue<'_>, user_home: Option<&Path>) -> std::result::Result<PathBuf, Refusal> {
+fn folder(value: &toml::Value<'_>, user_home: Option<&Path>) -> std::result::Result<PathBuf, Refusal> {
     let rule = "an absolute path, or one that begins with ~/";
     let text = text(value, rule)?;
     match (text.strip_prefix("~/"), user_home) {

@@ -13,9 +13,9 @@
 use super::config::{Refusal, each, read, text};
 use crate::error::Result;
 use mzp::platform::Platform;
+use mzp::toml;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use toml::de::DeValue;
 
 const KEYS: &[&str] = &["default-target", "emulator", "github", "mirrors", "mz", "registry"];
 
@@ -43,7 +43,7 @@ impl Minz {
     fn set(
         &mut self,
         key: &str,
-        value: &DeValue<'_>,
+        value: &toml::Value<'_>,
         file: &Path,
         user_home: &Path,
     ) -> std::result::Result<(), Refusal> {
@@ -70,8 +70,8 @@ impl Minz {
             }
             "mirrors" => {
                 let rule = "a list of folders";
-                for entry in value.as_array().ok_or(Refusal::Rule(rule))?.iter() {
-                    self.mirrors.push(found(text(entry.get_ref(), rule)?));
+                for entry in value.list().ok_or(Refusal::Rule(rule))? {
+                    self.mirrors.push(found(text(entry, rule)?));
                 }
             }
             "github" => self.github = Some(text(value, "a URL")?.to_string()),

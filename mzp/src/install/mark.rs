@@ -100,7 +100,7 @@ pub fn state(dir: &Path) -> Result<State> {
     let whole = files.iter().all(|(crc32, size, path)| {
         let path = dir.join(path.as_str());
         std::fs::symlink_metadata(&path).is_ok_and(|m| m.is_file() && m.len() == *size)
-            && mirror::file::read(&path, *size).is_ok_and(|b| crc32fast::hash(&b) == *crc32)
+            && mirror::file::read(&path, *size).is_ok_and(|b| mirror::digest::crc32(0, &b) == *crc32)
     });
     Ok(if whole { State::Whole(mark) } else { State::Changed })
 }

@@ -118,10 +118,7 @@ impl Manifest {
 
     /// Reads a manifest's text; `path` only serves messages.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
-        let document = toml::de::DeTable::parse(text).map_err(|e| Error::Syntax {
-            place: Place::at(path, text, e.span().map_or(0, |s| s.start)),
-            message: e.message().to_string(),
-        })?;
+        let document = edit::read(path, text)?;
         let mut top = Reader::top(path, text, &document);
 
         let mut package = top.require_table("package")?;

@@ -5,10 +5,9 @@ use crate::error::{Error, Result};
 use crate::place::Place;
 use crate::platform::{Platform, Support};
 use crate::suggestion::nearest;
+use crate::toml::{self, Data};
 use mirror::name::NameError;
 use std::path::Path;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
 
 /// Most entries of one table or list: no real manifest comes near, and each is looked up with its place.
 const MOST: usize = 1_000;
@@ -19,7 +18,7 @@ pub struct Reader<'a> {
     /// `[package]`, for messages.
     label: String,
     start: usize,
-    table: &'a DeTable<'a>,
+    table: &'a toml::Table<'a>,
     known: Vec<String>,
 }
 
@@ -29,31 +28,29 @@ pub struct Value<'a> {
     path: &'a Path,
     text: &'a str,
     key: &'a str,
-    value: &'a Spanned<DeValue<'a>>,
+    value: &'a toml::Value<'a>,
 }
 
 impl<'a> Reader<'a> {
-    pub fn top(path: &'a Path, text: &'a str, document: &'a Spanned<DeTable<'a>>) -> Self {
-        Self { path, text, label: "mzp.toml".into(), start: 0, table: document.get_ref(), known: Vec::new() }
+    pub fn top(path: &'a Path, text: &'a str, table: &'a toml::Table<'a>) -> Self {
+        Self { path, text, label: "mzp.toml".into(), start: 0, table, known: Vec::new() }
     }
 
     /// The keys in the file's order.
     pub fn keys(&self) -> Vec<String> {
-        let mut keys: Vec<_> = self.table.keys().map(|k| (k.span().start, k.get_ref().to_string())).collect();
-        mirror::order::sort(&mut keys);
-        keys.into_iter().map(|(_, k)| k).collect()
+        self.table.entries.iter().map(|entry| entry.key.to_string()).collect()
     }
 
     /// Where a key stands; the table's start when it is not there.
     pub fn place_of(&self, key: &str) -> Place {
-        let offset = self.table.get_key_value(key).map_or(self.start, |(k, _)| k.span().start);
+        let offset = self.table.entry(key).map_or(self.start, |entry| entry.key_span.start);
         Place::at(self.path, self.text, offset)
     }
 
     fn value(&mut self, key: &str) -> Option<Value<'a>> {
         self.known.push(key.to_string());
-        let (k, value) = self.table.get_key_value(key)?;
-        Some(Value { path: self.path, text: self.text, key: k.get_ref(), value })
+        let entry = self.table.entry(key)?;
+        Some(Value { path: self.path, text: self.text, key: &entry.key, value: &entry.value })
     }
 
     pub fn get<T>(&mut self, key: &str, read: impl FnOnce(Value<'a>) -> Result<T>) -> Result<Option<T>> {
@@ -104,7 +101,7 @@ impl<'a> Reader<'a> {
 
 impl<'a> Value<'a> {
     pub fn place(&self) -> Place {
-        Place::at(self.path, self.text, self.value.span().start)
+        Place::at(self.path, self.text, self.value.span.start)
     }
     fn wrong(&self, expected: &'static str) -> Error {
         Error::Type { place: self.place(), key: self.key.to_string(), expected }
@@ -113,16 +110,16 @@ impl<'a> Value<'a> {
         Error::TooMany { place: self.place(), key: self.key.to_string(), limit: MOST }
     }
     pub fn is_table(&self) -> bool {
-        matches!(self.value.get_ref(), DeValue::Table(_))
+        self.value.table().is_some()
     }
     pub fn into_table(self, label: &str) -> Result<Reader<'a>> {
-        match self.value.get_ref() {
-            DeValue::Table(table) if table.len() > MOST => Err(self.too_many()),
-            DeValue::Table(table) => Ok(Reader {
+        match &self.value.data {
+            Data::Table(table) if table.entries.len() > MOST => Err(self.too_many()),
+            Data::Table(table) => Ok(Reader {
                 path: self.path,
                 text: self.text,
                 label: label.to_string(),
-                start: self.value.span().start,
+                start: self.value.span.start,
                 table,
                 known: Vec::new(),
             }),
@@ -130,24 +127,18 @@ impl<'a> Value<'a> {
         }
     }
     fn str(&self, expected: &'static str) -> Result<&'a str> {
-        match self.value.get_ref() {
-            DeValue::String(s) => Ok(s),
-            _ => Err(self.wrong(expected)),
-        }
+        self.value.text().ok_or_else(|| self.wrong(expected))
     }
     pub fn string(self) -> Result<String> {
         self.str("a string").map(String::from)
     }
     pub fn boolean(self) -> Result<bool> {
-        match self.value.get_ref() {
-            DeValue::Boolean(b) => Ok(*b),
-            _ => Err(self.wrong("true or false")),
-        }
+        self.value.truth().ok_or_else(|| self.wrong("true or false"))
     }
     pub fn list<T>(self, read: impl Fn(Value<'a>) -> Result<T>) -> Result<Vec<T>> {
-        match self.value.get_ref() {
-            DeValue::Array(items) if items.len() > MOST => Err(self.too_many()),
-            DeValue::Array(items) => items.iter().map(|value| read(Value { value, ..self })).collect(),
+        match self.value.list() {
+            Some(items) if items.len() > MOST => Err(self.too_many()),
+            Some(items) => items.iter().map(|value| read(Value { value, ..self })).collect(),
             _ => Err(self.wrong("a list")),
         }
     }

@@ -196,6 +196,27 @@ fn an_added_dependency_goes_where_it_belongs_and_keeps_what_stands_beside_it() {
         set("[platform-dependencies.\"cp/m\"]\na = \"1\"\n", cpm),
         "[platform-dependencies.\"cp/m\"]\na = \"1\"\ncore = \"^2.0.0\"\n"
     );
+    // A table whose entries are tables of their own gets its header above the first; one that has keys of several parts gets one more.
+    assert_eq!(
+        set("x = 1\n\n# Draws.\n[dependencies.a]\nversion = \"1\"\n", Table::Dependencies),
+        "x = 1\n\n[dependencies]\ncore = \"^2.0.0\"\n\n# Draws.\n[dependencies.a]\nversion = \"1\"\n"
+    );
+    assert_eq!(
+        set("dependencies.a = \"1\" # one\n[targets]\n", Table::Dependencies),
+        "dependencies.a = \"1\" # one\ndependencies.core = \"^2.0.0\"\n[targets]\n"
+    );
+    assert_eq!(
+        set("[dependencies]\r\ncore.optional = true", Table::Dependencies),
+        "[dependencies]\r\ncore.optional = true\r\ncore.version = \"^2.0.0\"\r\n"
+    );
+    assert_eq!(
+        set("dependencies = { core.path = \"x\", a = \"1\" }\n", Table::Dependencies),
+        "dependencies = { core.path = \"x\", core.version = \"^2.0.0\", a = \"1\" }\n"
+    );
+    assert_eq!(
+        set("[dependencies]\n[dependencies.core]\npath = \"x\" # here\n\n[targets]\n", Table::Dependencies),
+        "[dependencies]\n[dependencies.core]\npath = \"x\" # here\nversion = \"^2.0.0\"\n\n[targets]\n"
+    );
     for odd in
         ["platform-dependencies = {}\n", "platform-dependencies.cpm = {}\n", "[platform-dependencies]\n"]
     {
@@ -303,5 +324,98 @@ fn an_added_dependency_is_in_one_table_alone() {
         let changed = set(text, table);
         assert_eq!(changed, expected, "{text}");
         assert_eq!(set(&changed, table), expected, "a second time");
+    }
+}
+
+#[test]
+fn where_a_package_comes_from_is_said_once() {
+    let path = Path::new("mzp.toml");
+    let core = MinzName::parse("core").unwrap();
+    let origin = Origin::Folder(Folder::parse("../core").unwrap());
+    let set = |text: &str| edit::set_origin(path, text, edit::Table::Dependencies, &core, &origin).unwrap();
+    for (text, expected) in [
+        ("", "[dependencies]\ncore = { path = \"../core\" }\n"),
+        ("[dependencies]\ncore = '1' # why\n", "[dependencies]\ncore = { path = \"../core\" } # why\n"),
+        (
+            "[dependencies]\ncore = { version = '1', features = [\"a\"], registry = \"work\" }\n",
+            "[dependencies]\ncore = { features = [\"a\"], path = \"../core\" }\n",
+        ),
+        ("[dependencies]\ncore = { version = '1' }\n", "[dependencies]\ncore = { path = \"../core\" }\n"),
+        (
+            "[dependencies.core]\n# The newest.\nversion = '1'\noptional = true\n",
+            "[dependencies.core]\n# The newest.\noptional = true\npath = \"../core\"\n",
+        ),
+        (
+            "[dependencies]\ncore.version = '1'\ncore.optional = true\n",
+            "[dependencies]\ncore.optional = true\ncore.path = \"../core\"\n",
+        ),
+        (
+            "[dev-dependencies]\ncore = { version = '1', features = [\"a\"] }\n",
+            "[dependencies]\ncore = { features = [\"a\"], path = \"../core\" }\n",
+        ),
+    ] {
+        assert_eq!(set(text), expected, "{text}");
+        assert_eq!(set(expected), expected, "a second time");
+    }
+}
+
+proptest::proptest! {
+    /// However the tables are written: what is added is there, once, what is removed is not, and the rest is as it was.
+    #[test]
+    fn changes_touch_nothing_else(
+        shapes in proptest::collection::vec(0..7usize, 3),
+        order in proptest::collection::vec(proptest::sample::select(vec!["a", "core", "b"]), 0..4),
+        table in 0..3usize,
+    ) {
+        let mut top = String::new();
+        let mut below = String::from("\n[package]\nname = \"p\"\nversion = \"1.0.0\"\n");
+        let mut names: Vec<&str> = Vec::new();
+        for name in order {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        for (table, shape) in ["dependencies", "dev-dependencies", "platform-dependencies.cpm"].iter().zip(&shapes) {
+            let each = |line: &dyn Fn(&str) -> String| names.iter().map(|name| line(name)).collect::<Vec<_>>();
+            match shape {
+                0 => {}
+                1 => top += &format!("{table} = {{ {} }}\n", each(&|name| format!("{name} = \"1\"")).join(", ")),
+                2 => top += &each(&|name| format!("{table}.{name} = \"1\" # {name}\n")).concat(),
+                3 => below += &format!("\n[{table}] # all\n{}", each(&|name| format!("# {name}\n{name} = \"1\"\n")).concat()),
+                4 => below += &each(&|name| format!("\n[{table}.{name}]\nversion = \"1\"\n")).concat(),
+                5 => below += &format!("\n[{table}]\n{}", each(&|name| format!("{name}.version = \"1\"\n{name}.optional = false\n")).concat()),
+                _ => below += &format!("\n[{table}]\n{}", each(&|name| format!("{name} = {{ version = \"1\", features = [\n  \"x\",\n] }}\n")).concat()),
+            }
+        }
+        let text = top + &below;
+        let path = Path::new("mzp.toml");
+        let before = parse(&text).unwrap();
+        let core = MinzName::parse("core").unwrap();
+        let cpm = Platform::find("cpm").unwrap();
+        let chosen = [edit::Table::Dependencies, edit::Table::Dev, edit::Table::Platform(cpm)][table];
+        let rest = |m: &Manifest| {
+            let own = |list: &[Dependency]| -> Vec<_> {
+                list.iter().filter(|d| d.name != core).map(|d| (d.name.clone(), d.requirement.clone(), d.features.clone())).collect()
+            };
+            let machine = m.platform_dependencies.iter().flat_map(|(_, list)| own(list)).collect::<Vec<_>>();
+            [own(&m.dependencies), own(&m.dev_dependencies), machine]
+        };
+        let asked = |m: &Manifest| -> Vec<_> {
+            let machine = m.platform_dependencies.iter().flat_map(|(_, list)| list);
+            let all = m.dependencies.iter().chain(&m.dev_dependencies).chain(machine);
+            all.filter(|d| d.name == core).map(|d| d.requirement.as_str().to_string()).collect()
+        };
+        let added = edit::set_dependency(path, &text, chosen, &core, "^2").unwrap();
+        let after = parse(&added).unwrap_or_else(|e| panic!("{text}\n->\n{added}\n{e}"));
+        proptest::prop_assert_eq!(rest(&after), rest(&before), "{}\n->\n{}", text, added);
+        proptest::prop_assert_eq!(asked(&after), ["^2"], "{}\n->\n{}", text, added);
+        let removed = edit::remove_dependency(path, &added, &core).unwrap().unwrap();
+        let after = parse(&removed).unwrap_or_else(|e| panic!("{added}\n->\n{removed}\n{e}"));
+        proptest::prop_assert_eq!(rest(&after), rest(&before), "{}\n->\n{}", added, removed);
+        proptest::prop_assert!(asked(&after).is_empty());
+        // Comments of others are still there.
+        for name in ["# a\n", "# b\n"] {
+            proptest::prop_assert_eq!(removed.matches(name).count(), text.matches(name).count(), "{}", removed);
+        }
     }
 }
