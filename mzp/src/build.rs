@@ -19,7 +19,7 @@ use crate::platform::Platform;
 use crate::program::Program;
 use crate::program::active::{Active, ActivePackage, Selection};
 use crate::shake;
-use crate::stage::{Layout, SHADOWED, Staged, Trap, stage};
+use crate::stage::{Layout, SHADOWED, Staged, Trap, elsewhere, stage};
 use mirror::name::MinzName;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -177,8 +177,9 @@ pub fn build(options: &Options) -> Result<Report> {
         cached: false,
         scripts: Vec::new(),
     };
-    let scripted = |p: &&ActivePackage| p.dir().join(script::FILE).is_file();
-    report.scripts.extend(active.packages.values().filter(scripted).map(|p| p.manifest.name.clone()));
+    let scripted = |p: &ActivePackage| p.dir().join(script::FILE).is_file();
+    let scripted = active.packages.values().filter(|p| scripted(p));
+    report.scripts.extend(scripted.map(|p| p.manifest.name.clone()));
     let folder = root.join("build").join(platform.name);
     match options.emit {
         Emit::Bundle => {
@@ -213,6 +214,7 @@ pub fn build(options: &Options) -> Result<Report> {
                     }
                     dir.clone()
                 }
+                None if holds(&folder.join("staged"), &staged) => folder.join("staged"),
                 None => fresh(&root, &folder, "staged")?,
             };
             report.bytes = staged.files.iter().map(|(_, t)| t.len() as u64).sum();
@@ -222,7 +224,7 @@ pub fn build(options: &Options) -> Result<Report> {
         }
         Emit::Assembly | Emit::Image(_) => {
             let assembly =
-                compiled(options, &program, &whole, &|| fresh(&root, &folder, "unit"), &mut report)?;
+                compiled(options, &root, &program, &whole, &|| fresh(&root, &folder, "unit"), &mut report)?;
             let (extension, bytes) = match options.emit {
                 Emit::Image(container) => {
                     let made = assembled(options, &assembly, &|| fresh(&root, &folder, "assembler"))?;
@@ -270,12 +272,14 @@ fn weigh(report: &mut Report, made: &Assembled, whole: &Bundle) {
 /// What the compiler makes of a program, or made of it before.
 fn compiled(
     options: &Options,
+    root: &Path,
     program: &Program,
     whole: &Bundle,
     unit: &dyn Fn() -> Result<PathBuf>,
     report: &mut Report,
 ) -> Result<String> {
-    let staged = stage(program, Layout::Flat)?;
+    let mut staged = stage(program, Layout::Flat)?;
+    staged.traps.extend(elsewhere(program, root));
     let kept = options.cache.as_ref().and_then(|cache| {
         let key = cache.compiled_key(&options.compiler, options.platform, program, whole, &staged)?;
         Some((cache, key))
@@ -339,6 +343,13 @@ fn compile(
         let m = &program.modules[module];
         m.origin.place_in(&m.source.text, line, column)
     };
+    // Where it stands first: the compiler has stopped there.
+    let word = |word: &str| {
+        program.modules.iter().rev().find_map(|m| {
+            let token = m.source.tokens.iter().find(|token| token.is(&m.source.text, word))?;
+            Some(m.place(token.start))
+        })
+    };
     let nothing = HashMap::new();
     let staged = if abilities.packages { stage(program, Layout::Packages)? } else { flat };
     let takes = |t: &Trap| abilities.packages && t.why != SHADOWED;
@@ -352,7 +363,7 @@ fn compile(
         // line the imports that mzp put there shift the columns.
         let main = program.modules.len() - 1;
         let place = |line, column| Some(at(main, line, if line == 1 { 0 } else { column }));
-        compiler::compile(&job, &Map { place: &place, names: &nothing })?
+        compiler::compile(&job, &Map { place: &place, word: &word, names: &nothing })?
     } else {
         report.traps = staged.traps;
         write(&unit.join("main.minz"), &whole.text)?;
@@ -361,7 +372,7 @@ fn compile(
             let (module, line) = (*whole.map.get(line.checked_sub(1)? as usize)?)?;
             Some(at(module, line, 0))
         };
-        compiler::compile(&job, &Map { place: &place, names: &whole.names })?
+        compiler::compile(&job, &Map { place: &place, word: &word, names: &whole.names })?
     };
     report.duplicates = outcome.duplicates;
     Ok(outcome.text)
@@ -417,6 +428,20 @@ fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
         make_dir(dir)?;
     }
     Ok(mirror::file::replace_scratch(path, bytes)?)
+}
+
+/// Whether a folder has these files and nothing else.
+fn holds(dir: &Path, staged: &Staged) -> bool {
+    fn files(dir: &Path) -> Option<usize> {
+        let mut count = 0;
+        for entry in std::fs::read_dir(dir).ok()? {
+            let entry = entry.ok()?;
+            count += if entry.file_type().ok()?.is_dir() { files(&entry.path())? } else { 1 };
+        }
+        Some(count)
+    }
+    files(dir) == Some(staged.files.len())
+        && staged.files.iter().all(|(path, text)| is_there(&dir.join(path.as_str()), text.as_bytes()))
 }
 
 fn write_tree(dir: &Path, staged: &Staged) -> Result<()> {

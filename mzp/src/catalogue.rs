@@ -29,7 +29,8 @@ pub fn info(registry: &Registry, name: &MinzName, version: Option<&Version>) -> 
     let versions = registry.versions(name)?;
     let Some(newest) = registry.newest(&Origin::Registry, name)? else {
         let suggestion = registry.suggest(name);
-        return Err(Error::UnknownPackage { name: name.clone(), chain: Vec::new(), suggestion });
+        let registry = registry.asked(name);
+        return Err(Error::UnknownPackage { name: name.clone(), chain: Vec::new(), suggestion, registry });
     };
     let version = version.unwrap_or(&newest);
     if !versions.contains(version) {

@@ -177,7 +177,7 @@ fn compile(
     if abilities.answers {
         mirror::file::write_scratch(&directory.join("main.minz"), SOURCE.as_bytes())?;
         let job = Job { program: program.as_os_str(), directory, platform, packages: None, limits };
-        compiler::compile(&job, &Map { place: &|_, _| None, names: &HashMap::new() })?;
+        compiler::compile(&job, &Map { place: &|_, _| None, word: &|_| None, names: &HashMap::new() })?;
     }
     Ok((abilities.packages, abilities.answers))
 }

@@ -144,6 +144,8 @@ pub enum Error {
         name: MinzName,
         chain: Vec<String>,
         suggestion: Option<String>,
+        /// The registry that was asked too.
+        registry: Option<String>,
     },
     /// A version that is in no mirror.
     AbsentVersion {
@@ -409,8 +411,11 @@ impl fmt::Display for Error {
             Self::LockStale { path, what } => {
                 write!(f, "{} does not match mzp.toml: {}", escape(&path.to_string_lossy()), escape(what))
             }
-            Self::UnknownPackage { name, chain, .. } => {
+            Self::UnknownPackage { name, chain, registry, .. } => {
                 write!(f, "{name} is in no mirror")?;
+                if let Some(registry) = registry {
+                    write!(f, ", and {} does not have it", escape(registry))?;
+                }
                 if !chain.is_empty() {
                     write!(f, " (needed by {})", chain.join(" -> "))?;
                 }
@@ -514,7 +519,9 @@ impl fmt::Display for CompilerFailure {
             CompilerProblem::Status(Some(n)) => write!(f, "{program} failed with status {n}")?,
             CompilerProblem::Status(None) => write!(f, "{program} was ended by a signal")?,
             CompilerProblem::TimedOut(t) => {
-                write!(f, "{program} did not finish within {} seconds and was stopped", t.as_secs_f32())?;
+                let seconds = format!("{}.{:03}", t.as_secs(), t.subsec_millis());
+                let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
+                write!(f, "{program} did not finish within {seconds} seconds and was stopped")?;
             }
             CompilerProblem::Warned => {
                 write!(f, "{program} left something out of its output (it only warned)")?;

@@ -11,7 +11,7 @@ use crate::manifest::Manifest;
 use crate::place::Place;
 use crate::suggestion::nearest;
 use mirror::name::{MinzName, NameError, RelPath};
-use std::collections::BTreeSet;
+use mirror::order::Set;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Feature {
@@ -133,8 +133,8 @@ pub fn check(manifest: &Manifest) -> Result<()> {
 }
 
 /// The features that are on when `asked` are, in this package alone.
-pub fn closure(manifest: &Manifest, asked: &BTreeSet<String>, defaults: bool) -> Result<BTreeSet<String>> {
-    let mut on = BTreeSet::new();
+pub fn closure(manifest: &Manifest, asked: &Set<String>, defaults: bool) -> Result<Set<String>> {
+    let mut on = Set::new();
     let mut todo: Vec<&str> = asked.iter().map(String::as_str).collect();
     if defaults && manifest.features.iter().any(|f| f.name == "default") {
         todo.push("default");
@@ -164,7 +164,7 @@ pub fn closure(manifest: &Manifest, asked: &BTreeSet<String>, defaults: bool) ->
 }
 
 /// The feature that must be on for a file to be reachable, when none of its is.
-pub fn missing_for<'a>(manifest: &'a Manifest, on: &BTreeSet<String>, file: &RelPath) -> Option<&'a str> {
+pub fn missing_for<'a>(manifest: &'a Manifest, on: &Set<String>, file: &RelPath) -> Option<&'a str> {
     let mut listed = manifest
         .features
         .iter()
@@ -190,14 +190,14 @@ mod tests {
     fn closure_follows_names() {
         let m =
             manifest("x = [\"y\", \"src/x.minz\"]\ny = [\"b/fast\", \"c\"]\ndefault = [\"x\"]\n").unwrap();
-        let on = closure(&m, &BTreeSet::new(), true).unwrap();
+        let on = closure(&m, &Set::new(), true).unwrap();
         assert_eq!(on.iter().map(String::as_str).collect::<Vec<_>>(), ["c", "default", "x", "y"]);
-        assert!(closure(&m, &BTreeSet::new(), false).unwrap().is_empty());
+        assert!(closure(&m, &Set::new(), false).unwrap().is_empty());
         let file = RelPath::parse("src/x.minz").unwrap();
-        assert_eq!(missing_for(&m, &BTreeSet::new(), &file), Some("x"));
+        assert_eq!(missing_for(&m, &Set::new(), &file), Some("x"));
         assert_eq!(missing_for(&m, &on, &file), None);
         assert_eq!(missing_for(&m, &on, &RelPath::parse("src/z.minz").unwrap()), None);
-        let unknown = closure(&m, &BTreeSet::from(["yy".to_string()]), false).unwrap_err();
+        let unknown = closure(&m, &Set::from_iter(["yy".to_string()]), false).unwrap_err();
         assert_eq!(unknown.to_string(), "a has no feature `yy`");
     }
 

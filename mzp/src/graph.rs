@@ -8,8 +8,8 @@ use crate::platform::Platform;
 use crate::program::active::Active;
 use crate::solve::Need;
 use mirror::name::MinzName;
+use mirror::order::{Map, Set};
 use mirror::version::Version;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Steps of the search for chains: enough for any real project, and an end for
 /// a graph whose chains nobody can count.
@@ -25,7 +25,7 @@ pub struct Edge {
 #[derive(Debug)]
 pub struct Graph {
     pub roots: Vec<Edge>,
-    pub packages: BTreeMap<MinzName, (Version, Vec<Edge>)>,
+    pub packages: Map<MinzName, (Version, Vec<Edge>)>,
 }
 
 /// What a line of a tree is.
@@ -62,7 +62,7 @@ impl Graph {
             tables.chain(dev).map(|((p, d), dev)| Edge { need: Need::of(p, d), dev }).collect();
         // One for a target that the project does not support leads nowhere.
         roots.retain(|edge| lock.get(&edge.need.name).is_some());
-        let mut packages = BTreeMap::new();
+        let mut packages = Map::new();
         packages.extend(lock.packages.iter().map(|p| {
             let edges = p.needs.iter().map(|need| Edge { need: need.clone(), dev: false });
             (p.name.clone(), (p.version.clone(), edges.collect()))
@@ -81,7 +81,7 @@ impl Graph {
         keep(&mut self.roots, None);
         let all = std::mem::take(&mut self.packages);
         self.packages.extend(all.into_iter().filter(|(name, _)| active.packages.contains_key(name)));
-        for (name, (_, edges)) in &mut self.packages {
+        for (name, (_, edges)) in self.packages.iter_mut() {
             keep(edges, Some(name));
         }
     }
@@ -93,7 +93,7 @@ impl Graph {
     /// Visits the tree from the project down. `last` says of each level whether
     /// nothing follows there. Ends when `visit` says no.
     pub fn walk(&self, visit: &mut dyn FnMut(&[bool], &Edge, Line) -> bool) {
-        let mut seen = BTreeSet::new();
+        let mut seen = Set::new();
         let mut path: Vec<&MinzName> = Vec::new();
         let mut stack = vec![self.roots.as_slice()];
         let mut last: Vec<bool> = Vec::new();
@@ -124,10 +124,10 @@ impl Graph {
 
     /// At most `most` of the chains that lead to a package of the lock.
     pub fn why(&self, name: &MinzName, platforms: &[&'static Platform], most: usize) -> Why<'_> {
-        let mut parents: BTreeMap<&MinzName, Vec<(Option<&MinzName>, &Edge)>> = BTreeMap::new();
+        let mut parents: Map<&MinzName, Vec<(Option<&MinzName>, &Edge)>> = Map::new();
         let all = self.packages.iter().flat_map(|(n, (_, edges))| edges.iter().map(move |e| (Some(n), e)));
         for (from, edge) in self.roots.iter().map(|e| (None, e)).chain(all) {
-            parents.entry(&edge.need.name).or_default().push((from, edge));
+            parents.or_insert_with(&edge.need.name, Vec::new).push((from, edge));
         }
         // Near the project first, so that every step up can lead to it.
         let far = self.reach(&|_| true);
@@ -192,8 +192,8 @@ impl Graph {
     }
 
     /// What the project reaches over some of the edges, with the number of them.
-    fn reach(&self, follow: &dyn Fn(&Edge) -> bool) -> BTreeMap<&MinzName, usize> {
-        let mut found = BTreeMap::new();
+    fn reach(&self, follow: &dyn Fn(&Edge) -> bool) -> Map<&MinzName, usize> {
+        let mut found = Map::new();
         let mut edges: Vec<&Edge> = self.roots.iter().collect();
         let mut depth = 1;
         while !edges.is_empty() {

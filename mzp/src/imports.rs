@@ -12,6 +12,7 @@ use crate::manifest::Manifest;
 use crate::program::active::Active;
 use crate::program::{Module, Resolved};
 use mirror::name::{MinzName, RelPath};
+use mirror::order::Set;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -135,7 +136,7 @@ fn as_package(project: &Manifest, path: &[String]) -> Option<(PathBuf, String)> 
 fn in_package(
     dir: &Path,
     manifest: &Manifest,
-    features: Option<&BTreeSet<String>>,
+    features: Option<&Set<String>>,
     rest: &[String],
 ) -> std::result::Result<(PathBuf, String), ImportProblem> {
     let package = manifest.name.clone();

@@ -38,8 +38,8 @@ use crate::text;
 use crate::toml::{self, Data};
 use mirror::digest::Hash;
 use mirror::name::MinzName;
+use mirror::order::Map;
 use mirror::version::Version;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -117,8 +117,8 @@ impl Lock {
     }
 
     /// The versions to keep when solving again.
-    pub fn preferred(&self) -> BTreeMap<MinzName, Version> {
-        let mut preferred = BTreeMap::new();
+    pub fn preferred(&self) -> Map<MinzName, Version> {
+        let mut preferred = Map::new();
         preferred.extend(self.packages.iter().map(|p| (p.name.clone(), p.version.clone())));
         preferred
     }

@@ -10,7 +10,7 @@ use crate::origin::{Folder, Origin};
 use crate::place::Place;
 use mirror::digest::Hash;
 use mirror::name::MinzName;
-use std::collections::{BTreeMap, BTreeSet};
+use mirror::order::{Map, Set};
 use std::path::{Path, PathBuf};
 
 /// Most folders of one project.
@@ -18,10 +18,10 @@ const FOLDERS: usize = 1_000;
 
 #[derive(Debug, Default)]
 pub struct Pins {
-    origins: BTreeMap<MinzName, (Origin, Place)>,
-    folders: BTreeMap<MinzName, Manifest>,
+    origins: Map<MinzName, (Origin, Place)>,
+    folders: Map<MinzName, Manifest>,
     /// What the project takes by name alone.
-    plain: BTreeSet<MinzName>,
+    plain: Set<MinzName>,
 }
 
 impl Pins {
@@ -60,14 +60,16 @@ impl Pins {
             }
             pins.folders.insert(name, manifest);
         }
-        match pins.origins.iter().find(|(name, _)| pins.plain.contains(*name)) {
-            None => Ok(pins),
-            Some((name, (origin, place))) => Err(Error::TwoOrigins {
+        if let Some((name, (origin, place))) =
+            pins.origins.iter().find(|(name, _)| pins.plain.contains(*name))
+        {
+            return Err(Error::TwoOrigins {
                 place: Some(place.clone()),
                 name: name.clone(),
                 origins: [origin.to_string(), Origin::Registry.kind().into()],
-            }),
+            });
         }
+        Ok(pins)
     }
 
     fn add(&mut self, root: &Path, d: &Dependency, origin: Origin) -> Result<()> {
@@ -120,7 +122,7 @@ impl Pins {
     }
 
     /// Where the folders are.
-    pub fn dirs(&self) -> BTreeMap<MinzName, PathBuf> {
+    pub fn dirs(&self) -> Map<MinzName, PathBuf> {
         self.folders.iter().map(|(name, m)| (name.clone(), m.root().to_path_buf())).collect()
     }
 

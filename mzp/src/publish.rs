@@ -14,10 +14,10 @@ use mirror::digest::Hash;
 use mirror::http::Url;
 use mirror::lock::DirLock;
 use mirror::name::{MinzName, RelPath};
+use mirror::order::Set;
 use mirror::record::{Key, VersionRecord};
 use mirror::version::Version;
 use mirror::{Batch, Mirror};
-use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
@@ -69,6 +69,7 @@ pub struct Published {
 /// Where it goes.
 pub enum To<'a> {
     Nowhere,
+    #[cfg(feature = "network")]
     Mirror(&'a Mirror),
     /// A folder whose files a web server serves as a registry.
     Folder(&'a Path),
@@ -89,6 +90,7 @@ pub fn publish(dir: &Path, to: &To<'_>, waiting: &mut dyn FnMut(&str)) -> Result
     let size = bytes.len() as u64;
     let already = match to {
         To::Nowhere => false,
+        #[cfg(feature = "network")]
         To::Mirror(mirror) => into_mirror(mirror, &manifest, &bytes, key, record, waiting)?,
         To::Folder(folder) => into_folder(folder, &manifest, &bytes, sha256, waiting)?,
     };
@@ -100,6 +102,7 @@ fn taken(manifest: &Manifest, place: &Path) -> Error {
     Error::Taken { name, version, place: place.to_path_buf() }
 }
 
+#[cfg(feature = "network")]
 fn into_mirror(
     mirror: &Mirror,
     manifest: &Manifest,
@@ -227,7 +230,7 @@ pub fn digest(manifest: &Manifest) -> Result<Hash> {
 
 /// The files of the package, sorted.
 pub fn files(dir: &Path, manifest: &Manifest) -> Result<Vec<RelPath>> {
-    let mut out = BTreeSet::new();
+    let mut out = Set::new();
     let mut take = |path: RelPath| -> Result<()> {
         out.insert(path);
         if out.len() > FILES {

@@ -15,6 +15,7 @@ use crate::program::{Module, Program, Target};
 use crate::source::items::ItemKind;
 use mirror::name::RelPath;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 #[derive(Debug)]
 pub struct Staged {
@@ -112,6 +113,21 @@ fn main(program: &Program, module: &Module) -> String {
     }
     head + &String::from_utf8_lossy(&bytes)
 }
+
+/// Modules that newer compilers would rather take from a folder `stdlib` of the project's: they look there, upwards
+/// from where they work, before they look beside the main file.
+pub fn elsewhere(program: &Program, root: &Path) -> Vec<Trap> {
+    let folders = [root.join("build/stdlib"), root.join("stdlib")];
+    if !folders.iter().any(|folder| folder.is_dir()) {
+        return Vec::new();
+    }
+    let modules = program.modules.iter().take(program.modules.len() - 1);
+    let found =
+        |m: &&Module| folders.iter().any(|folder| folder.join(path(m, false, Layout::Flat)).is_file());
+    modules.filter(found).map(|m| Trap { place: m.place(0), why: SHADOWED_BY_FOLDER }).collect()
+}
+
+const SHADOWED_BY_FOLDER: &str = "the compiler would take the file of this name in the folder `stdlib`";
 
 /// The one that a compiler with `--packages` has too.
 pub const SHADOWED: &str = "the compiler has a module of this name inside, which wins";

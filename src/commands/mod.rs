@@ -37,7 +37,7 @@ enum Run {
 }
 
 /// False in a build for MinZ alone: what only these commands need is not in it.
-const NPM: bool = cfg!(feature = "npm");
+pub const NPM: bool = cfg!(feature = "npm");
 
 /// The function of the row at `path`; `None` when it is not in this version.
 fn find(path: &str) -> Option<Run> {
@@ -57,15 +57,15 @@ fn find(path: &str) -> Option<Run> {
         "import" if NPM => With(install::import),
         "add" if NPM => With(add::run),
         "remove" if NPM => With(add::remove),
-        "mirror add" => With(mirror::add::run),
-        "mirror init" => With(mirror::init::run),
+        "mirror add" if NPM => With(mirror::add::run),
+        "mirror init" if NPM => With(mirror::init::run),
         "mirror status" => With(mirror::status::run),
         "mirror list" => With(mirror::list::run),
         "mirror pull" if NPM => With(mirror::pull::run),
-        "mirror remove" => With(mirror::remove::run),
+        "mirror remove" if NPM => With(mirror::remove::run),
         "mirror verify" => With(mirror::verify::run),
-        "mirror gc" => With(mirror::gc::run),
-        "mirror export" => With(mirror::export::run),
+        "mirror gc" if NPM => With(mirror::gc::run),
+        "mirror export" if NPM => With(mirror::export::run),
         "init" if NPM => With(init::run),
         "list" if NPM => With(tree::list),
         "tree" if NPM => With(tree::tree),
@@ -81,8 +81,8 @@ fn find(path: &str) -> Option<Run> {
         "test" | "build" | "dev" if NPM => With(run::named),
         "help" => Plain(help::run),
         "version" => Plain(version::run),
-        "man" => Plain(man::run),
-        "complete" => Plain(complete::run),
+        "man" if NPM => Plain(man::run),
+        "complete" if NPM => Plain(complete::run),
         "mzp init" => With(mzp::init::run),
         "mzp create" => With(mzp::init::create),
         "mzp install" => With(mzp::install::run),

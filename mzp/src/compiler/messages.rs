@@ -10,6 +10,8 @@ pub struct Map<'a> {
     /// The user's place for line and column of `main.minz`. Columns are 0 when
     /// the compiler gave none.
     pub place: &'a dyn Fn(u32, u32) -> Option<Place>,
+    /// The user's place for a word such as `@peek` that the compiler names without a line.
+    pub word: &'a dyn Fn(&str) -> Option<Place>,
     /// Made name → the user's.
     pub names: &'a HashMap<String, String>,
 }
@@ -58,7 +60,10 @@ fn number(line: &str) -> Option<&str> {
 fn message(text: &str, map: &Map<'_>) -> Message {
     let text = text.strip_prefix("Error: ").unwrap_or(text);
     let Some((before, line, column, after)) = position(text) else {
-        return Message { place: None, text: rename(text, map) };
+        let word = text.split_whitespace().rev().find(|word| word.starts_with('@'));
+        let place = word.and_then(|word| (map.word)(word));
+        let text = if place.is_some() { text.trim_start_matches("error ") } else { text };
+        return Message { place, text: rename(text, map) };
     };
     match (map.place)(line, column) {
         // `error in function f: line 2, col 5: what` → `in function f: what`

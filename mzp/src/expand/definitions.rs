@@ -1,9 +1,9 @@
 //! Names that have a value: `--define NAME=VALUE`, `@define("NAME", "VALUE")`.
 
-use std::collections::BTreeMap;
+use mirror::order::Map;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Definitions(BTreeMap<String, String>);
+pub struct Definitions(Map<String, String>);
 
 /// What a name stands for that was given none.
 pub(super) const ON: &str = "1";
@@ -38,8 +38,8 @@ impl Definitions {
 
     /// These, and of the others those that are not among them.
     pub fn or(mut self, others: &Self) -> Self {
-        for (name, value) in &others.0 {
-            self.0.entry(name.clone()).or_insert_with(|| value.clone());
+        for (name, value) in others.0.iter() {
+            self.0.or_insert_with(name.clone(), || value.clone());
         }
         self
     }

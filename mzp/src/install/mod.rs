@@ -34,6 +34,7 @@ use mark::{Mark, State};
 use mirror::archive::{ArchiveError, Extract, Rule, Workspace};
 use mirror::lock::DirLock;
 use mirror::name::MinzName;
+use mirror::order::Map;
 use mirror::version::Version;
 use shelf::Shelf;
 use std::io::ErrorKind;
@@ -145,11 +146,11 @@ pub fn choose(project: &Path, registry: &Registry, options: &Options) -> Result<
             let all = options.update.as_ref().is_some_and(Vec::is_empty);
             let mut preferred = old.as_ref().map(Lock::preferred).unwrap_or_default();
             match &options.update {
-                Some(names) if names.is_empty() => preferred.clear(),
+                Some(names) if names.is_empty() => preferred = Map::new(),
                 Some(names) => present(names, lockfile::FILE, &preferred.keys().collect::<Vec<_>>())?,
                 None => {}
             }
-            let mut staying = std::collections::BTreeMap::new();
+            let mut staying = Map::new();
             staying.extend(preferred.into_iter().filter(|(name, _)| !moving.contains(name)));
             let chosen = solve(&Request {
                 project: manifest.name.clone(),
@@ -309,6 +310,7 @@ fn newest(registry: &Registry, name: &MinzName, manifest: &Manifest) -> Result<V
         name: name.clone(),
         chain: vec![manifest.name.to_string()],
         suggestion: registry.suggest(name),
+        registry: registry.asked(name),
     })
 }
 

@@ -167,4 +167,8 @@ impl PackageSource for Shelf<'_> {
     fn suggest(&self, name: &MinzName) -> Option<String> {
         self.registry.suggest(name)
     }
+
+    fn asked(&self, name: &MinzName) -> Option<String> {
+        self.registry.asked_of(&self.origin(name))
+    }
 }

@@ -7,13 +7,13 @@ use crate::manifest::Manifest;
 use crate::pins::Pins;
 use crate::platform::{Platform, supports};
 use mirror::name::MinzName;
-use std::collections::{BTreeMap, BTreeSet};
+use mirror::order::{Map, Set};
 use std::path::{Path, PathBuf};
 
 /// Which features of the project a build wants.
 #[derive(Debug, Clone)]
 pub struct Selection {
-    pub features: BTreeSet<String>,
+    pub features: Set<String>,
     pub defaults: bool,
     /// Dev-dependencies too: for tests and examples.
     pub dev: bool,
@@ -21,7 +21,7 @@ pub struct Selection {
 
 impl Default for Selection {
     fn default() -> Self {
-        Self { features: BTreeSet::new(), defaults: true, dev: false }
+        Self { features: Set::new(), defaults: true, dev: false }
     }
 }
 
@@ -33,16 +33,16 @@ pub struct Active<'a> {
     pub packages_dir: PathBuf,
     /// `~/.mzp/packages`, the last place an import is looked for.
     pub system_dir: Option<PathBuf>,
-    pub packages: BTreeMap<MinzName, ActivePackage>,
+    pub packages: Map<MinzName, Box<ActivePackage>>,
     /// The project's own features that are on.
-    features: BTreeSet<String>,
+    features: Set<String>,
     dev: bool,
 }
 
 #[derive(Debug)]
 pub struct ActivePackage {
     pub manifest: Manifest,
-    pub features: BTreeSet<String>,
+    pub features: Set<String>,
 }
 
 impl ActivePackage {
@@ -73,10 +73,10 @@ impl<'a> Active<'a> {
     }
 
     /// The packages that one (`None`: the project) needs for this build.
-    pub fn needs(&self, of: Option<&MinzName>) -> BTreeSet<MinzName> {
+    pub fn needs(&self, of: Option<&MinzName>) -> Set<MinzName> {
         let package = of.and_then(|name| self.packages.get(name));
         let (manifest, on) = package.map_or((self.project, &self.features), |p| (&p.manifest, &p.features));
-        let mut needs: BTreeSet<_> = BTreeSet::new();
+        let mut needs: Set<_> = Set::new();
         needs.extend(wanted(manifest, self.platform, on).into_iter().map(|w| w.name));
         if of.is_none() && self.dev {
             needs.extend(self.project.dev_dependencies.iter().map(|d| d.name.clone()));
@@ -115,7 +115,7 @@ impl<'a> Active<'a> {
         let features = closure(project, &selection.features, selection.defaults)?;
         let mut todo = wanted(project, platform, &features);
         let dev = selection.dev;
-        let packages = BTreeMap::new();
+        let packages = Map::new();
         let mut active = Self { project, platform, packages_dir, system_dir, packages, features, dev };
         if selection.dev {
             todo.extend(project.dev_dependencies.iter().map(|d| Wanted {
@@ -142,10 +142,10 @@ impl<'a> Active<'a> {
                 if !supports(&manifest.supported, platform) {
                     return Err(unsupported(&manifest));
                 }
-                todo.extend(self::wanted(&manifest, platform, &BTreeSet::new()));
+                todo.extend(self::wanted(&manifest, platform, &Set::new()));
                 active
                     .packages
-                    .insert(want.name.clone(), ActivePackage { manifest, features: BTreeSet::new() });
+                    .insert(want.name.clone(), Box::new(ActivePackage { manifest, features: Set::new() }));
             }
             let Some(package) = active.packages.get_mut(&want.name) else { continue };
             let on = closure(&package.manifest, &want.features, want.defaults)?;
@@ -161,11 +161,11 @@ impl<'a> Active<'a> {
 
 struct Wanted {
     name: MinzName,
-    features: BTreeSet<String>,
+    features: Set<String>,
     defaults: bool,
 }
 
-fn wanted(manifest: &Manifest, platform: &Platform, on: &BTreeSet<String>) -> Vec<Wanted> {
+fn wanted(manifest: &Manifest, platform: &Platform, on: &Set<String>) -> Vec<Wanted> {
     let parts: Vec<&Part> =
         manifest.features.iter().filter(|f| on.contains(&f.name)).flat_map(|f| &f.parts).collect();
     manifest
@@ -176,7 +176,7 @@ fn wanted(manifest: &Manifest, platform: &Platform, on: &BTreeSet<String>) -> Ve
                 Part::Of(n, f) if *n == d.name => Some(f.clone()),
                 _ => None,
             });
-            let mut features: BTreeSet<String> = BTreeSet::new();
+            let mut features: Set<String> = Set::new();
             features.extend(of);
             if d.optional && features.is_empty() && !on.contains(d.name.as_str()) {
                 return None;

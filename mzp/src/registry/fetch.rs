@@ -41,6 +41,11 @@ impl Registry {
         }
     }
 
+    /// The same for people.
+    pub fn asked_of(&self, origin: &Origin) -> Option<String> {
+        self.base(origin).map(|(_, base)| base.clone().without_userinfo().to_string())
+    }
+
     /// What the registry offers of a package; what it said before stands in where it cannot be reached.
     pub(super) fn offers(&self, origin: &Origin, name: &MinzName) -> Result<Rc<Vec<Offer>>> {
         let Some((upstream, base)) = self.base(origin) else { return Ok(Rc::default()) };

@@ -6,9 +6,10 @@ use crate::error::Error;
 use crate::place::Place;
 use crate::requirement::Requirement;
 use mirror::name::{MinzName, escape};
+use mirror::order::{Map, Set};
 use mirror::version::Version;
 use pubgrub::{DerivationTree, External};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -114,19 +115,19 @@ pub(super) fn explain(provider: &Provider<'_>, tree: &Tree) -> Error {
     if let Some(unknown) = unknown(provider, &steps) {
         return unknown;
     }
-    let mut askers: BTreeMap<&MinzName, usize> = BTreeMap::new();
+    let mut askers: Map<&MinzName, usize> = Map::new();
     for step in &steps {
         if let Step::Needs { dependency, .. } = step {
-            *askers.entry(dependency).or_default() += 1;
+            *askers.or_insert_with(dependency, || 0) += 1;
         }
     }
     // What two ask for, or what has nothing to offer to the one who asks.
-    let mut blamed: BTreeSet<&MinzName> = BTreeSet::new();
+    let mut blamed: Set<&MinzName> = Set::new();
     blamed.extend(steps.iter().filter_map(|s| match s {
         Step::Needs { dependency, requirement, .. } => {
             let none = Requirement::parse(requirement)
                 .is_ok_and(|r| provider.versions(dependency).is_ok_and(|v| !v.iter().any(|v| r.matches(v))));
-            (none || askers[dependency] > 1).then_some(dependency)
+            (none || askers.get(dependency).is_some_and(|n| *n > 1)).then_some(dependency)
         }
         Step::Unusable { .. } => None,
     }));
@@ -163,7 +164,7 @@ fn change(provider: &Provider<'_>, steps: &[Step]) -> Option<Change> {
             project: request.project.clone(),
             needs,
             platforms: request.platforms.clone(),
-            preferred: BTreeMap::new(),
+            preferred: Map::new(),
             first: &[],
             source: request.source,
         };
@@ -237,7 +238,7 @@ fn needs(provider: &Provider<'_>, from: &Node, set: &Versions, to: &Node) -> Opt
 
 /// From the project down: a step stands after one that brings its dependant in.
 fn in_order(mut left: Vec<Step>) -> Vec<Step> {
-    let mut reached: BTreeSet<MinzName> = BTreeSet::new();
+    let mut reached: Set<MinzName> = Set::new();
     let mut out = Vec::new();
     loop {
         let (ready, rest): (Vec<_>, Vec<_>) =
@@ -282,5 +283,6 @@ fn unknown(provider: &Provider<'_>, steps: &[Step]) -> Option<Error> {
     chain.push(provider.request.project.to_string());
     chain.reverse();
     let suggestion = provider.request.source.suggest(&name);
-    Some(Error::UnknownPackage { name, chain, suggestion })
+    let registry = provider.request.source.asked(&name);
+    Some(Error::UnknownPackage { name, chain, suggestion, registry })
 }

@@ -21,6 +21,7 @@ use crate::platform::{Platform, Support, supports};
 use crate::requirement::Requirement;
 use mirror::digest::Hash;
 use mirror::name::MinzName;
+use mirror::order::Map;
 use mirror::version::Version;
 use pubgrub::{
     Dependencies, DependencyConstraints, DependencyProvider, PackageResolutionStatistics, PubGrubError,
@@ -28,7 +29,7 @@ use pubgrub::{
 };
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -40,6 +41,10 @@ pub trait PackageSource {
     fn dependencies(&self, name: &MinzName, version: &Version) -> Result<Candidate>;
     /// A known name close to an unknown one.
     fn suggest(&self, _name: &MinzName) -> Option<String> {
+        None
+    }
+    /// The registry that does not have a name either.
+    fn asked(&self, _name: &MinzName) -> Option<String> {
         None
     }
 }
@@ -75,7 +80,7 @@ pub struct Request<'a> {
     pub needs: Vec<(Need, Option<Place>)>,
     pub platforms: Vec<&'static Platform>,
     /// Versions to keep where they fit: what the lock had.
-    pub preferred: BTreeMap<MinzName, Version>,
+    pub preferred: Map<MinzName, Version>,
     /// Decided before the others, so that these move rather than stay for their sake.
     pub first: &'a [MinzName],
     pub source: &'a dyn PackageSource,
@@ -143,7 +148,7 @@ pub fn solve(request: &Request<'_>) -> Result<Vec<Chosen>> {
             | PubGrubError::ErrorInShouldCancel(source),
         ) => return Err(source),
     };
-    let mut versions = BTreeMap::new();
+    let mut versions = Map::new();
     for (node, version) in solution.iter() {
         if let Node::Package(name) = node {
             versions.insert(name.clone(), version.clone());

@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 /// `name version: dep req [for platform] [optional]; … | feature = part,part | only cpu`
 #[derive(Default)]
@@ -60,7 +61,7 @@ impl Shelf {
             project: name("game"),
             needs: needs.iter().map(|n| (need(n), None)).collect(),
             platforms: targets.iter().map(|t| Platform::find(t).unwrap()).collect(),
-            preferred: BTreeMap::new(),
+            preferred: Map::new(),
             first: &[],
             source: self,
         })
@@ -159,7 +160,7 @@ fn a_conflict_says_what_would_fit() {
 #[test]
 fn unknown_packages_name_who_needs_them() {
     let shelf = Shelf::of(&["engine 0.1.0: gfxx ^1.0.0", "gfx 1.0.0"]);
-    let Err(Error::UnknownPackage { name, chain, suggestion }) =
+    let Err(Error::UnknownPackage { name, chain, suggestion, .. }) =
         shelf.solve(&["engine ^0.1.0"], &["spectrum"])
     else {
         panic!("solved")
@@ -216,7 +217,7 @@ fn the_lock_is_preferred_and_prereleases_are_not() {
         project: name("game"),
         needs: vec![(need("core ^1.0.0"), None)],
         platforms: vec![Platform::usual()],
-        preferred: BTreeMap::from([(name("core"), Version::parse(v).unwrap())]),
+        preferred: Map::from_iter([(name("core"), Version::parse(v).unwrap())]),
         first: &[],
         source: &shelf,
     };

@@ -100,10 +100,12 @@ fn tell(report: &Report, emit: Emit, here: &Path, ui: &mut Ui) {
             ui.detail(&format!("the compiler's own code and data: {} bytes", image.saturating_sub(told)));
         }
         let room = report.platform.memory;
+        let thousandths = (image as u64 * 1000 + u64::from(room) / 2) / u64::from(room);
         ui.detail(&format!(
-            "{image} of {room} bytes from {:#06x} on ({:.1} %), assembled by {}",
+            "{image} of {room} bytes from {:#06x} on ({}.{} %), assembled by {}",
             made.image.origin,
-            image as f64 * 100.0 / f64::from(room),
+            thousandths / 10,
+            thousandths % 10,
             made.assembler
         ));
     }

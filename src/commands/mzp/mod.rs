@@ -15,6 +15,7 @@ pub mod test;
 pub mod tree;
 
 use crate::cli::Invocation;
+use crate::commands::NPM;
 use crate::error::{Error, Result};
 use crate::install::fill::Busy;
 use crate::network::Network;
@@ -51,7 +52,9 @@ fn registry(settings: &Settings, start: &Path, what: &str, ui: &mut Ui) -> Resul
 /// The readable index of the home mirror, brought up to date. It can be made again, so it
 /// is no error where it cannot be written.
 pub fn index(settings: &Settings, ui: &mut Ui) {
-    if let (Ok(home), Ok(mzp)) = (settings.home_mirror(), settings.mzp_home())
+    // Who writes no mirrors has nothing to bring up to date.
+    if NPM
+        && let (Ok(home), Ok(mzp)) = (settings.home_mirror(), settings.mzp_home())
         && let Err(e) = mzp::index::refresh(&home, &mzp.join(mzp::index::FILE))
     {
         ui.detail(&format!("{} is not written: {e}", mzp::index::FILE));

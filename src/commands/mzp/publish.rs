@@ -25,6 +25,9 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let done = match (dry, &to) {
         (true, _) => publish(&root, &To::Nowhere, &mut |_| {})?,
         (false, Some(dir)) => publish(&root, &To::Folder(dir), &mut waiting(ui))?,
+        #[cfg(not(feature = "npm"))]
+        (false, None) => return Err(Error::NotBuilt { what: "`mzp publish` into a mirror".into() }),
+        #[cfg(feature = "npm")]
         (false, None) => {
             let mirror = open_for_writing(&place, settings, ui)?;
             publish(&root, &To::Mirror(&mirror), &mut waiting(ui))?

@@ -30,7 +30,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
             o.text("version", &manifest.version.to_string());
             edges(o, &graph.roots);
             o.array("packages", |list| {
-                for (name, (version, below)) in &graph.packages {
+                for (name, (version, below)) in graph.packages.iter() {
                     list.object(|o| {
                         o.text("name", name.as_str());
                         o.text("version", &version.to_string());
