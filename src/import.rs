@@ -9,6 +9,7 @@
 //!
 //! Not here: the archive itself (`mirror::archive`) and where its bytes lie.
 
+use crate::commands::NPM;
 use crate::json::{self, Kind, Scanner, Syntax, loose};
 use mirror::archive::Summary;
 use mirror::name::{BinName, NameError, PackageName, RelPath, escape};
@@ -84,9 +85,9 @@ impl From<NameError> for Error {
 /// lies at its top, which makes npm compile it.
 pub fn archive(summary: &Summary, has_gyp: bool) -> Result<Imported, Error> {
     let mut imported = match (&summary.package_json, &summary.mzp_toml) {
-        (Some(bytes), _) => package_json(bytes, has_gyp)?,
-        (None, Some(bytes)) => mzp_toml(bytes)?,
-        (None, None) => return Err(Error::NoManifest),
+        (Some(bytes), _) if NPM => package_json(bytes, has_gyp)?,
+        (_, Some(bytes)) => mzp_toml(bytes)?,
+        _ => return Err(Error::NoManifest),
     };
     let record = &mut imported.record;
     record.integrity = Some(summary.integrity.clone());

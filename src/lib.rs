@@ -1,5 +1,8 @@
 //! pantry: the library behind the binary. See README.md, "The house", for the map.
 
+// What a build for MinZ alone does not call is left out by the linker.
+#![cfg_attr(not(feature = "npm"), allow(dead_code, unused_imports))]
+
 pub mod cli;
 pub mod commands;
 pub mod dependency;

@@ -2,6 +2,7 @@
 //! and through which client. Settled from flags, variables and the `.npmrc`
 //! files that npm reads, in npm's order.
 
+use crate::commands::NPM;
 use crate::error::{Error, Result};
 use crate::npmrc::{self, Content, Layer, Level};
 use crate::resolve::Rules;
@@ -47,8 +48,8 @@ impl Network {
     /// The client alone, which makes no connection where nobody may.
     pub fn client(settings: &Settings, project: &Path, ui: &mut Ui) -> Result<Client> {
         match settings.offline {
-            Some(_) => Ok(Client::offline()),
-            None => Ok(Client::new(options(settings, &Self::npmrc(settings, project, ui)?))),
+            None if NPM => Ok(Client::new(options(settings, &Self::npmrc(settings, project, ui)?))),
+            _ => Ok(Client::offline()),
         }
     }
 

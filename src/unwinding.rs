@@ -36,6 +36,7 @@ never_called! {
 }
 
 /// The estimate in a progress bar is the only one who raises to a power; for that no start has to load the C library's mathematics.
+#[cfg(feature = "npm")]
 #[unsafe(export_name = "pow")]
 extern "C" fn pow(x: f64, y: f64) -> f64 {
     libm::pow(x, y)

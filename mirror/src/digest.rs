@@ -46,6 +46,11 @@ impl fmt::Debug for Hash {
     }
 }
 
+/// CRC-32 (ISO-HDLC, as in gzip and zip) of bytes that follow others whose checksum is `before`; 0: of none.
+pub fn crc32(before: u32, bytes: &[u8]) -> u32 {
+    zlib_rs::crc32::crc32(before, bytes)
+}
+
 /// RFC 4648 base32, upper case, no padding.
 pub fn base32(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";

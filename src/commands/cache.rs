@@ -32,8 +32,9 @@ pub fn stats(_: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status>
 pub fn clear(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     // Environments are not in this version: there is nothing of theirs to clear.
     let packages = !invocation.has("env-only");
+    let store = packages && super::NPM;
     let waiting = &mut || ui.status(&waiting(Busy::Store));
-    let stats = if packages { cache::clear(&settings.store()?, waiting)? } else { cache::Stats::default() };
+    let stats = if store { cache::clear(&settings.store()?, waiting)? } else { cache::Stats::default() };
     let builds =
         settings.mzp_home().ok().filter(|_| packages).map(|home| mzp::cache::clear(&home.join("cache")));
     let (builds, built) = builds.unwrap_or_default();

@@ -11,6 +11,7 @@ use super::listing::Stored;
 use super::store::{Key, Store};
 use super::unit::{Op, Unit};
 use crate::error::{Error, Result};
+use mirror::digest::crc32;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -164,9 +165,8 @@ impl Builder<'_> {
                 Op::Link { at, target } => rustix::fs::readlinkat(base, inside(at).as_str(), Vec::new())
                     .is_ok_and(|text| text.as_bytes() == target.as_bytes()),
                 Op::Script { at, text } => open_file_at(base, inside(at).as_str()).is_ok_and(|fd| {
-                    read_all(fd, &mut buffer).is_ok_and(|(n, crc)| {
-                        n == text.len() as u64 && crc == crc32fast::hash(text.as_bytes())
-                    })
+                    read_all(fd, &mut buffer)
+                        .is_ok_and(|(n, crc)| n == text.len() as u64 && crc == crc32(0, text.as_bytes()))
                 }),
                 Op::Package { at, key, .. } => {
                     let (Ok(root), Some(stored)) =
@@ -261,12 +261,12 @@ pub fn open_file_at(base: &OwnedFd, path: impl rustix::path::Arg + Copy) -> std:
 
 /// Length and CRC-32 of a file's content.
 pub fn read_all(mut file: std::fs::File, buffer: &mut [u8]) -> std::io::Result<(u64, u32)> {
-    let (mut crc, mut size) = (crc32fast::Hasher::new(), 0u64);
+    let (mut crc, mut size) = (0, 0u64);
     loop {
         match std::io::Read::read(&mut file, buffer) {
-            Ok(0) => return Ok((size, crc.finalize())),
+            Ok(0) => return Ok((size, crc)),
             Ok(n) => {
-                crc.update(&buffer[..n]);
+                crc = crc32(crc, &buffer[..n]);
                 size += n as u64;
             }
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}

@@ -22,6 +22,7 @@
 //! as they are.
 
 use mirror::archive::Listing;
+use mirror::digest::crc32;
 use std::ffi::CStr;
 use std::path::Path;
 
@@ -98,7 +99,7 @@ fn disk_number(folder: &Path) -> Option<u64> {
 }
 
 fn seal(bytes: &mut [u8]) {
-    let crc = crc32fast::hash(&bytes[SEALED..]);
+    let crc = crc32(0, &bytes[SEALED..]);
     bytes[4..SEALED].copy_from_slice(&crc.to_le_bytes());
 }
 
@@ -144,7 +145,7 @@ impl Stored {
             return None;
         }
         let word = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
-        if word(4)? != crc32fast::hash(&bytes[SEALED..]) {
+        if word(4)? != crc32(0, &bytes[SEALED..]) {
             return None;
         }
         let (directories, files) = (word(HEAD)?, word(HEAD + 4)?);

@@ -125,8 +125,8 @@ impl Config {
             }
             "trusted-dependencies" => {
                 let rule = "a list of packages";
-                for entry in value.as_array().ok_or(Refusal::Rule(rule))?.iter() {
-                    self.trusted.push(text(entry.get_ref(), rule)?.to_string());
+                for entry in value.list().ok_or(Refusal::Rule(rule))? {
+                    self.trusted.push(text(entry, rule)?.to_string());
                 }
             }
             _ => return Err(Refusal::Unknown),

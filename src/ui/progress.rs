@@ -6,6 +6,7 @@
 //! one relaxed addition. On a terminal a line appears after that time whether
 //! anything has moved or not: a server that does not answer is seen to be waited for.
 
+#[cfg(feature = "npm")]
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -18,6 +19,19 @@ const PATIENCE: Duration = Duration::from_millis(700);
 const FRAMES: u8 = 12;
 /// How often it moves without news.
 const TURN: Duration = Duration::from_millis(120);
+
+/// A build for MinZ alone draws none.
+#[cfg(not(feature = "npm"))]
+enum ProgressBar {}
+
+#[cfg(not(feature = "npm"))]
+impl ProgressBar {
+    fn set_position(&self, _: u64) {}
+    fn finish_and_clear(&self) {}
+    fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        write()
+    }
+}
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +72,7 @@ impl Progress {
             stage: Mutex::new(Stage { what: what.to_string(), unit, total: 0 }),
             bar: OnceLock::new(),
         });
-        if shown {
+        if shown && cfg!(feature = "npm") {
             let inner = inner.clone();
             // Without the thread there is no bar, and nothing else is missing.
             let _ = std::thread::Builder::new().stack_size(128 * 1024).spawn(move || {
@@ -137,8 +151,15 @@ impl Inner {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[cfg(not(feature = "npm"))]
+    fn appear(&self) {}
+
+    #[cfg(not(feature = "npm"))]
+    fn dress(&self, _: &ProgressBar, _: &Stage) {}
+
     /// The bar comes onto the screen, unless the work is over. Under the lock of
     /// the stage, so that it does not come after [`Progress::finish`].
+    #[cfg(feature = "npm")]
     fn appear(&self) {
         let stage = self.stage();
         if self.shown.load(Relaxed) {
@@ -149,6 +170,7 @@ impl Inner {
         }
     }
 
+    #[cfg(feature = "npm")]
     fn dress(&self, bar: &ProgressBar, stage: &Stage) {
         let template = match (stage.total, stage.unit) {
             (0, Unit::Bytes) => "{spinner} {msg}: {decimal_bytes}",

@@ -10,6 +10,7 @@
 //! said `Ok`, and removes it otherwise.
 
 use super::read::{Entry, Sink};
+use crate::digest::crc32;
 use crate::name::RelPath;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use std::collections::HashMap;
@@ -89,13 +90,13 @@ impl Sink for Extract {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let mode = Mode::from(if executable { 0o755 } else { 0o644 });
         let file = crate::file::openat(&self.root, path.as_str(), flags, mode)?;
-        let mut crc = crc32fast::Hasher::new();
+        let mut crc = 0;
         loop {
             let bytes = content.fill_buf()?;
             if bytes.is_empty() {
                 break;
             }
-            crc.update(bytes);
+            crc = crc32(crc, bytes);
             let n = bytes.len();
             write_all(&file, bytes)?;
             content.consume(n);
@@ -103,7 +104,7 @@ impl Sink for Extract {
         if let Some(places) = &mut self.places {
             places.insert(path.clone(), self.listing.files.len());
         }
-        self.listing.files.push(ListedFile { path, executable, size, crc32: crc.finalize() });
+        self.listing.files.push(ListedFile { path, executable, size, crc32: crc });
         Ok(())
     }
 }

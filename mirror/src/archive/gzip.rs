@@ -2,6 +2,7 @@
 
 use super::error::ArchiveError;
 use super::stream::{State, Stream, garbage, truncated};
+use crate::digest::crc32;
 
 pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -9,7 +10,7 @@ impl Stream<'_> {
     /// RFC 1952, section 2.3: magic, method, flags, and the optional fields.
     pub(super) fn header(&mut self) -> Result<(), ArchiveError> {
         let mut fixed = [0; 10];
-        self.crc = crc32fast::Hasher::new();
+        self.crc = 0;
         for slot in &mut fixed {
             *slot = self.header_byte()?;
         }
@@ -32,13 +33,13 @@ impl Stream<'_> {
             }
         }
         if flags & 2 != 0 {
-            let found = std::mem::take(&mut self.crc).finalize() as u16;
+            let found = self.crc as u16;
             if u16::from_le_bytes([self.expected_byte()?, self.expected_byte()?]) != found {
                 return Err(self.damaged("its header's checksum is wrong"));
             }
         }
         self.buffers.inflate.reset(false);
-        self.crc = crc32fast::Hasher::new();
+        self.crc = 0;
         self.member = 0;
         self.state = State::Body;
         Ok(())
@@ -50,9 +51,7 @@ impl Stream<'_> {
             *slot = self.expected_byte()?;
         }
         let [a, b, c, d, e, f, g, h] = fixed;
-        if std::mem::take(&mut self.crc).finalize() != u32::from_le_bytes([a, b, c, d])
-            || self.member != u32::from_le_bytes([e, f, g, h])
-        {
+        if self.crc != u32::from_le_bytes([a, b, c, d]) || self.member != u32::from_le_bytes([e, f, g, h]) {
             return Err(self.damaged("its checksum does not fit its content"));
         }
         self.state = State::Between;
@@ -61,7 +60,7 @@ impl Stream<'_> {
 
     fn header_byte(&mut self) -> Result<u8, ArchiveError> {
         let byte = self.expected_byte()?;
-        self.crc.update(&[byte]);
+        self.crc = crc32(self.crc, &[byte]);
         Ok(byte)
     }
 

@@ -57,6 +57,9 @@ pub use extract::{Extract, ListedFile, Listing};
 pub use pack::pack;
 pub use read::{Entry, Expect, Limits, MANIFEST_CAP, Sink, Summary, Workspace, read};
 
+/// False in a build for MinZ alone, whose packages are all `.tgz`.
+const FORMATS: bool = cfg!(feature = "formats");
+
 /// How a file that begins like this is called.
 pub fn file_extension(head: &[u8]) -> &'static str {
     match head {

@@ -197,8 +197,8 @@ impl Walk {
         sink: &mut dyn Sink,
     ) -> Result<(), ArchiveError> {
         match stream.format()? {
-            Format::Tar => self.tar(stream, names, limits, sink),
-            Format::Zip => self.zip(stream, names, limits, sink),
+            Format::Zip if super::FORMATS => self.zip(stream, names, limits, sink),
+            _ => self.tar(stream, names, limits, sink),
         }
     }
 

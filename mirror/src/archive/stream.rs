@@ -13,7 +13,7 @@
 use super::error::{ArchiveError, Rule};
 use super::header::is_header;
 use super::read::Limits;
-use crate::digest::{Algorithm, Hash, Hasher, Integrity};
+use crate::digest::{Algorithm, Hash, Hasher, Integrity, crc32};
 use flate2::{Decompress, FlushDecompress, Status};
 use lzma_rust2::XzStream;
 use std::io::{self, Read};
@@ -97,7 +97,7 @@ pub(super) struct Stream<'a> {
     damage: Rule,
     pub(super) input: std::ops::Range<usize>,
     window: std::ops::Range<usize>,
-    pub(super) crc: crc32fast::Hasher,
+    pub(super) crc: u32,
     /// Bytes out of this member, modulo 2^32 (as its trailer counts them).
     pub(super) member: u32,
     pub(super) compressed: u64,
@@ -138,7 +138,7 @@ impl<'a> Stream<'a> {
             damage,
             input: 0..0,
             window: 0..0,
-            crc: crc32fast::Hasher::new(),
+            crc: 0,
             member: 0,
             compressed: 0,
             unpacked: 0,
@@ -163,11 +163,16 @@ impl<'a> Stream<'a> {
         const BLOCK: usize = 512;
         while self.input.len() < BLOCK && self.read_more()? {}
         let head = &self.buffers.input[self.input.clone()];
-        if head.starts_with(super::zip::LOCAL) || head.starts_with(super::zip::END) {
+        let zip = head.starts_with(super::zip::LOCAL) || head.starts_with(super::zip::END);
+        let xz = head.starts_with(super::xz::MAGIC);
+        if !super::FORMATS && (zip || xz) {
+            return Err(self.damaged("this build of the program reads .tgz archives alone"));
+        }
+        if zip {
             self.damage = Rule::BadZip;
             return Ok(Format::Zip);
         }
-        if head.starts_with(super::xz::MAGIC) {
+        if xz {
             self.damage = Rule::BadXz;
             self.state = super::xz::begin();
         } else if head.len() >= BLOCK && head[..2] != super::gzip::MAGIC && is_header(&head[..BLOCK]) {
@@ -199,7 +204,7 @@ impl<'a> Stream<'a> {
         if !self.input.is_empty() || self.refill()? {
             return Ok(None);
         }
-        Ok(Some((self.crc.finalize(), self.unpacked)))
+        Ok(Some((self.crc, self.unpacked)))
     }
 
     /// Compressed bytes read so far.
@@ -264,7 +269,7 @@ impl<'a> Stream<'a> {
                 State::Header => self.header()?,
                 State::Body | State::Raw => self.inflate()?,
                 State::Plain => self.plain()?,
-                State::Xz(_) => self.xz()?,
+                State::Xz(_) if super::FORMATS => self.xz()?,
                 State::Trailer => self.trailer()?,
                 State::Between => self.between()?,
                 State::Padding => match self.byte()? {
@@ -272,7 +277,7 @@ impl<'a> Stream<'a> {
                     Some(0) => {}
                     Some(_) => return Err(garbage()),
                 },
-                State::End => return Ok(false),
+                State::End | State::Xz(_) => return Ok(false),
             }
         }
         Ok(true)
@@ -321,7 +326,7 @@ impl<'a> Stream<'a> {
     /// So many bytes more stand in the window.
     pub(super) fn made(&mut self, n: usize) -> Result<(), ArchiveError> {
         let end = self.window.end + n;
-        self.crc.update(&self.buffers.window[self.window.end..end]);
+        self.crc = crc32(self.crc, &self.buffers.window[self.window.end..end]);
         self.window.end = end;
         self.member = self.member.wrapping_add(n as u32);
         self.unpacked += n as u64;

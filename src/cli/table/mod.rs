@@ -27,7 +27,17 @@ pub struct Family {
     pub rows: &'static [Command],
 }
 
+/// What a build for MinZ alone has.
+#[cfg(not(feature = "npm"))]
+pub static FAMILIES: &[Family] = &[
+    Family { title: "Mirrors", rows: mirror::ROWS },
+    Family { title: "MinZ", rows: mzp::ROWS },
+    Family { title: "Caches and store", rows: caches::ROWS },
+    Family { title: "About pantry", rows: about::ROWS },
+];
+
 /// `pantry`'s families, in the order of the overall help.
+#[cfg(feature = "npm")]
 pub static FAMILIES: &[Family] = &[
     Family { title: "Packages", rows: packages::ROWS },
     Family { title: "Scripts and programs", rows: scripts::ROWS },

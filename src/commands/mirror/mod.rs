@@ -75,15 +75,18 @@ pub fn waiting(ui: &mut Ui) -> impl FnMut(&str) {
 /// A count of bytes for people: `12 B`, `3.4 KB`, `56 MB`.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
-    let (mut value, mut unit) = (bytes as f64, 0);
-    while value >= 1000.0 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
+    // In whole numbers: what prints fractions is large.
+    let (mut value, mut unit, mut one) = (bytes, 0, 1);
+    while value >= 1000 && unit + 1 < UNITS.len() {
+        value /= 1000;
         unit += 1;
+        one *= 1000;
     }
-    if unit == 0 || value >= 99.95 {
-        format!("{value:.0} {}", UNITS[unit])
-    } else {
-        format!("{value:.1} {}", UNITS[unit])
+    let tenths = (bytes as u128 * 10 + one / 2) / one;
+    match unit {
+        0 => format!("{bytes} B"),
+        _ if tenths >= 1000 => format!("{} {}", (bytes as u128 + one / 2) / one, UNITS[unit]),
+        _ => format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]),
     }
 }
 
