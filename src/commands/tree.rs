@@ -47,8 +47,10 @@ struct Filter {
 impl Here {
     fn open(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Self> {
         let session = Session::open(How::of(invocation), settings, ui)?;
-        let manifests = session.project.read()?;
-        let graph = session.locked()?;
+        // Of the user's own packages there may be none yet.
+        let none = session.how.global && session.fresh;
+        let manifests = if none { Vec::new() } else { session.project.read()? };
+        let graph = if none { Graph::default() } else { session.locked()? };
         let groups = Groups { dev: true, optional: true };
         let included = select(&graph, groups, &Platform::current(), &[]).included;
         let folder = session.project.root.file_name().map(|n| n.to_string_lossy().into_owned());

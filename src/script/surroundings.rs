@@ -12,6 +12,8 @@
 //! | `INIT_CWD` | the folder in which the user called |
 
 use crate::install::platform::Platform;
+use crate::json::{self, Scanner, Syntax, loose};
+use crate::manifest::LIMIT;
 use crate::settings::Settings;
 use mzp::tool;
 use std::ffi::{OsStr, OsString};
@@ -85,6 +87,9 @@ impl Surroundings {
         self.variables.iter().for_each(|(name, value)| {
             command.env(name, value);
         });
+        for (key, value) in config(owner.manifest) {
+            command.env(format!("npm_package_config_{key}"), value);
+        }
         command.current_dir(owner.dir).env("PATH", self.path_for(owner.dir));
         command
     }
@@ -108,6 +113,27 @@ impl Surroundings {
         });
         path
     }
+}
+
+/// The texts and numbers of `config`; nothing where the file is none that can be read.
+fn config(manifest: &Path) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    let bytes = mirror::file::read(manifest, LIMIT as u64).unwrap_or_default();
+    let Ok(text) = json::text(&bytes) else { return pairs };
+    let mut json = Scanner::new(text, Syntax::Jsonc);
+    let _ = loose::members(&mut json, |json, key| match &*key.name {
+        "config" => loose::members(json, |json, key| {
+            let raw = json.skip()?;
+            let value = Scanner::new(raw, Syntax::Json).string().map_or(raw.to_string(), |text| text.into_owned());
+            // What can stand in an environment.
+            if !key.name.contains(['=', '\0']) && !value.contains('\0') {
+                pairs.push((key.name.into_owned(), value));
+            }
+            Ok::<(), json::Error>(())
+        }),
+        _ => json.skip().map(drop),
+    });
+    pairs
 }
 
 /// Every `node_modules/.bin` that a script in `dir` has on its `PATH`, nearest first.

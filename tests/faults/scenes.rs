@@ -101,6 +101,7 @@ pub fn changing_installs() -> Vec<Scene> {
         offline("upgrade, store", after(installed(STORE), NEWER), STORE),
         back(HOISTED, offline("hoisted to isolated", installed(HOISTED), ISOLATED)),
         back(ISOLATED, offline("isolated to store", installed(ISOLATED), STORE)),
+        offline("trust", installed(HOISTED), "trust --offline --mirror ../mirror left"),
         back(STORE, offline("store to hoisted", installed(STORE), HOISTED)),
     ]
 }
