@@ -21,10 +21,19 @@ unsafe extern "C" {
 static CHILDREN: [AtomicI32; 16] = [const { AtomicI32::new(0) }; 16];
 /// The last signal that came, 0 for none.
 static CAME: AtomicI32 = AtomicI32::new(0);
+/// One that came before there was a child to hand it to.
+static EARLY: AtomicI32 = AtomicI32::new(0);
 
 extern "C" fn caught(number: c_int) {
     CAME.store(number, SeqCst);
-    CHILDREN.iter().for_each(|child| hand_on(child.load(SeqCst), number));
+    let mut some = false;
+    for child in CHILDREN.iter().map(|child| child.load(SeqCst)).filter(|child| *child != 0) {
+        some = true;
+        hand_on(child, number);
+    }
+    if !some {
+        EARLY.store(number, SeqCst);
+    }
 }
 
 fn hand_on(child: i32, number: c_int) {
@@ -46,7 +55,7 @@ pub fn spawn(command: &mut Command) -> io::Result<Child> {
     let id = child.id() as i32;
     let free = |place: &&AtomicI32| place.compare_exchange(0, id, SeqCst, SeqCst).is_ok();
     let _ = CHILDREN.iter().find(free);
-    hand_on(id, CAME.load(SeqCst));
+    hand_on(id, EARLY.swap(0, SeqCst));
     Ok(child)
 }
 

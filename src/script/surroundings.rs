@@ -124,7 +124,8 @@ fn config(manifest: &Path) -> Vec<(String, String)> {
     let _ = loose::members(&mut json, |json, key| match &*key.name {
         "config" => loose::members(json, |json, key| {
             let raw = json.skip()?;
-            let value = Scanner::new(raw, Syntax::Json).string().map_or(raw.to_string(), |text| text.into_owned());
+            let value =
+                Scanner::new(raw, Syntax::Json).string().map_or(raw.to_string(), |text| text.into_owned());
             // What can stand in an environment.
             if !key.name.contains(['=', '\0']) && !value.contains('\0') {
                 pairs.push((key.name.into_owned(), value));
