@@ -474,6 +474,22 @@ pub fn importer(merged: &Merged<'_>) -> Result<ImporterRequest> {
     for request in &merged.requests {
         let declared = request.declared;
         let Some(range) = declared.dependency.npm_words() else { return Err(unsupported(request)) };
+        let alias = &declared.dependency.alias;
+        let same =
+            |d: &&Requested| d.alias != *alias && d.alias.as_str().eq_ignore_ascii_case(alias.as_str());
+        if let Some(other) = importer.dependencies.iter().find(same) {
+            return Err(Error::Text {
+                status: Status::Failed,
+                excerpt: Some(Box::new(request.manifest.excerpt(declared.offset))),
+                message: format!(
+                    "{} and {alias} would be one folder on a disk that does not tell case apart",
+                    other.alias
+                ),
+                hints: vec![format!(
+                    "give one of them another name: `\"{alias}-2\": \"npm:{alias}@{range}\"`"
+                )],
+            });
+        }
         importer.dependencies.push(Requested {
             alias: declared.dependency.alias.clone(),
             range,

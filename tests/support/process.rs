@@ -176,6 +176,13 @@ pub fn can(what: &str) -> Option<bool> {
         "mount" => *MOUNT.get_or_init(|| {
             is_root() && works(&["unshare", "-m", "sh", "-c", "mount -t tmpfs -o size=64k tmpfs /mnt"])
         }),
+        // Some kernels here bring exFAT's driver for FUSE only.
+        "exfat" => {
+            is_root()
+                && Path::new("/dev/fuse").exists()
+                && find("mkfs.exfat").is_some()
+                && find("mount.exfat-fuse").is_some()
+        }
         "strace" => *STRACE.get_or_init(|| works(&["strace", "-f", "-o", "/dev/null", "true"])),
         // Where files can share their blocks until one is written to, trees are made in that way.
         "hard-links" => *HARD_LINKS.get_or_init(|| {

@@ -15,6 +15,7 @@
 //! requests PATH [at-most] N         it was asked N times for paths like that (a final * takes any ending); `forget` starts anew
 //! sent PATH HEADER TEXT             some request for such a path had that in that header; with `!` none had
 //! disk SIZE DIR                     a small disk of its own, mounted there (root; else skipped)
+//! exfat SIZE DIR                    the same with exFAT on it (root, FUSE, exfat-fuse and exfatprogs; else skipped)
 //! fill DIR LEAVE                    fills that disk but for LEAVE bytes
 //! read-only DIR · read-write DIR
 //! ```
@@ -105,6 +106,7 @@ pub fn step(case: &mut Case, step: &Step, words: &[String]) -> Result<bool, Stop
             }
         }
         ("disk", [size, dir]) => disk(case, size, dir),
+        ("exfat", [size, dir]) => exfat(case, size, dir),
         ("fill", [dir, leave]) => fill(&case.path(dir), number(leave)?),
         ("read-only", [dir]) => read_only(case, dir),
         ("read-write", [dir]) => {
@@ -216,6 +218,25 @@ fn disk(case: &mut Case, size: &str, dir: &str) -> Outcome {
     let at = case.path(dir);
     fs::create_dir_all(&at)?;
     mount(&["-t", "tmpfs", "-o", &format!("size={}", number(size)?), "tmpfs", &at.to_string_lossy()])?;
+    case.mounts.push(at);
+    Ok(())
+}
+
+/// A stick as it is bought: no links of either kind, no case, no permissions.
+fn exfat(case: &mut Case, size: &str, dir: &str) -> Outcome {
+    if process::can("exfat") != Some(true) {
+        return Err(Stop::Skip("no exFAT here (root, FUSE, exfat-fuse, exfatprogs)".into()));
+    }
+    let (at, image) = (case.path(dir), case.root.join(format!("{}.img", dir.replace('/', "-"))));
+    fs::create_dir_all(&at)?;
+    fs::File::create(&image)?.set_len(number(size)?)?;
+    if !Command::new("mkfs.exfat").arg(&image).output()?.status.success() {
+        return Err(Stop::Skip("mkfs.exfat fails".into()));
+    }
+    let mounted = mount(&["-t", "exfat-fuse", "-o", "loop", &image.to_string_lossy(), &at.to_string_lossy()]);
+    // The loop device holds it as long as the disk is mounted.
+    fs::remove_file(&image)?;
+    mounted?;
     case.mounts.push(at);
     Ok(())
 }
