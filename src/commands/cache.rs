@@ -4,7 +4,7 @@ use super::mirror::{count, size};
 use crate::cli::Invocation;
 use crate::error::{Result, Status};
 use crate::install::fill::Busy;
-use crate::install::{cache, verify};
+use crate::install::{cache, prune, verify};
 use crate::project::bar::waiting;
 use crate::settings::Settings;
 use crate::ui::{Ui, Unit};
@@ -54,6 +54,69 @@ pub fn clear(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Resul
             "Removed {packages} ({}) from the store{built}; mirrors are untouched",
             size(stats.bytes)
         ));
+    }
+    Ok(Status::Done)
+}
+
+/// Everything that is cached: a line each, with its path in the store.
+pub fn dump(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let dir = settings.store()?;
+    // Environments are not in this version.
+    let (entries, trees) = if invocation.has("env-only") { Default::default() } else { cache::dump(&dir)? };
+    if ui.is_json() {
+        ui.json(|o| {
+            o.text("store", &dir.to_string_lossy());
+            o.array("packages", |list| {
+                for entry in &entries {
+                    list.object(|o| {
+                        o.text("package", &entry.package);
+                        o.text("path", &dir.join(&entry.key).to_string_lossy());
+                        o.number("files", entry.files);
+                        o.number("bytes", entry.bytes);
+                    });
+                }
+            });
+            o.texts("sharedTrees", &trees);
+        })?;
+        return Ok(Status::Done);
+    }
+    for entry in &entries {
+        let package = escape(&entry.package);
+        ui.line(&format!("{}  {package}  {} in {} files", entry.key, size(entry.bytes), entry.files))?;
+    }
+    trees.iter().try_for_each(|tree| ui.line(&format!("links/{}", escape(tree))))?;
+    Ok(Status::Done)
+}
+
+/// Removes what no project uses.
+pub fn prune(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let dry = invocation.has("dry-run");
+    let waiting = &mut || ui.status(&waiting(Busy::Store));
+    let report = prune::prune(&settings.home()?, &settings.store()?, dry, waiting)?;
+    let removed = report.removed;
+    if ui.is_json() {
+        ui.json(|o| {
+            o.truth("dryRun", dry);
+            o.number("projects", report.projects);
+            o.texts("packages", &report.packages);
+            o.number("bytes", removed.bytes);
+            o.number("sharedTrees", removed.shared_trees);
+        })?;
+        return Ok(Status::Done);
+    }
+    for package in report.packages.iter().filter(|_| dry) {
+        ui.line(&format!("- {}", escape(package)))?;
+    }
+    let what = format!(
+        "{} ({}) and {} that no project uses ({})",
+        count(removed.packages, "package", "packages"),
+        size(removed.bytes),
+        count(removed.shared_trees, "shared tree", "shared trees"),
+        count(report.projects, "project is known", "projects are known")
+    );
+    match dry {
+        true => ui.note(&format!("Dry run: would remove {what}; nothing was changed")),
+        false => ui.success(&format!("Removed {what}")),
     }
     Ok(Status::Done)
 }

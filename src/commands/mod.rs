@@ -44,6 +44,8 @@ fn find(path: &str) -> Option<Run> {
     use Run::{Plain, With};
     Some(match path {
         "cache:stats" if NPM => With(cache::stats),
+        "cache:dump" if NPM => With(cache::dump),
+        "store prune" if NPM => With(cache::prune),
         "cache:clear" => With(cache::clear),
         "store verify" if NPM => With(cache::verify),
         "install" if NPM => With(install::run),

@@ -36,6 +36,33 @@ pub fn stats(store: &Path) -> Result<Stats> {
     Ok(stats)
 }
 
+/// An extracted package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// `name@version`.
+    pub package: String,
+    pub key: String,
+    pub bytes: u64,
+    pub files: u64,
+}
+
+/// Every extracted package, sorted; and the shared trees.
+pub fn dump(store: &Path) -> Result<(Vec<Entry>, Vec<String>)> {
+    let mut entries = Vec::new();
+    for name in names(store)? {
+        let Some(key) = name.strip_suffix(".l") else { continue };
+        let bytes = mirror::file::read(&store.join(&name), 256 << 20);
+        let Some(stored) = bytes.ok().and_then(Stored::parse) else { continue };
+        let (bytes, files) = (stored.total, stored.file_count() as u64);
+        entries.push(Entry { package: stored.package(), key: key.to_string(), bytes, files });
+    }
+    mirror::order::sort(&mut entries);
+    let mut trees = names(&store.join("links"))?;
+    trees.retain(|tree| tree != "trusted");
+    mirror::order::sort(&mut trees);
+    Ok((entries, trees))
+}
+
 /// Removes the store once no run uses it (`waiting` is called once if one does).
 /// It goes aside by one rename first, so that a run that starts meanwhile finds
 /// none instead of half of one; and into a private folder, so that two that

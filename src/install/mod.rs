@@ -10,7 +10,7 @@
 //! state    «nothing to do» in a few stats           difference   what an install changes, by package
 //! scripts  whose scripts may run, and which have to
 //! store, listing                     extracted packages, shared by all projects
-//! cache    counting and clearing them     verify   finding what was changed in them
+//! cache    counting and clearing them     prune    what no project uses     verify   finding what was changed in them
 //! ```
 
 pub mod apply;
@@ -26,6 +26,7 @@ pub mod hoisted;
 pub mod isolated;
 pub mod listing;
 pub mod platform;
+pub mod prune;
 pub mod run;
 pub mod scripts;
 pub mod select;

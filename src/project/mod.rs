@@ -30,7 +30,7 @@ use crate::install::run::{self, Locked, Options, Report, Settle};
 use crate::install::scripts::Trust;
 use crate::install::select::Groups;
 use crate::install::state::{Input, State};
-use crate::install::{apply, books};
+use crate::install::{apply, books, prune};
 use crate::manifest::{self, Format, Manifest, Merged, Problem, Project};
 use crate::network::Network;
 use crate::resolve::graph::{Graph, PackageId};
@@ -390,6 +390,9 @@ impl<'a> Session<'a> {
             failed,
             ..self.options(&work.inputs, self.settings.threads())
         };
+        if !self.how.dry_run {
+            prune::remember(&self.home, &self.project.root);
+        }
         let bar = Arc::new(Bar::new(ui, "Installing"));
         let (outcome, notes) = if self.settings.offline.is_some() {
             let supply = self.offline(request, change.prepare, &source, &*bar)?;

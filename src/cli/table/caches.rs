@@ -1,6 +1,6 @@
 //! Caches and the store of extracted packages: what can be made again.
 
-use super::JSON;
+use super::{DRY_RUN, JSON};
 use crate::cli::command::{Command, Flag, command, flag};
 
 const ONLY: &[Flag] = &[
@@ -29,5 +29,12 @@ pub const ROWS: &[Command] = &[
                  `pantry install --force` mends a project that has it. Exits 3 when something was found.",
             )
             .flags(&[JSON])
-            .examples(&[("store verify", "Compare every file with what was extracted")])]),
+            .examples(&[("store verify", "Compare every file with what was extracted")]),
+            command("prune", "Remove extracted packages that no project uses")
+            .about(
+                "A project uses what its pantry.lock and its node_modules have. Every project that installed \
+                 something is known; one that is gone is forgotten.",
+            )
+            .flags(&[DRY_RUN, JSON])
+            .examples(&[("store prune --dry-run", "List what would go")])]),
 ];
