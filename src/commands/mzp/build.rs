@@ -6,7 +6,7 @@ use crate::error::{Error, Result, Status};
 use crate::settings::Settings;
 use crate::ui::Ui;
 use mirror::name::escape;
-use mzp::build::{Emit, Options, Report, Way, build};
+use mzp::build::{Emit, ModuleReport, Options, Report, Way, build};
 use mzp::cache::Cache;
 use mzp::compiler::Limits;
 use mzp::container::Container;
@@ -87,11 +87,8 @@ pub(super) fn compiler(settings: &Settings, here: &Path) -> OsString {
 }
 
 fn tell(report: &Report, emit: Emit, here: &Path, ui: &mut Ui) {
-    for module in &report.modules {
-        let from = module.package.as_deref().map_or(String::new(), |p| format!(" ({p})"));
-        let left = if module.unused > 0 { format!(", {} left out", module.unused) } else { String::new() };
-        let made = module.assembled.map_or(String::new(), |bytes| format!("{bytes} bytes, of "));
-        ui.detail(&format!("{}{from}: {made}{} bytes of source{left}", escape(&module.path), module.used));
+    for line in super::columns(&table(report)) {
+        ui.detail(&line);
     }
     if let Some(made) = &report.assembled {
         let image = made.image.bytes.len();
@@ -142,6 +139,43 @@ fn tell(report: &Report, emit: Emit, here: &Path, ui: &mut Ui) {
     ));
 }
 
+/// Bytes by package and module; a package of several modules has their sum too.
+fn table(report: &Report) -> Vec<Vec<String>> {
+    let cells = |package: &str, module: &str, [made, used, unused]: [Option<usize>; 3]| {
+        let number = |n: Option<usize>| n.map_or("-".into(), |n| n.to_string());
+        vec![package.to_string(), escape(module).into_owned(), number(made), number(used), number(unused)]
+    };
+    let mut rows = vec![["package", "module", "bytes", "of source", "left out"].map(String::from).to_vec()];
+    for (package, modules) in packages(report) {
+        let name = package.unwrap_or(&report.project);
+        rows.extend(
+            modules.iter().map(|m| cells(name, &m.path, [m.assembled, Some(m.used), Some(m.unused)])),
+        );
+        if modules.len() > 1 {
+            rows.push(cells(name, "", sums(&modules)));
+        }
+    }
+    rows
+}
+
+/// The modules of each package, in the order of the build; the project's own come last.
+fn packages(report: &Report) -> Vec<(Option<&str>, Vec<&ModuleReport>)> {
+    let mut out: Vec<(Option<&str>, Vec<&ModuleReport>)> = Vec::new();
+    for module in &report.modules {
+        match out.iter_mut().find(|(package, _)| *package == module.package.as_deref()) {
+            Some((_, modules)) => modules.push(module),
+            None => out.push((module.package.as_deref(), vec![module])),
+        }
+    }
+    out
+}
+
+/// Bytes in the image, where the assembler tells them, and of source that is used and is not.
+fn sums(modules: &[&ModuleReport]) -> [Option<usize>; 3] {
+    let made = modules.iter().map(|m| m.assembled).sum();
+    [made, Some(modules.iter().map(|m| m.used).sum()), Some(modules.iter().map(|m| m.unused).sum())]
+}
+
 fn document(report: &Report, here: &Path, ui: &mut Ui) -> Result<()> {
     ui.json(|o| {
         o.text("project", &report.project);
@@ -158,6 +192,19 @@ fn document(report: &Report, here: &Path, ui: &mut Ui) -> Result<()> {
                 o.number("limit", u64::from(report.platform.memory));
             });
         }
+        o.array("packages", |list| {
+            for (package, modules) in packages(report) {
+                let [made, used, unused] = sums(&modules);
+                list.object(|o| {
+                    o.text("name", package.unwrap_or(&report.project));
+                    for (key, bytes) in [("used", used), ("unused", unused), ("assembled", made)] {
+                        if let Some(bytes) = bytes {
+                            o.number(key, bytes as u64);
+                        }
+                    }
+                });
+            }
+        });
         o.array("modules", |list| {
             for m in &report.modules {
                 list.object(|o| {

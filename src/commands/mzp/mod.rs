@@ -124,6 +124,22 @@ fn selection(invocation: &Invocation, dev: bool) -> Result<Selection> {
     Ok(Selection { features, defaults: !invocation.has("no-default-features"), dev })
 }
 
+/// The lines of a table whose columns stand under each other.
+fn columns(rows: &[Vec<String>]) -> Vec<String> {
+    let wide = |cell: &String| cell.chars().count();
+    let width = |i: usize| rows.iter().filter_map(|row| row.get(i)).map(wide).max().unwrap_or(0);
+    let line = |row: &Vec<String>| {
+        let mut line = String::new();
+        for (i, cell) in row.iter().enumerate() {
+            line.push_str(cell);
+            line.push_str(&" ".repeat(width(i) - wide(cell) + 2));
+        }
+        line.truncate(line.trim_end().len());
+        line
+    };
+    rows.iter().map(line).collect()
+}
+
 /// A path as a message names it: relative where it lies inside.
 fn shown(path: &Path, base: &Path) -> String {
     let path = path.strip_prefix(base).unwrap_or(path);

@@ -29,23 +29,16 @@ pub fn run(_: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
         })?;
         return Ok(Status::Done);
     }
-    let mut table = vec![["package", "current", "allowed", "newest", ""].map(String::from)];
+    let mut table = vec![["package", "current", "allowed", "newest", ""].map(String::from).to_vec()];
     table.extend(rows.iter().map(|row| {
         let [current, allowed, newest] = [&row.current, &row.allowed, &row.newest].map(ToString::to_string);
-        [row.name.to_string(), current, allowed, newest, held(&row.held).join("; ")]
+        vec![row.name.to_string(), current, allowed, newest, held(&row.held).join("; ")]
     }));
-    let width = |i: usize| table.iter().map(|row| row[i].len()).max().unwrap_or(0);
-    let widths = [0, 1, 2, 3].map(width);
     if rows.is_empty() {
         ui.success("Every package is the newest");
         return Ok(Status::Done);
     }
-    for row in &table {
-        let mut line: String =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  ")).collect();
-        line.push_str(&row[4]);
-        ui.line(line.trim_end())?;
-    }
+    super::columns(&table).iter().try_for_each(|line| ui.line(line))?;
     if rows.iter().any(|row| row.allowed != row.current) {
         ui.hint("`mzp update` takes what is allowed");
     }
