@@ -29,7 +29,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let adding = Adding { named: &named, group: group(invocation), prefix: &prefix };
     let asked = Work { manifests: adding.asked(&work.manifests)?, ..work.clone() };
     let settle = |graph: &mut Graph| {
-        let after = adding.settle(graph, &work.manifests)?;
+        let after = adding.settle(graph, &work)?;
         Ok(rewritten(&work.manifests, after, session.fresh))
     };
     let change = Change {

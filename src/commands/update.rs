@@ -4,7 +4,7 @@ use super::install::show;
 use crate::cli::Invocation;
 use crate::error::{Result, Status};
 use crate::install::run::{LOCKFILE, read_lock};
-use crate::manifest::{Manifest, edit};
+use crate::manifest::{self, Manifest, edit};
 use crate::project::add::{self, rewritten};
 use crate::project::newer::{self, Newer};
 use crate::project::{Change, How, Session, importers, reword};
@@ -49,7 +49,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
                 }
             }
         }
-        reword(graph, &importers(&after)?);
+        reword(graph, &importers(&after, &work.workspace)?);
         Ok(rewritten(&work.manifests, after, session.fresh))
     };
     let latest = invocation.has("latest");
@@ -96,7 +96,8 @@ pub fn outdated(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Re
     let session = Session::open(How::of(invocation), settings, ui)?;
     let manifests = session.project.read()?;
     let names = named(invocation, &session, &manifests)?;
-    let mut importers = importers(&manifests)?;
+    let workspace = manifest::workspace::workspace(&session.project.root, &manifests)?;
+    let mut importers = importers(&manifests, &workspace)?;
     let dev = session.how.groups.dev;
     for importer in &mut importers {
         importer

@@ -106,6 +106,10 @@ pub enum Source {
     Workspace {
         range: String,
     },
+    /// What the workspace's catalog of that name has for the dependency's name.
+    Catalog {
+        name: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -300,6 +304,7 @@ impl Dependency {
             Source::Local { path, form: LocalForm::Archive } => ("an archive of this machine", path.clone()),
             Source::Local { path, .. } => ("a folder of this machine", path.clone()),
             Source::Workspace { range } => ("this workspace", format!("workspace:{range}")),
+            Source::Catalog { name } => ("a catalog", format!("catalog:{name}")),
         };
         Err(Unsupported { alias: self.alias.clone(), what, from })
     }

@@ -17,6 +17,10 @@ pub(super) fn parse(alias: &PackageName, value: &str) -> Result<Source, Problem>
     if let Some(range) = prefix(value, &lower, "workspace:") {
         return Ok(Source::Workspace { range: range.trim().into() });
     }
+    if let Some(name) = prefix(value, &lower, "catalog:") {
+        let name = name.trim();
+        return Ok(Source::Catalog { name: if name.is_empty() { "default" } else { name }.into() });
+    }
     if is_path(value) {
         return local(value, None);
     }

@@ -48,6 +48,7 @@ const STAGE: &str = "node_modules/.pantry/stage";
 const TRASH: &str = "node_modules/.pantry/trash";
 const NEXT: &str = "node_modules/.pantry/state-next";
 const JOURNAL: &str = "node_modules/.pantry/journal";
+const MEMBERS: &str = "node_modules/.pantry/members";
 const BOOKS: &str = "node_modules/.pantry";
 /// Bytes; ten thousand units take one million.
 const JOURNAL_LIMIT: u64 = 16 << 20;
@@ -58,6 +59,16 @@ pub struct Changes {
     pub put: usize,
     pub dropped: usize,
     pub kept: usize,
+}
+
+impl Changes {
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            put: self.put + other.put,
+            dropped: self.dropped + other.dropped,
+            kept: self.kept + other.kept,
+        }
+    }
 }
 
 pub fn open_dir(path: &Path) -> Result<OwnedFd> {
@@ -111,7 +122,32 @@ impl Reserved {
 
 /// Whether no run that was killed left anything that [`recover`] would take away.
 pub fn is_clean(project: &Path) -> bool {
-    [JOURNAL, NEW, OLD, super::books::NEXT].iter().all(|name| !exists(project, name))
+    [JOURNAL, NEW, OLD, MEMBERS, super::books::NEXT].iter().all(|name| !exists(project, name))
+}
+
+/// From here on members' trees change: until that is over, the project's state says nothing.
+pub fn open_members(project: &Path) -> Result<()> {
+    if is_folder(project, BOOKS) && !exists(project, MEMBERS) {
+        mirror::file::write_scratch(&project.join(MEMBERS), b"")?;
+    }
+    Ok(())
+}
+
+/// They are all as they should be.
+pub fn close_members(project: &Path) -> Result<()> {
+    remove_tree(project, MEMBERS)
+}
+
+/// Takes out of a member's `node_modules` all that was there, and the folder itself if nothing is left in it.
+pub fn empty(folder: &Path, builder: &Builder<'_>, before: State, settle: Settle<'_>) -> Result<Changes> {
+    if !is_folder(folder, BOOKS) {
+        std::fs::create_dir_all(folder.join(BOOKS)).map_err(failed("create", folder, BOOKS))?;
+    }
+    let changes = by_units(folder, builder, &[], &before, settle)?;
+    remove_tree(folder, BOOKS)?;
+    // Whatever else is in there stays.
+    let _ = std::fs::remove_dir(folder.join(MODULES));
+    Ok(changes)
 }
 
 /// Whether a change of the tree has begun that the next run carries out.

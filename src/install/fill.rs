@@ -26,6 +26,8 @@ pub fn keys(graph: &Graph, included: &[bool]) -> Result<Vec<Option<Key>>> {
     for (package, on) in graph.packages.iter().zip(included) {
         keys.push(match (on, &package.integrity) {
             (false, _) => None,
+            // A folder of the project is a link.
+            (true, None) if package.is_linked() => None,
             (true, Some(integrity)) => Some(Key::of(integrity)),
             (true, None) => {
                 return Err(Error::NoIntegrity { package: format!("{}@{}", package.name, package.version) });

@@ -113,7 +113,9 @@ impl<'g> Hoister<'g> {
         let mut aliases: Vec<&PackageName> = Vec::with_capacity(graph.packages.len());
         let names = graph.packages.iter().flat_map(|p| &p.dependencies);
         let names = names.filter(|e| e.target.is_some()).map(|e| &e.alias);
-        for name in names.chain(graph.importers.iter().flat_map(|i| &i.dependencies).map(|w| &w.alias)) {
+        let members = graph.members().map(|(id, _)| &graph.package(id).name);
+        let direct = graph.importers.iter().flat_map(|i| &i.dependencies).map(|w| &w.alias);
+        for name in names.chain(direct).chain(members) {
             ids.entry(name).or_insert_with(|| {
                 aliases.push(name);
                 0
@@ -159,6 +161,14 @@ impl<'g> Hoister<'g> {
                 if let Some(target) = wanted.target {
                     let need = Need { alias: ids[&wanted.alias], target: target.0, kind: EdgeKind::Normal };
                     needs.push(need);
+                }
+            }
+            // The project has a link to every member, whoever needs it.
+            for (id, _) in graph.members().filter(|_| importer.path.is_empty()) {
+                let need = Need { alias: ids[&graph.package(id).name], target: id.0, kind: EdgeKind::Normal };
+                match needs[start..].iter_mut().find(|n| n.alias == need.alias) {
+                    Some(own) => *own = need,
+                    None => needs.push(need),
                 }
             }
             mirror::order::sort_by_key(&mut needs[start..], |n| n.alias);

@@ -6,37 +6,49 @@ use super::hoist::Placement;
 use super::isolated::direct;
 use super::store::Key;
 use super::unit::{Op, Unit, bin_ops};
-use crate::resolve::graph::{Graph, Importer};
+use crate::resolve::graph::Graph;
 use std::collections::{BTreeMap, HashSet};
 
+/// What lies in the `node_modules` of one importer (its place in the graph).
 /// `placements` come parents first, with paths relative to the project
 /// (`node_modules/a/node_modules/b`). `own`: which packages get files of their own.
 /// `symlinks`: whether the volume has them.
 pub fn units(
     graph: &Graph,
-    importer: &Importer,
+    at: u32,
     placements: &[Placement],
     keys: &[Option<Key>],
     own: &[bool],
     symlinks: bool,
 ) -> Vec<Unit> {
+    let importer = &graph.importers[at as usize];
+    let base = match importer.path.as_str() {
+        "" => "node_modules/".to_string(),
+        path => format!("{path}/node_modules/"),
+    };
     let named: HashSet<&str> = direct(importer).map(|(alias, _)| alias).collect();
     let mut tops: BTreeMap<&str, Vec<Op>> = BTreeMap::new();
     // Folder that holds a `.bin` → command → its owner.
     let mut owners: BTreeMap<&str, BTreeMap<&str, (&str, bool, Bin)>> = BTreeMap::new();
-    for placement in placements {
-        let Some(key) = keys[placement.package.index()] else { continue };
-        let path = placement.path.strip_prefix("node_modules/").unwrap_or(&placement.path);
+    for placement in placements.iter().filter(|p| p.importer == at) {
+        let (folder, key) = (graph.package(placement.package).folder(), keys[placement.package.index()]);
+        if key.is_none() && folder.is_none() {
+            continue;
+        }
+        let path = placement.path.strip_prefix(base.as_str()).unwrap_or(&placement.path);
         let (top, inside) = split_top(path);
         let ops = tops.entry(top).or_default();
         // A loop of nesting ends in a link to the folder it came from; without links, in a copy.
         let target = placement.link.filter(|_| symlinks).map(|to| &placements[to as usize].path);
-        ops.push(match target.and_then(|to| placement.path.strip_prefix(to.as_str())) {
-            Some(down) => Op::Link {
-                at: inside.to_string(),
-                target: vec![".."; down.matches('/').count() - 1].join("/"),
+        let (at, down) = (inside.to_string(), target.and_then(|to| placement.path.strip_prefix(to.as_str())));
+        ops.push(match (down, folder, key) {
+            (Some(down), ..) => Op::Link { at, target: vec![".."; down.matches('/').count() - 1].join("/") },
+            (None, Some(folder), _) => Op::Link {
+                at,
+                target: format!("{}{folder}", "../".repeat(placement.path.matches('/').count())),
             },
-            None => Op::Package { at: inside.to_string(), key, own: own[placement.package.index()] },
+            (None, None, Some(key)) => Op::Package { at, key, own: own[placement.package.index()] },
+            (None, None, None) => continue,
         });
         let alias = placement.alias.as_str();
         // `…/node_modules` that this folder lies in, relative to the top `node_modules`.

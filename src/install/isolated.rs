@@ -29,9 +29,9 @@ pub fn folder(graph: &Graph, id: PackageId) -> String {
     }
 }
 
-/// The units of one importer. `keys` is `None` for what is not installed; `own`: which
+/// The packages of all importers. `keys` is `None` for what is not installed, and for folders; `own`: which
 /// packages get files of their own, and the programs that their scripts may call.
-pub fn units(graph: &Graph, importer: &Importer, keys: &[Option<Key>], own: &[bool]) -> Vec<Unit> {
+pub fn packages(graph: &Graph, keys: &[Option<Key>], own: &[bool]) -> Vec<Unit> {
     let mut units = Vec::new();
     let included = |id: PackageId| keys[id.index()].is_some();
     for id in graph.ids() {
@@ -42,7 +42,11 @@ pub fn units(graph: &Graph, importer: &Importer, keys: &[Option<Key>], own: &[bo
         scope_directory(&mut ops, "node_modules", name);
         ops.push(Op::Package { at: format!("node_modules/{name}"), key, own: own[id.index()] });
         for edge in &package.dependencies {
-            let Some(target) = edge.target.filter(|t| included(*t)) else { continue };
+            let Some(target) = edge.target else { continue };
+            let folder_of_project = graph.package(target).folder();
+            if !included(target) && folder_of_project.is_none() {
+                continue;
+            }
             let alias = edge.alias.as_str();
             // A package that depends on its own name under another version keeps seeing itself.
             if alias == name {
@@ -50,24 +54,47 @@ pub fn units(graph: &Graph, importer: &Importer, keys: &[Option<Key>], own: &[bo
             }
             scope_directory(&mut ops, "node_modules", alias);
             let up = if alias.contains('/') { "../../.." } else { "../.." };
-            let target =
-                format!("{up}/{}/node_modules/{}", folder(graph, target), graph.package(target).name);
+            let target = match folder_of_project {
+                Some(path) => format!("../../../{up}/{path}"),
+                None => format!("{up}/{}/node_modules/{}", folder(graph, target), graph.package(target).name),
+            };
             ops.push(Op::Link { at: format!("node_modules/{alias}"), target });
         }
         if own[id.index()] {
             let edges = package.dependencies.iter().filter_map(|e| Some((e.alias.as_str(), e.target?)));
-            ops.extend(bins(graph, edges, keys, "node_modules/.bin"));
+            let included: Vec<bool> = keys.iter().map(Option::is_some).collect();
+            ops.extend(bins(graph, edges, &included, "node_modules/.bin"));
         }
         units.push(Unit::new(format!(".pantry/pkgs/{}", folder(graph, id)), ops));
     }
-    for (alias, id) in direct(importer).filter(|(_, id)| included(*id)) {
-        let up = if alias.contains('/') { "../" } else { "" };
-        let target =
-            format!("{up}.pantry/pkgs/{}/node_modules/{}", folder(graph, id), graph.package(id).name);
+    units
+}
+
+/// The links of one importer, and its commands. `included`: what is installed.
+pub fn links(graph: &Graph, importer: &Importer, keys: &[Option<Key>], included: &[bool]) -> Vec<Unit> {
+    let mut units = Vec::new();
+    for (alias, id) in direct(importer).filter(|(_, id)| included[id.index()]) {
+        let target = match (graph.package(id).folder(), importer.path.as_str()) {
+            (Some(path), _) => format!("{}{path}", up(importer, alias)),
+            (None, _) if keys[id.index()].is_none() => continue,
+            (None, at) => {
+                let base = match at {
+                    "" => if alias.contains('/') { "../" } else { "" }.to_string(),
+                    _ => format!("{}node_modules/", up(importer, alias)),
+                };
+                format!("{base}.pantry/pkgs/{}/node_modules/{}", folder(graph, id), graph.package(id).name)
+            }
+        };
         units.push(Unit::new(alias.to_string(), vec![Op::Link { at: String::new(), target }]));
     }
-    units.extend(bin_unit(graph, importer, keys));
+    units.extend(bin_unit(graph, importer, included));
     units
+}
+
+/// From where an importer's dependency lies to the project's root.
+pub fn up(importer: &Importer, alias: &str) -> String {
+    let own = importer.path.split('/').filter(|part| !part.is_empty()).count();
+    "../".repeat(own + 1 + usize::from(alias.contains('/')))
 }
 
 /// Alias and package of an importer's dependencies, each alias once.
@@ -81,8 +108,8 @@ pub fn direct(importer: &Importer) -> impl Iterator<Item = (&str, PackageId)> {
 }
 
 /// `.bin` of an importer, holding the commands of its direct dependencies only.
-pub fn bin_unit(graph: &Graph, importer: &Importer, keys: &[Option<Key>]) -> Option<Unit> {
-    let ops = bins(graph, direct(importer), keys, "");
+pub fn bin_unit(graph: &Graph, importer: &Importer, included: &[bool]) -> Option<Unit> {
+    let ops = bins(graph, direct(importer), included, "");
     (!ops.is_empty()).then(|| Unit::new(".bin".into(), ops))
 }
 
@@ -90,11 +117,11 @@ pub fn bin_unit(graph: &Graph, importer: &Importer, keys: &[Option<Key>]) -> Opt
 fn bins<'a>(
     graph: &Graph,
     packages: impl Iterator<Item = (&'a str, PackageId)>,
-    keys: &[Option<Key>],
+    included: &[bool],
     at: &str,
 ) -> Vec<Op> {
     let mut owners: BTreeMap<&str, (&str, Bin)> = BTreeMap::new();
-    for (alias, id) in packages.filter(|(_, id)| keys[id.index()].is_some()) {
+    for (alias, id) in packages.filter(|(_, id)| included[id.index()]) {
         for (name, path) in &graph.package(id).bins {
             let bin = Bin::new(name, alias, path);
             match owners.get(name.as_str()) {

@@ -444,6 +444,10 @@ fn with_store(
     report.changes = done.changes;
     report.manifests = manifests;
     report.way = done.way;
+    let words = |at: &String| {
+        format!("{at}: scripts of packages that lie in a member's own node_modules do not run yet")
+    };
+    report.warnings.extend(done.unrun.iter().map(words));
     report.jobs = done.jobs;
     for job in &mut report.jobs {
         let without = select(&graph, options.groups, options.platform, &[job.package]);

@@ -33,7 +33,8 @@ pub fn select(graph: &Graph, groups: Groups, platform: &Platform, failed: &[Pack
     let broken = broken(graph, &fits);
     let mut included = vec![false; graph.packages.len()];
     let mut skipped = Vec::new();
-    let mut stack: Vec<PackageId> = Vec::new();
+    // Every member is linked, whoever needs it.
+    let mut stack: Vec<PackageId> = graph.members().map(|m| m.0).collect();
     for wanted in graph.importers.iter().flat_map(|i| &i.dependencies) {
         let Some(id) = wanted.target else { continue };
         match wanted.group {

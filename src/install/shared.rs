@@ -14,7 +14,7 @@
 //! a circle share one hash over the circle.
 
 use super::build::Builder;
-use super::isolated::{bin_unit, direct, scope_directory};
+use super::isolated::{bin_unit, direct, scope_directory, up};
 use super::store::{Key, Store};
 use super::unit::{Op, Unit};
 use crate::error::{Error, Result};
@@ -183,24 +183,29 @@ fn unit(graph: &Graph, id: PackageId, name: &str, key: Key, folders: &Folders) -
     Unit::new(name.to_string(), ops)
 }
 
-/// The project's own units: a link per direct dependency, and `.bin`.
+/// An importer's own units: a link per direct dependency, and `.bin`.
 pub fn units(
     graph: &Graph,
     importer: &Importer,
-    keys: &[Option<Key>],
+    included: &[bool],
     folders: &Folders,
     store: &Store,
 ) -> Vec<Unit> {
     let links = store.dir().join("links");
     let mut units: Vec<Unit> = direct(importer)
         .filter_map(|(alias, id)| {
-            let target =
-                links.join(folders.get(id)?).join("node_modules").join(graph.package(id).name.as_str());
-            let target = target.to_string_lossy().into_owned();
+            let target = match graph.package(id).folder() {
+                Some(_) if !included[id.index()] => return None,
+                Some(path) => format!("{}{path}", up(importer, alias)),
+                None => {
+                    let inside = links.join(folders.get(id)?).join("node_modules");
+                    inside.join(graph.package(id).name.as_str()).to_string_lossy().into_owned()
+                }
+            };
             Some(Unit::new(alias.to_string(), vec![Op::Link { at: String::new(), target }]))
         })
         .collect();
-    units.extend(bin_unit(graph, importer, keys));
+    units.extend(bin_unit(graph, importer, included));
     units
 }
 

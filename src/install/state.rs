@@ -43,6 +43,9 @@ pub struct State {
     pub units: Vec<(String, Digest)>,
 }
 
+/// The time of an input that is not there.
+const MISSING: i128 = -1;
+
 /// The options an install's result depends on, besides its inputs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fingerprint(pub [u8; 16]);
@@ -71,6 +74,16 @@ impl Input {
     pub fn look(project: &Path, path: &Path) -> Option<Self> {
         let meta = std::fs::metadata(project.join(path)).ok()?;
         Some(Self { path: path.into(), mtime: mtime(&meta), size: meta.len(), inode: meta.ino() })
+    }
+
+    /// The same of what may come one day.
+    pub fn look_or_miss(project: &Path, path: &Path) -> Self {
+        Self::look(project, path).unwrap_or_else(|| Self {
+            path: path.into(),
+            mtime: MISSING,
+            size: 0,
+            inode: 0,
+        })
     }
 }
 
@@ -183,8 +196,10 @@ impl State {
             && self.is_trusted(boot)
             && !self.inputs.is_empty()
             && self.inputs.iter().all(|(time, size, inode, path)| {
-                std::fs::metadata(project.join(path))
-                    .is_ok_and(|m| mtime(&m) == *time && m.len() == *size && m.ino() == *inode)
+                match std::fs::metadata(project.join(path)) {
+                    Ok(m) => mtime(&m) == *time && m.len() == *size && m.ino() == *inode,
+                    Err(_) => *time == MISSING,
+                }
             })
             && self.dirs_unchanged(project)
     }
@@ -213,6 +228,10 @@ pub struct Draft {
     text: String,
     units: String,
     names: String,
+    /// Members that have a `node_modules` of their own.
+    pub beside: Vec<String>,
+    /// Members and what else is watched because of them take room, too.
+    pub inputs: usize,
 }
 
 impl Draft {
@@ -223,13 +242,13 @@ impl Draft {
         for unit in units {
             let _ = writeln!(list, "unit {:?} {}", unit.digest, unit.path);
         }
-        Self { text, units: list, names }
+        Self { text, units: list, names, beside: Vec::new(), inputs: 0 }
     }
 
     /// Bytes that [`Draft::finish`] surely has room in: a line for a scope or for scripts is shorter than one
     /// for a unit, and a line for each of a few inputs is to come.
     pub fn room(&self) -> usize {
-        self.text.len() + 3 * self.units.len() + self.names.len() + 2_000
+        self.text.len() + 3 * self.units.len() + self.names.len() + 2_000 + self.inputs * 400
     }
 
     /// The whole file for a tree at `modules` (which may still be in its private place).
@@ -251,6 +270,7 @@ impl Draft {
             }
         }
         dirs.dedup();
+        dirs.extend(self.beside.iter().map(|member| format!("../{member}/node_modules")));
         for dir in dirs {
             if let Ok(meta) = std::fs::metadata(modules.join(&dir)) {
                 let _ = writeln!(text, "dir {} {dir}", mtime(&meta));

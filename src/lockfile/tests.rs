@@ -1,7 +1,7 @@
 use super::*;
 use crate::json;
 use crate::resolve::graph::{Edge, Importer, PackageId, Wanted};
-use crate::resolve::{ImporterRequest, Override, Requested, Selector};
+use crate::resolve::{Folder, ImporterRequest, Override, Requested, Selector};
 use mirror::digest::{Algorithm, Integrity};
 use mirror::name::{BinName, PackageName, RelPath};
 use mirror::version::Version;
@@ -287,7 +287,7 @@ fn every_promise_is_kept_when_reading() {
         with(", \"bin\": {\"x\": \"../a.js\"}"),
         with(", \"bin\": {\"x\": \"/a.js\"}"),
         with(", \"dependencies\": {\".git/hooks\": \"1.0.0 1\"}"),
-        lock("", "\"a@1.0.0\": {\"source\": \"link:../x\"}"),
+        lock("", "\"a@1.0.0\": {\"source\": \"link:/x\"}"),
         lock("", "\"a@1.0.0\": {\"integrity\": \"md5-AAAA\"}"),
         "{\"lockfileVersion\": 1, \"importers\": {\"../a\": {}}, \"packages\": {}}".into(),
     ] {
@@ -316,7 +316,25 @@ fn what_fits_and_what_does_not() {
         ask(&fs, "^2.3.0", Group::Optional),
         ask(&corp, "^1.0.0-rc", Group::Dev),
     ];
-    assert_eq!(fits(&graph, &[asked("packages/zz", vec![]), asked("", root.clone())]), Ok(()));
+    let zz = Folder {
+        path: "packages/zz".into(),
+        name: name("zz"),
+        version: Version::new(0, 0, 0),
+        bins: vec![],
+        member: true,
+    };
+    let whole = |dependencies, folder: &Folder| {
+        [
+            asked("packages/zz", vec![]),
+            ImporterRequest { folders: vec![folder.clone()], ..asked("", dependencies) },
+        ]
+    };
+    assert_eq!(fits(&graph, &whole(root.clone(), &zz)), Ok(()));
+    let newer = Folder { version: Version::new(0, 1, 0), ..zz.clone() };
+    let found = fits(&graph, &whole(root.clone(), &newer)).unwrap_err();
+    assert_eq!(found, [Difference::Folder { path: "packages/zz".into() }]);
+    let other = Folder { path: "packages/b".into(), name: name("b"), ..zz };
+    assert_eq!(fits(&graph, &whole(root.clone(), &other)).unwrap_err().len(), 2);
     root[1].range = "^4".into();
     root[2].group = Group::Dev;
     root.remove(0);
@@ -332,6 +350,7 @@ fn what_fits_and_what_does_not() {
             "strip is in the lock, but no longer asked for",
             "the lock does not know packages/b",
             "packages/zz has no manifest any more",
+            "the package in packages/zz has another name, version or command",
         ]
     );
     // An empty lock fits a project that asks for nothing.

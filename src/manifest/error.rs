@@ -67,6 +67,20 @@ pub enum Problem {
     },
     /// A script's name with control characters.
     ScriptName(String),
+    /// Two members with one name.
+    SameMember {
+        first: String,
+        second: String,
+    },
+    /// Patterns that lead into more folders than anybody has.
+    TooManyFolders,
+    /// pnpm-workspace.yaml that is none.
+    Yaml(&'static str),
+    /// `catalog:` with a name that is in none.
+    NoCatalog {
+        name: String,
+        catalog: String,
+    },
     /// A workspace pattern that leaves the project.
     Pattern(String),
     /// An override that cannot be used.
@@ -135,6 +149,19 @@ impl fmt::Display for Problem {
                 write!(f, "{alias} is asked for differently at {other}")
             }
             Self::ScriptName(name) => write!(f, "`{}` cannot be a script's name", escape(name)),
+            Self::SameMember { first, second } => {
+                write!(
+                    f,
+                    "two members of the workspace have the same name: {} and {}",
+                    escape(first),
+                    escape(second)
+                )
+            }
+            Self::TooManyFolders => f.write_str("the workspace's patterns lead into too many folders"),
+            Self::Yaml(problem) => f.write_str(problem),
+            Self::NoCatalog { name, catalog } => {
+                write!(f, "the catalog `{}` has no {}", escape(catalog), escape(name))
+            }
             Self::Pattern(text) => {
                 write!(f, "the workspace pattern `{}` leaves the project", escape(text))
             }

@@ -26,7 +26,7 @@ pub fn find(start: &Path) -> Result<Project, Error> {
 }
 
 /// The project in exactly this folder, if it is one.
-fn look(folder: &Path) -> Result<Option<Project>, Error> {
+pub(super) fn look(folder: &Path) -> Result<Option<Project>, Error> {
     let mut files = Vec::new();
     for format in Format::ALL {
         let path = folder.join(format.file());
@@ -54,7 +54,7 @@ fn look(folder: &Path) -> Result<Option<Project>, Error> {
 
 /// Not there, or in a folder that may not be looked into (which cannot be
 /// this user's project).
-fn is_absence(e: &io::Error) -> bool {
+pub(super) fn is_absence(e: &io::Error) -> bool {
     use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
     matches!(e.kind(), NotFound | NotADirectory | PermissionDenied)
 }
@@ -72,7 +72,7 @@ impl Project {
     }
 }
 
-fn read_file(path: &Path, format: Format) -> Result<Manifest, Error> {
+pub(super) fn read_file(path: &Path, format: Format) -> Result<Manifest, Error> {
     if format == Format::DepsTs {
         return Err(Error::file(path, Problem::Code));
     }

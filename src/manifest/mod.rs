@@ -28,6 +28,7 @@ mod find;
 mod merge;
 mod overrides;
 mod read;
+pub mod workspace;
 
 pub use error::{Error, Problem, Warning};
 pub use find::{Project, find};
@@ -107,6 +108,8 @@ pub struct Manifest {
     /// Glob patterns of the members, with `!` in front of those that are taken
     /// out; none leaves the project.
     pub workspaces: Vec<String>,
+    /// `catalog` and `catalogs`: the catalog (`default`), a name, its value.
+    pub catalogs: Vec<(String, String, String)>,
     /// `trustedDependencies`: packages whose scripts the project would allow.
     pub trusted: Vec<String>,
     /// Mirrors the project names; they count after `pantry allow`.

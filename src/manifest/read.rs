@@ -127,6 +127,7 @@ impl<'a> Reader<'a> {
             os: Vec::new(),
             cpu: Vec::new(),
             workspaces: Vec::new(),
+            catalogs: Vec::new(),
             trusted: Vec::new(),
             mirrors: Vec::new(),
             resolution: SourceResolution::default(),
@@ -230,6 +231,8 @@ impl<'a> Reader<'a> {
                 if key.name == "os" { m.os = list } else { m.cpu = list }
             }
             "workspaces" => self.workspaces(key, m)?,
+            "catalog" if kind == Kind::Object => self.catalog(key, "default", m)?,
+            "catalogs" if kind == Kind::Object => self.catalogs(key, m)?,
             "trustedDependencies" => m.trusted = self.list(key)?,
             "mirrors" if self.format.dialect() == Dialect::Pantry => m.mirrors = self.list(key)?,
             "sourceResolution" if self.format.dialect() == Dialect::Pantry => self.resolution(key, m)?,
@@ -383,15 +386,37 @@ impl<'a> Reader<'a> {
             // yarn's long form; only its patterns matter.
             self.json.object()?;
             while let Some(inner) = self.json.key()? {
-                if inner.name == "packages" {
-                    self.patterns(&inner, m)?;
-                } else {
-                    self.json.skip()?;
+                match &*inner.name {
+                    "packages" => self.patterns(&inner, m)?,
+                    "catalog" => self.catalog(&inner, "default", m)?,
+                    "catalogs" => self.catalogs(&inner, m)?,
+                    _ => drop(self.json.skip()?),
                 }
             }
             return Ok(());
         }
         self.patterns(key, m)
+    }
+
+    fn catalogs(&mut self, key: &Key<'a>, m: &mut Manifest) -> Result<(), Fault> {
+        self.object(key)?;
+        while let Some(key) = self.json.key()? {
+            self.catalog(&key, &key.name, m)?;
+        }
+        Ok(())
+    }
+
+    fn catalog(&mut self, key: &Key<'a>, catalog: &str, m: &mut Manifest) -> Result<(), Fault> {
+        self.object(key)?;
+        while let Some(key) = self.json.key()? {
+            let value = match self.json.peek()? {
+                // YAML's `react: 18`.
+                Kind::Number => self.json.number()?.to_string(),
+                _ => self.text(&key)?,
+            };
+            m.catalogs.push((catalog.to_string(), key.name.into_owned(), value));
+        }
+        Ok(())
     }
 
     fn patterns(&mut self, key: &Key<'a>, m: &mut Manifest) -> Result<(), Fault> {

@@ -3,7 +3,7 @@
 //! What is written is npm's choice: the version that was chosen with `save-prefix` before it (`^1.4.2`),
 //! unless that would allow versions outside of the range that was asked for; then that range.
 
-use super::{importers, reword};
+use super::{Work, importers, reword};
 use crate::dependency::{self, Dialect, SourceResolution, Value};
 use crate::error::{Error, Result, Status};
 use crate::install::books::Rewritten;
@@ -95,9 +95,9 @@ impl Adding<'_> {
     }
 
     /// The manifests as they will be, by the versions of `graph`.
-    pub fn settle(&self, graph: &mut Graph, manifests: &[Manifest]) -> Result<Vec<Manifest>> {
-        let after = self.with(manifests, &mut |named| self.words(named, graph))?;
-        reword(graph, &importers(&after)?);
+    pub fn settle(&self, graph: &mut Graph, work: &Work) -> Result<Vec<Manifest>> {
+        let after = self.with(&work.manifests, &mut |named| self.words(named, graph))?;
+        reword(graph, &importers(&after, &work.workspace)?);
         Ok(after)
     }
 
@@ -139,7 +139,7 @@ pub fn saved(spec: &str, version: &str, prefix: &str) -> String {
     };
     let new = format!("{prefix}{version}");
     let chosen = match &parsed.wanted {
-        Wanted::Unsupported(_) => return spec.to_string(),
+        Wanted::Unsupported(_) | Wanted::Member(_) | Wanted::Link(_) => return spec.to_string(),
         Wanted::Range(asked) if Range::parse(&new).is_some_and(|new| new.is_within(asked)) => &new,
         Wanted::Range(_) => range,
         Wanted::Version(..) | Wanted::Tag(_) => &new,

@@ -15,12 +15,15 @@
 //! The words of a report are each command's own.
 
 pub mod add;
+mod asked;
 pub mod bar;
 pub mod global;
 pub mod lifecycle;
 pub mod link;
 pub mod newer;
 pub mod trust;
+
+pub use asked::importers;
 
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status, Whereabouts};
@@ -31,10 +34,11 @@ use crate::install::scripts::Trust;
 use crate::install::select::Groups;
 use crate::install::state::{Input, State};
 use crate::install::{apply, books, prune};
-use crate::manifest::{self, Format, Manifest, Merged, Problem, Project};
+use crate::manifest::workspace::Workspace;
+use crate::manifest::{self, Format, Manifest, Problem, Project};
 use crate::network::Network;
 use crate::resolve::graph::{Graph, PackageId};
-use crate::resolve::{ImporterRequest, Request, Requested};
+use crate::resolve::{ImporterRequest, Request};
 use crate::settings::Settings;
 use crate::supply::offline::Offline;
 use crate::supply::online::Online;
@@ -154,6 +158,19 @@ impl<'a> Session<'a> {
             }
             other => other?,
         };
+        let project = match manifest::workspace::around(&project)? {
+            Some((outer, member)) if begin => {
+                let message = format!(
+                    "{} is a member of the workspace {}, whose manifests this version does not edit yet",
+                    escape(&member),
+                    escape(&outer.root.to_string_lossy())
+                );
+                let hints = vec!["edit its manifest and run `pantry install`".into()];
+                return Err(Error::Other { status: Status::Failed, message, hints });
+            }
+            Some((outer, _)) => outer,
+            None => project,
+        };
         if project.root != here {
             ui.status(&format!("Project: {}", escape(&project.root.to_string_lossy())));
         }
@@ -225,7 +242,7 @@ impl<'a> Session<'a> {
             ));
         }
         let unfinished = apply::is_unfinished(&self.project.root);
-        let inputs = self.inputs();
+        let mut inputs = self.inputs();
         let manifests = match (self.fresh, self.project.files.first()) {
             (true, Some(format)) => {
                 vec![manifest::read(b"{}\n", &self.project.root.join(format.file()), *format)?]
@@ -233,11 +250,12 @@ impl<'a> Session<'a> {
             _ => self.project.read()?,
         };
         manifests.iter().flat_map(|m| &m.warnings).for_each(|w| ui.warn(&w.to_string()));
+        let workspace = self.workspace(&manifests, &mut inputs, ui)?;
         if !self.how.dry_run && books::is_pending(&self.project.root) {
-            let asked = importers(&manifests)?;
+            let asked = importers(&manifests, &workspace)?;
             books::recover(&self.project.root, &asked)?;
         }
-        Ok(Work { inputs, manifests, unfinished })
+        Ok(Work { inputs, manifests, workspace, unfinished })
     }
 
     /// What the lockfile holds, which has to be there.
@@ -251,6 +269,28 @@ impl<'a> Session<'a> {
                 hints: vec!["`pantry install` makes it".into()],
             }),
         }
+    }
+
+    /// The members, and what the state is to watch because of them.
+    fn workspace(&self, manifests: &[Manifest], inputs: &mut Vec<Input>, ui: &mut Ui) -> Result<Workspace> {
+        let root = &self.project.root;
+        let mut workspace = manifest::workspace::workspace(root, manifests)?;
+        if !workspace.watched.is_empty() {
+            // Read once more: what the state is to be compared with comes before what is read.
+            inputs.extend(workspace.watched.iter().map(|path| Input::look_or_miss(root, path)));
+            workspace = manifest::workspace::workspace(root, manifests)?;
+        }
+        for member in workspace.members.iter().chain(&workspace.linked) {
+            let warnings = member.manifests.iter().flat_map(|m| &m.warnings);
+            warnings.for_each(|w| ui.warn(&w.to_string()));
+        }
+        for pattern in &workspace.idle {
+            ui.warn(&format!("the workspace pattern `{}` names no folder with a manifest", escape(pattern)));
+            if pattern.split('/').any(|part| part == "_") {
+                ui.hint(&format!("`{}`: any name is written `*`", escape(&pattern.replace("/_", "/*"))));
+            }
+        }
+        Ok(workspace)
     }
 
     /// How registries are reached from here.
@@ -361,7 +401,7 @@ impl<'a> Session<'a> {
         let before = network.rules.before;
         let merged = manifest::merge(&work.manifests)?;
         merged.warnings.iter().for_each(|w| ui.warn(&w.to_string()));
-        let importers = importers(&work.manifests)?;
+        let importers = importers(&work.manifests, &work.workspace)?;
         let commands = RefCell::default();
         let with_commands = |graph: &mut Graph| {
             let manifests = change.settle.map_or(Ok(Vec::new()), |settle| settle(graph))?;
@@ -440,21 +480,9 @@ fn with_age(error: Error, before: Option<u64>) -> Error {
 pub struct Work {
     pub inputs: Vec<Input>,
     pub manifests: Vec<Manifest>,
+    pub workspace: Workspace,
     /// A run before was killed at its work.
     pub unfinished: bool,
-}
-
-/// What the manifests of a project ask for, by folder.
-pub fn importers(manifests: &[Manifest]) -> Result<Vec<ImporterRequest>> {
-    if let Some(root) = manifests.iter().find(|m| !m.workspaces.is_empty()) {
-        let what = format!("a workspace ({} names members)", escape(&root.path.to_string_lossy()));
-        return Err(Error::NotBuilt { what });
-    }
-    let mut root = importer(&manifest::merge(manifests)?)?;
-    let asked =
-        |name: &str| root.dependencies.iter().find(|d| d.alias.as_str() == name).map(|d| d.range.clone());
-    root.overrides = manifest::overrides(manifests, &asked)?;
-    Ok(vec![root])
 }
 
 /// Gives the importers of a graph the words and groups of manifests that ask for the same packages.
@@ -469,38 +497,6 @@ pub fn reword(graph: &mut Graph, importers: &[ImporterRequest]) {
             }
         }
     }
-}
-
-/// What the merged manifests of one folder ask the resolver for; the first thing that cannot be installed is an error.
-pub fn importer(merged: &Merged<'_>) -> Result<ImporterRequest> {
-    let mut importer = ImporterRequest::default();
-    for request in &merged.requests {
-        let declared = request.declared;
-        let Some(range) = declared.dependency.npm_words() else { return Err(unsupported(request)) };
-        let alias = &declared.dependency.alias;
-        let same =
-            |d: &&Requested| d.alias != *alias && d.alias.as_str().eq_ignore_ascii_case(alias.as_str());
-        if let Some(other) = importer.dependencies.iter().find(same) {
-            return Err(Error::Text {
-                status: Status::Failed,
-                excerpt: Some(Box::new(request.manifest.excerpt(declared.offset))),
-                message: format!(
-                    "{} and {alias} would be one folder on a disk that does not tell case apart",
-                    other.alias
-                ),
-                hints: vec![format!(
-                    "give one of them another name: `\"{alias}-2\": \"npm:{alias}@{range}\"`"
-                )],
-            });
-        }
-        importer.dependencies.push(Requested {
-            alias: declared.dependency.alias.clone(),
-            range,
-            group: declared.group,
-            optional_peer: declared.optional_peer,
-        });
-    }
-    Ok(importer)
 }
 
 fn unsupported(request: &manifest::Request<'_>) -> Error {

@@ -9,8 +9,9 @@ use super::index::{Candidates, Index};
 use super::names::{Dep, Dependencies, Kind, Manifest, ManifestId, Name, Names, Origin, SpecId};
 use super::place::Placed;
 use super::spec::Wanted;
+use super::spec::{Spec, Unsupported};
 use super::tree::{EdgeId, NodeId, NodeSet, Tree};
-use super::{ImporterRequest, Request};
+use super::{Folder, ImporterRequest, Request};
 use crate::install::hoist;
 use mirror::name::PackageName;
 use mirror::record::DependencyKind;
@@ -62,6 +63,7 @@ pub struct Builder<'a> {
     chosen: HashMap<(Name, SpecId), Result<ManifestId, Reason>>,
     loaded: HashMap<(Name, usize), ManifestId>,
     compared: usize,
+    folders: Vec<(Folder, ManifestId)>,
     queue: BTreeSet<(u32, Box<[u8]>, NodeId)>,
 }
 
@@ -88,6 +90,7 @@ impl<'a> Builder<'a> {
             chosen: HashMap::new(),
             loaded: HashMap::new(),
             compared: 0,
+            folders: Vec::new(),
             queue: BTreeSet::new(),
         };
         let mut importers: Vec<&ImporterRequest> = request.importers.iter().collect();
@@ -97,12 +100,15 @@ impl<'a> Builder<'a> {
             None => super::overrides::Rules::default(),
         };
         let nothing = ImporterRequest::default();
+        let root = request.importers.iter().find(|i| i.path.is_empty()).unwrap_or(&nothing);
+        root.folders.iter().for_each(|f| builder.add_folder(f));
         if importers.first().is_none_or(|i| !i.path.is_empty()) {
             importers.insert(0, &nothing);
         }
         for importer in importers {
             builder.add_importer(importer);
         }
+        builder.link_members();
         builder.refuse_overridden()?;
         if let Some(locked) = request.locked {
             builder.add_locked(locked)?;
@@ -115,7 +121,51 @@ impl<'a> Builder<'a> {
         Ok(builder)
     }
 
+    fn add_folder(&mut self, folder: &Folder) {
+        let name = self.tree.names.name(&folder.name);
+        let manifest = ManifestId(self.tree.manifests.len() as u32);
+        self.tree.manifests.push(Manifest {
+            name,
+            version: folder.version.clone(),
+            dependencies: Dependencies::default(),
+            bundled: Vec::new(),
+            origin: Origin::Folder { at: self.folders.len() as u32, path: folder.path.as_str().into() },
+        });
+        self.folders.push((folder.clone(), manifest));
+    }
+
+    /// As npm: the project has a link to every member, whoever needs it.
+    fn link_members(&mut self) {
+        let members: Vec<ManifestId> = self.folders.iter().filter(|f| f.0.member).map(|f| f.1).collect();
+        for manifest in members {
+            let name = self.tree.manifests[manifest.0 as usize].name;
+            let node = self.tree.add(name, Some(manifest), None);
+            self.tree.attach(node, self.tree.root);
+        }
+    }
+
+    /// The folder that a dependency's value means.
+    fn folder(&self, name: Name, spec: SpecId) -> Result<ManifestId, Reason> {
+        let Spec { package, wanted } = self.tree.names.parsed(spec);
+        let package = package.as_ref().unwrap_or_else(|| self.tree.names.text(name));
+        let named = |f: &&(Folder, ManifestId)| match wanted {
+            Wanted::Link(path) => f.0.path == **path,
+            _ => f.0.member && f.0.name == *package,
+        };
+        match (self.folders.iter().find(named), wanted) {
+            (None, Wanted::Member(_)) => Err(Reason::NoMember { version: None }),
+            (None, _) => Err(Reason::Unsupported(Unsupported::File)),
+            (Some((folder, _)), Wanted::Member(range))
+                if !range.is_star() && !range.satisfies(&folder.version) =>
+            {
+                Err(Reason::NoMember { version: Some(folder.version.to_string()) })
+            }
+            (Some((_, manifest)), _) => Ok(*manifest),
+        }
+    }
+
     fn add_importer(&mut self, request: &ImporterRequest) {
+        let is_root = self.paths.is_empty();
         let names = &mut self.tree.names;
         let mut dependencies: Vec<Dep> = request
             .dependencies
@@ -123,6 +173,13 @@ impl<'a> Builder<'a> {
             .map(|d| Dep { name: names.name(&d.alias), spec: names.spec(&d.range), kind: d.kind() })
             .filter(|d| !(self.legacy_peers && d.kind.is_peer()))
             .collect();
+        if is_root {
+            for (folder, _) in self.folders.iter().filter(|f| f.0.member) {
+                let (name, spec) = (names.name(&folder.name), names.spec("workspace:*"));
+                dependencies.retain(|d| names.fold(d.name) != names.fold(name));
+                dependencies.push(Dep { name, spec, kind: Kind::Normal });
+            }
+        }
         mirror::order::sort_by(&mut dependencies, |a, b| {
             collate::compare(names.text(a.name).as_str(), names.text(b.name).as_str())
         });
@@ -138,7 +195,6 @@ impl<'a> Builder<'a> {
             origin: Origin::Importer,
         });
         let node = self.tree.add(name, Some(manifest), None);
-        let is_root = self.paths.is_empty();
         self.tree.add_importer(node, (!is_root).then_some(self.tree.root));
         if !is_root {
             self.members.push(node);
@@ -191,6 +247,11 @@ impl<'a> Builder<'a> {
         let placements = hoist::place(graph, &vec![true; graph.packages.len()])?;
         let mut nodes = Vec::with_capacity(placements.len());
         for placement in &placements {
+            // Folders are what the manifests say today: members stand there already, others are linked anew.
+            if graph.package(placement.package).is_linked() {
+                nodes.push(self.tree.root);
+                continue;
+            }
             let name = self.tree.names.name(&placement.alias);
             let manifest = Some(ManifestId(first + placement.package.0));
             let node = match placement.link {
@@ -401,6 +462,7 @@ impl<'a> Builder<'a> {
         let package = parsed.package.as_ref().map_or(name, |p| self.tree.names.name(p));
         let answer = match &parsed.wanted {
             Wanted::Unsupported(kind) => Err(Reason::Unsupported(*kind)),
+            Wanted::Member(_) | Wanted::Link(_) => self.folder(name, spec),
             wanted => match self.candidates(package)? {
                 None => Err(Reason::UnknownName),
                 Some(candidates) => {
@@ -591,7 +653,7 @@ fn why_none(candidates: &dyn Candidates, wanted: &Wanted, rules: &Rules) -> Resu
             Wanted::Range(range) => range.is_star() || range.satisfies(&version),
             Wanted::Version(_, range) => range.satisfies(&version),
             Wanted::Tag(tag) => candidates.tag(tag) == Some(candidates.version(i)),
-            Wanted::Unsupported(_) => false,
+            Wanted::Unsupported(_) | Wanted::Member(_) | Wanted::Link(_) => false,
         }
     };
     let absent = (0..candidates.len()).rev().find(|&i| !candidates.is_available(i) && fits(i));

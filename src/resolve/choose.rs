@@ -52,7 +52,7 @@ impl Rules {
 /// The place of the version to take; `None`: there is none that can be had.
 pub fn choose(candidates: &dyn Candidates, wanted: &Wanted, rules: &Rules) -> Result<Option<usize>> {
     let range = match wanted {
-        Wanted::Unsupported(_) => return Ok(None),
+        Wanted::Unsupported(_) | Wanted::Member(_) | Wanted::Link(_) => return Ok(None),
         Wanted::Version(version, _) => {
             return Ok(find(candidates, version)
                 .filter(|&i| candidates.is_available(i) && rules.in_time(candidates, i)));

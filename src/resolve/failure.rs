@@ -39,6 +39,8 @@ pub enum Reason {
     /// upstream was last asked (Unix seconds, 0 when not known), and whether
     /// the archive has been here.
     Absent { version: String, as_of: u64, was_here: bool },
+    /// `workspace:` names none, or one of this version, which does not fit.
+    NoMember { version: Option<String> },
     /// Not from a registry, or no value that npm understands.
     Unsupported(Unsupported),
 }
@@ -173,7 +175,7 @@ impl Missing {
             Reason::Absent { version, as_of, .. } => {
                 Whereabouts::KnownUpstream { version: version.clone(), as_of: *as_of }
             }
-            Reason::Unsupported(_) => return None,
+            Reason::Unsupported(_) | Reason::NoMember { .. } => return None,
         };
         Some(Error::Missing(Box::new(error::Missing {
             package: self.package.clone(),
@@ -233,12 +235,14 @@ impl fmt::Display for Missing {
             Reason::Unsupported(Unsupported::File) => "is a file or folder, which cannot be resolved yet",
             Reason::Unsupported(Unsupported::Git) => "is a git repository, which cannot be resolved yet",
             Reason::Unsupported(Unsupported::Url) => "is an address, which cannot be resolved yet",
-            Reason::Unsupported(Unsupported::Workspace) => {
-                "is a workspace member, which cannot be resolved yet"
-            }
+            Reason::NoMember { version: None } => "is no member of this workspace",
+            Reason::NoMember { .. } => "does not fit the member's version",
             _ => "is no version, range, dist-tag or alias",
         };
         write!(f, "{}: `{}` {kind}", escape(&self.package), escape(&self.range))?;
+        if let Reason::NoMember { version: Some(version) } = &self.reason {
+            write!(f, " {}", escape(version))?;
+        }
         match links(&self.chain).as_slice() {
             [] => Ok(()),
             links => write!(f, "\n  wanted by {}", links.join(" -> ")),

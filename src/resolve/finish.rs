@@ -5,7 +5,7 @@
 
 use super::build::Builder;
 use super::failure::{Failure, Warning};
-use super::graph::{Edge, EdgeKind, Graph, Importer, Package, PackageId, Wanted};
+use super::graph::{Edge, EdgeKind, Graph, Importer, LINK, Package, PackageId, Wanted};
 use super::names::{Kind, ManifestId, Origin};
 use super::tree::{EdgeId, NodeId, NodeSet};
 use super::{Request, Resolution, collate};
@@ -259,7 +259,12 @@ fn classes(b: &Builder<'_>, nodes: &[NodeId]) -> Classes {
     for &n in nodes {
         let Some(m) = b.tree.manifest(n) else { continue };
         let next = versions.len() as u32;
-        let version = *versions.entry((m.name, m.version.to_string())).or_insert(next);
+        let mut text = m.version.to_string();
+        if let Origin::Folder { path, .. } = &m.origin {
+            text.push('\n');
+            text.push_str(path);
+        }
+        let version = *versions.entry((m.name, text)).or_insert(next);
         let next = groups.len() as u32;
         let class = *groups.entry((version, 0)).or_insert(next);
         if class as usize == sizes.len() {
@@ -325,6 +330,12 @@ fn package(
             let locked = request.locked.map(|g| g.package(*id).clone());
             return locked
                 .map_or_else(|| bare(name.clone(), m, variant), |p| Package { variant, dependencies, ..p });
+        }
+        Origin::Folder { at, path } => {
+            let root = request.importers.iter().find(|i| i.path.is_empty());
+            let bins = root.and_then(|r| r.folders.get(*at as usize)).map(|f| f.bins.clone());
+            let package = bare(name, m, variant);
+            return Package { source: format!("{LINK}{path}"), bins: bins.unwrap_or_default(), ..package };
         }
         Origin::Locked(_) | Origin::Importer => return bare(name, m, variant),
     };

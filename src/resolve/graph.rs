@@ -94,7 +94,11 @@ pub const LINK: &str = "link:";
 impl Package {
     /// A folder of the project, which no mirror has.
     pub fn is_linked(&self) -> bool {
-        self.source.starts_with(LINK)
+        self.folder().is_some()
+    }
+    /// Its path from the project's root.
+    pub fn folder(&self) -> Option<&str> {
+        self.source.strip_prefix(LINK)
     }
 }
 
@@ -150,6 +154,14 @@ impl Graph {
         }
         chain.reverse();
         chain
+    }
+
+    /// The packages that are members of the workspace, with their paths.
+    pub fn members(&self) -> impl Iterator<Item = (PackageId, &str)> {
+        self.ids().filter_map(|id| {
+            let path = self.package(id).folder()?;
+            self.importers.binary_search_by(|i| i.path.as_str().cmp(path)).is_ok().then_some((id, path))
+        })
     }
 
     pub fn ids(&self) -> impl Iterator<Item = PackageId> + use<> {

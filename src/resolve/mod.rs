@@ -19,8 +19,8 @@
 //! ```
 //!
 //! What is knowingly not as in npm: an `npm-shrinkwrap.json` inside a package
-//! is not looked at; folders, git repositories and addresses are refused until
-//! their sources exist; `workspace:` and links between members, too.
+//! is not looked at; git repositories, addresses and packed archives are refused
+//! until their sources exist; `workspace:` means a member, as in pnpm and yarn.
 
 mod build;
 pub mod choose;
@@ -46,7 +46,8 @@ pub use overrides::{Override, Selector};
 
 use graph::{EdgeKind, Graph, Group};
 use index::Index;
-use mirror::name::PackageName;
+use mirror::name::{BinName, PackageName, RelPath};
+use mirror::version::Version;
 use names::Kind;
 
 /// What is to be resolved.
@@ -77,6 +78,20 @@ pub struct ImporterRequest {
     pub dependencies: Vec<Requested>,
     /// Those of the project count. In the order of the manifests: of two that match, the first does.
     pub overrides: Vec<Override>,
+    /// Those of the project count: members of the workspace, and other folders that manifests name.
+    pub folders: Vec<Folder>,
+}
+
+/// A folder that is a package: what depends on it gets a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    /// From the project's root with `/`; `../` in front where it lies outside.
+    pub path: String,
+    pub name: PackageName,
+    pub version: Version,
+    pub bins: Vec<(BinName, RelPath)>,
+    /// Of the workspace: the project itself gets a link in any case.
+    pub member: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -107,7 +107,15 @@ pub struct Manifest {
 #[derive(Debug)]
 pub enum Origin {
     Importer,
-    Index { source: Rc<str>, record: Rc<VersionRecord> },
+    /// A folder that the manifests name, by its place in [`super::ImporterRequest::folders`].
+    Folder {
+        at: u32,
+        path: Rc<str>,
+    },
+    Index {
+        source: Rc<str>,
+        record: Rc<VersionRecord>,
+    },
     Locked(PackageId),
 }
 

@@ -24,6 +24,10 @@ pub enum Wanted {
     Range(Range),
     /// A dist-tag. Any version that is there already satisfies it.
     Tag(Box<str>),
+    /// A member of the workspace (`workspace:^`, `workspace:name@1`).
+    Member(Range),
+    /// A folder, by its path from the project's root (`link:packages/a`); only what manifests ask for is one.
+    Link(Box<str>),
     /// Not in a registry, or not a value at all.
     Unsupported(Unsupported),
 }
@@ -36,8 +40,6 @@ pub enum Unsupported {
     Git,
     /// `https://…/x.tgz`
     Url,
-    /// `workspace:*`
-    Workspace,
     /// None of npm's forms: a tag with characters that a URL cannot have, an alias of an alias.
     Malformed,
 }
@@ -47,7 +49,25 @@ impl Spec {
         if value.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("npm:")) {
             return Self::alias(&value[4..]);
         }
-        Self { package: None, wanted: Wanted::parse(value) }
+        if let Some(rest) = value.strip_prefix("workspace:") {
+            return Self::member(rest.trim());
+        }
+        match value.strip_prefix("link:") {
+            Some(path) => Self { package: None, wanted: Wanted::Link(path.into()) },
+            None => Self { package: None, wanted: Wanted::parse(value) },
+        }
+    }
+
+    fn member(value: &str) -> Self {
+        let at = value.get(1..).and_then(|t| t.find('@')).map_or(0, |i| i + 1);
+        let (package, range) = match PackageName::parse(&value[..at]) {
+            Ok(package) => (Some(package), &value[at + 1..]),
+            Err(_) => (None, value),
+        };
+        match Range::parse(if matches!(range, "^" | "~") { "*" } else { range }) {
+            Some(range) => Self { package, wanted: Wanted::Member(range) },
+            None => Self::malformed(),
+        }
     }
 
     fn alias(target: &str) -> Self {
@@ -57,7 +77,7 @@ impl Spec {
         let nested = rest.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("npm:"));
         match PackageName::parse(name) {
             Ok(name) if !nested => match Wanted::parse(rest) {
-                Wanted::Unsupported(_) => Self::malformed(),
+                Wanted::Unsupported(_) | Wanted::Member(_) | Wanted::Link(_) => Self::malformed(),
                 wanted => Self { package: Some(name), wanted },
             },
             _ => Self::malformed(),
@@ -67,7 +87,7 @@ impl Spec {
     /// The package that a registry is asked for, where it is to come from one.
     pub fn registry_name(&self, alias: &PackageName) -> Option<PackageName> {
         match self.wanted {
-            Wanted::Unsupported(_) => None,
+            Wanted::Unsupported(_) | Wanted::Member(_) | Wanted::Link(_) => None,
             _ => Some(self.package.clone().unwrap_or_else(|| alias.clone())),
         }
     }
@@ -81,9 +101,9 @@ impl Spec {
     /// content with anything that came from a registry.
     pub fn is_satisfied_by(&self, version: &Version) -> bool {
         match &self.wanted {
-            Wanted::Range(range) => range.is_star() || range.satisfies(version),
+            Wanted::Range(range) | Wanted::Member(range) => range.is_star() || range.satisfies(version),
             Wanted::Version(_, range) => range.satisfies(version),
-            Wanted::Tag(_) => true,
+            Wanted::Tag(_) | Wanted::Link(_) => true,
             Wanted::Unsupported(_) => false,
         }
     }
@@ -133,8 +153,7 @@ fn elsewhere(value: &str) -> Unsupported {
     }
     match value.split_once(':').map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest)) {
         Some((scheme, rest)) => match scheme.as_str() {
-            "file" | "link" | "portal" => Unsupported::File,
-            "workspace" => Unsupported::Workspace,
+            "file" | "portal" | "workspace" | "catalog" => Unsupported::File,
             "http" | "https" if !rest.split(['#', '?']).next().unwrap_or("").ends_with(".git") => {
                 Unsupported::Url
             }
@@ -156,10 +175,11 @@ mod tests {
             Wanted::Version(..) => "version",
             Wanted::Range(_) => "range",
             Wanted::Tag(_) => "tag",
+            Wanted::Member(_) => "member",
+            Wanted::Link(_) => "link",
             Wanted::Unsupported(Unsupported::File) => "file",
             Wanted::Unsupported(Unsupported::Git) => "git",
             Wanted::Unsupported(Unsupported::Url) => "url",
-            Wanted::Unsupported(Unsupported::Workspace) => "workspace",
             Wanted::Unsupported(Unsupported::Malformed) => "malformed",
         };
         for (value, expected) in [
@@ -180,7 +200,7 @@ mod tests {
             ("/a", "file"),
             ("C:\\a", "file"),
             ("file:a.tgz", "file"),
-            ("link:../a", "file"),
+            ("link:../a", "link"),
             ("a.tgz", "file"),
             ("user/repo", "git"),
             ("github:user/repo#semver:^1", "git"),
@@ -188,7 +208,10 @@ mod tests {
             ("git@example.com:a/b.git", "git"),
             ("https://example.com/a/b.git", "git"),
             ("https://example.com/a.tgz", "url"),
-            ("workspace:*", "workspace"),
+            ("workspace:*", "member"),
+            ("workspace:^", "member"),
+            ("workspace:@s/a@^1", "member"),
+            ("workspace:../a", "malformed"),
             ("npm:a@^1", "range"),
             ("npm:@s/a", "range"),
             ("npm:a@next", "tag"),

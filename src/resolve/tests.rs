@@ -146,7 +146,7 @@ pub fn importer(path: &str, dependencies: &str) -> ImporterRequest {
         },
         optional_peer: kind == "peeropt",
     });
-    ImporterRequest { path: path.into(), dependencies: dependencies.collect(), overrides: Vec::new() }
+    ImporterRequest { path: path.into(), dependencies: dependencies.collect(), ..Default::default() }
 }
 
 pub fn project(dependencies: &str) -> Request<'static> {

@@ -6,8 +6,9 @@
 //!
 //! Not here: which version to take, and where to place it.
 
-use super::names::{Dep, Fold, Kind, Manifest, ManifestId, Name, Names, SpecId};
+use super::names::{Dep, Fold, Kind, Manifest, ManifestId, Name, Names, Origin, SpecId};
 use super::overrides::{self, RuleId, Rules};
+use super::spec::Wanted;
 use std::cmp::Ordering;
 
 /// A node, the context that a dependant no longer brings, the one that it brings now.
@@ -401,7 +402,10 @@ impl Tree {
     fn overrule(&mut self, e: EdgeId) {
         let Edge { from, name, own, .. } = *self.edge(e);
         let Node { rule, name: from, .. } = *self.node(from);
-        if rule == overrides::NONE {
+        // A folder that a manifest names is what it is.
+        if rule == overrides::NONE
+            || matches!(self.names.parsed(own).wanted, Wanted::Member(_) | Wanted::Link(_))
+        {
             return;
         }
         let rule = self.rules.of_edge(rule, from, name, self.names.parsed(own));
@@ -472,8 +476,18 @@ impl Tree {
                 {
                     false
                 }
-                Some(m) => spec.is_satisfied_by(&m.version),
-                None => matches!(&spec.wanted, super::spec::Wanted::Range(r) if r.is_star()),
+                Some(m) => match (&spec.wanted, &m.origin) {
+                    // A tag is something that a registry gave out.
+                    (Wanted::Tag(_), Origin::Folder { .. }) => false,
+                    (Wanted::Link(wanted), Origin::Folder { path, .. }) => **wanted == **path,
+                    (Wanted::Member(_) | Wanted::Link(_), origin)
+                        if !matches!(origin, Origin::Folder { .. }) =>
+                    {
+                        false
+                    }
+                    _ => spec.is_satisfied_by(&m.version),
+                },
+                None => matches!(&spec.wanted, Wanted::Range(r) if r.is_star()),
             }
         };
         if edge.spec == edge.own || fits(edge.spec) {
@@ -514,7 +528,7 @@ impl Tree {
     pub fn is_overridden(&self, id: NodeId) -> bool {
         let (name, rule) = (self.node(id).name, self.node(id).rule);
         let exact = |spec| match (&self.names.parsed(spec).wanted, self.manifest(id)) {
-            (super::spec::Wanted::Version(version, _), Some(m)) => *version == m.version,
+            (Wanted::Version(version, _), Some(m)) => *version == m.version,
             _ => false,
         };
         self.rules.value(rule, name).is_some()

@@ -14,7 +14,7 @@ use crate::lockfile::foreign::Foreign;
 use crate::network::Network;
 use crate::resolve::graph::{Graph, PackageId};
 use crate::resolve::spec::Spec;
-use crate::resolve::{self, ImporterRequest, Resolution};
+use crate::resolve::{self, ImporterRequest, Requested, Resolution};
 use crate::source::mirrors::{Damage, MirrorIndex, Mirrors};
 use crate::source::npm::crawl::{Arrival, Crawler, Outage, Plan, Watch, crawl};
 use crate::source::npm::fetch::Question;
@@ -414,7 +414,8 @@ fn unreached(failure: &resolve::Failure, outage: &Outage) -> Option<Error> {
 /// The manifests' own edges, as names and ranges of packages.
 pub fn seeds(importers: &[ImporterRequest]) -> Vec<(PackageName, String)> {
     let all = importers.iter().flat_map(|i| &i.dependencies);
-    all.map(|d| target(&d.alias, &d.range)).collect()
+    let in_registry = |d: &&Requested| Spec::parse(&d.range).registry_name(&d.alias).is_some();
+    all.filter(in_registry).map(|d| target(&d.alias, &d.range)).collect()
 }
 
 /// The packages that they ask registries for.

@@ -89,7 +89,9 @@ fn project(node: &str, how: &str) -> Result<(), Error> {
     let project = manifest::find(&settings.working_directory()?)?;
     let manifests = project.read()?;
     let rules = Rules { node: Version::parse(node).ok(), npm: None, before: None, exempt: Vec::new() };
-    let request = Request { importers: project::importers(&manifests)?, rules, ..Request::default() };
+    let workspace = manifest::workspace::workspace(&project.root, &manifests)?;
+    let request =
+        Request { importers: project::importers(&manifests, &workspace)?, rules, ..Request::default() };
     let network = Network::new(&settings, &project.root, &mut ui)?;
     if how == "tree" {
         let Network { client, registries, .. } = &network;
@@ -106,7 +108,10 @@ fn project(node: &str, how: &str) -> Result<(), Error> {
     let graph = &resolved.graph;
     for p in hoist::place(graph, &vec![true; graph.packages.len()]).map_err(Error::from)? {
         let package = graph.package(p.package);
-        ui.line(&format!("{}\t{}@{}", p.path, package.name, package.version))?;
+        match package.folder() {
+            Some(folder) => ui.line(&format!("{}\t-> {folder}", p.path))?,
+            None => ui.line(&format!("{}\t{}@{}", p.path, package.name, package.version))?,
+        }
     }
     Ok(())
 }

@@ -9,8 +9,8 @@ use crate::install::select::Groups;
 use crate::lockfile::foreign::{self, Maker};
 use crate::manifest;
 use crate::network::Network;
+use crate::project;
 use crate::project::bar::Bar;
-use crate::project::{self, importer};
 use crate::pull::{self, Options, Report, Wanted};
 use crate::resolve::graph::Group;
 use crate::resolve::{ImporterRequest, Requested};
@@ -126,12 +126,18 @@ fn split(named: ImporterRequest) -> Vec<ImporterRequest> {
             Some(importer) => importer.dependencies.push(requested),
             None => out.push(ImporterRequest {
                 overrides: Vec::new(),
+                folders: Vec::new(),
                 path: if out.is_empty() { String::new() } else { format!("also-{}", out.len()) },
                 dependencies: vec![requested],
             }),
         }
     }
     out
+}
+
+/// What manifests in `root` ask for, with those of the members.
+fn asked(root: &Path, manifests: &[manifest::Manifest]) -> Result<Vec<ImporterRequest>> {
+    project::importers(manifests, &manifest::workspace::workspace(root, manifests)?)
 }
 
 fn from(path: &Path, registries: &Registries) -> Result<Wanted> {
@@ -146,7 +152,10 @@ fn from(path: &Path, registries: &Registries) -> Result<Wanted> {
             // Which of its packages are asked for, others' lockfiles leave to the manifests beside them.
             let importers = match (maker, path.parent()) {
                 (Maker::Npm, _) | (_, None) => Vec::new(),
-                (_, Some(folder)) => project::importers(&manifest::find(folder)?.read()?)?,
+                (_, Some(folder)) => {
+                    let project = manifest::find(folder)?;
+                    asked(&project.root, &project.read()?)?
+                }
             };
             let mut foreign = foreign::read(maker, &bytes, path, &importers)?;
             foreign.set_sources(&|name| registries.source_of(name));
@@ -168,8 +177,7 @@ fn from(path: &Path, registries: &Registries) -> Result<Wanted> {
             };
             let bytes = mirror::file::read(path, manifest::LIMIT as u64)?;
             let manifests = [manifest::read(&bytes, path, format)?];
-            let merged = manifest::merge(&manifests)?;
-            Ok(Wanted::Asked(vec![importer(&merged)?]))
+            Ok(Wanted::Asked(asked(path.parent().unwrap_or(Path::new("")), &manifests)?))
         }
     }
 }
