@@ -1,5 +1,7 @@
 //! `pantry run`, its short forms `test`, `build` and `dev`, and `pantry scripts`.
 
+mod members;
+
 use crate::cli::{Invocation, suggest};
 use crate::error::{Error, Result, Status};
 use crate::manifest::{self, Format, Manifest};
@@ -46,6 +48,10 @@ impl Scripts {
         self.manifests.iter().find_map(|m| m.version.as_ref()).map(ToString::to_string)
     }
 
+    fn owner<'a>(&'a self, version: Option<&'a str>) -> Owner<'a> {
+        Owner { dir: &self.root, manifest: self.file(), name: self.name(), version }
+    }
+
     /// The file that programs written for npm look into.
     fn file(&self) -> &Path {
         let npm = self.manifests.iter().find(|m| m.format == Format::PackageJson);
@@ -86,53 +92,64 @@ pub fn list(_: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> 
 }
 
 fn script(name: &str, invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    if ["filter", "parallel", "sequential"].iter().any(|flag| given(invocation, flag)) {
+        return members::run(name, invocation, settings, ui);
+    }
     let here = settings.working_directory()?;
     let scripts = Scripts::find(&here)?;
-    let version = scripts.version();
-    let owner = Owner {
-        dir: &scripts.root,
-        manifest: scripts.file(),
-        name: scripts.name(),
-        version: version.as_deref(),
-    };
     let surroundings = Surroundings::new(settings, "run", &here);
-    let words = &invocation.passed_on;
-    // npm's own meaning of `start` where nothing is said.
-    let server = || (name == "start" && scripts.root.join("server.js").is_file()).then_some("node server.js");
-    let Some(text) = scripts.get(name).or_else(server) else {
+    let Some(steps) = steps(name, &scripts, invocation) else {
         if let Some(program) = installed(name, &scripts.root) {
-            let mut command = surroundings.program(program.as_os_str(), &owner);
-            command.args(words).current_dir(&here);
-            let child = process::spawn(&mut command).map_err(Error::io("start", &program))?;
-            let status = process::wait(child).map_err(Error::io("start", &program))?;
+            let version = scripts.version();
+            let mut command = surroundings.program(program.as_os_str(), &scripts.owner(version.as_deref()));
+            command.args(&invocation.passed_on).current_dir(&here);
+            let child = process::spawn(&mut command).map_err(|e| not_started(&command, e))?;
+            let status = process::wait(child).map_err(|e| not_started(&command, e))?;
             return Ok(if status == 0 { Status::Done } else { Status::Child(status) });
         }
-        return if invocation.offers("if-present") && invocation.has("if-present") {
-            Ok(Status::Done)
-        } else {
-            Err(unknown(name, &scripts))
-        };
+        return if given(invocation, "if-present") { Ok(Status::Done) } else { Err(unknown(name, &scripts)) };
     };
+    run_steps(&steps, &scripts, &surroundings, ui)?;
+    Ok(Status::Done)
+}
+
+fn given(invocation: &Invocation, flag: &str) -> bool {
+    invocation.offers(flag) && invocation.has(flag)
+}
+
+/// One script of a chain: its name and what the shell is given.
+type Step = (String, OsString);
+
+/// `preNAME`, `NAME` and `postNAME`, as far as they are there; `None` where there is no `NAME`.
+fn steps(name: &str, scripts: &Scripts, invocation: &Invocation) -> Option<Vec<Step>> {
+    // npm's own meaning of `start` where nothing is said.
+    let server = || (name == "start" && scripts.root.join("server.js").is_file()).then_some("node server.js");
+    let text = scripts.get(name).or_else(server)?;
     let around = |prefix: &str| {
         let event = format!("{prefix}{name}");
-        let off = invocation.offers("ignore-scripts") && invocation.has("ignore-scripts");
-        let text = scripts.get(&event).filter(|_| !off).map(OsString::from);
+        let text = scripts.get(&event).filter(|_| !given(invocation, "ignore-scripts")).map(OsString::from);
         text.map(|text| (event, text))
     };
-    let itself = Some((name.to_string(), quote::line(text, words)));
-    for (event, text) in [around("pre"), itself, around("post")].into_iter().flatten() {
+    let itself = Some((name.to_string(), quote::line(text, &invocation.passed_on)));
+    Some([around("pre"), itself, around("post")].into_iter().flatten().collect())
+}
+
+/// Runs a chain, which has the terminal, to its end or its first failure.
+fn run_steps(steps: &[Step], scripts: &Scripts, surroundings: &Surroundings, ui: &mut Ui) -> Result<()> {
+    let version = scripts.version();
+    for (event, text) in steps {
         if let Some(status) = process::ending() {
-            return Err(ended(name, status));
+            return Err(ended(event, status));
         }
         ui.status(&format!("$ {}", escape(&text.to_string_lossy())));
-        let mut command = surroundings.script(&owner, &event, &text);
+        let mut command = surroundings.script(&scripts.owner(version.as_deref()), event, text);
         let child = process::spawn(&mut command).map_err(|e| not_started(&command, e))?;
         let status = process::wait(child).map_err(|e| not_started(&command, e))?;
         if status != 0 {
-            return Err(ended(&event, status));
+            return Err(ended(event, status));
         }
     }
-    Ok(Status::Done)
+    Ok(())
 }
 
 /// The program of that name in a `node_modules/.bin` upwards.

@@ -17,6 +17,7 @@
 pub mod add;
 mod asked;
 pub mod bar;
+pub mod filter;
 pub mod global;
 pub mod lifecycle;
 pub mod link;

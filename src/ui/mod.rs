@@ -147,6 +147,13 @@ impl Ui {
         self.settle(written)
     }
 
+    /// Lines of standard error of a program of the user's, whatever they are.
+    pub fn errors(&mut self, prefix: &str, bytes: &[u8]) {
+        let Self { err, progress, .. } = self;
+        let _ =
+            aside(progress.as_ref(), || err.write_all(prefix.as_bytes()).and_then(|()| err.write_all(bytes)));
+    }
+
     /// One line of data.
     ///
     /// # Errors

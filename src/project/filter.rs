@@ -1,0 +1,143 @@
+//! `--filter`: which members of a workspace a command is for.
+//!
+//! | selector | selects |
+//! |---|---|
+//! | `@app/*`, `web` | members by name |
+//! | `packages/*`, `./packages/web` | members by folder |
+//! | `web...` | and the members that it needs, however far |
+//! | `...web` | and the members that need it |
+//! | `web^...`, `...^web` | those alone |
+//! | `!web` | takes out what those before it have selected (of all members, if it is the first) |
+//!
+//! pnpm's grammar, as far as it needs no git.
+
+use crate::error::{Error, Status};
+use mirror::name::escape;
+
+/// A member as a selector sees it.
+pub struct Folder {
+    /// From the root, with `/`.
+    pub path: String,
+    pub name: String,
+    /// Names of everything that it depends on.
+    pub needs: Vec<String>,
+}
+
+/// Indices of the selected, those that others need first.
+///
+/// # Errors
+/// A selector that names nobody.
+pub fn select(
+    selectors: &[&str],
+    folders: &[Folder],
+    matches: &dyn Fn(&str, &str) -> bool,
+) -> Result<Vec<usize>, Error> {
+    let mut chosen = vec![selectors.is_empty() || selectors[0].starts_with('!'); folders.len()];
+    for selector in selectors {
+        let (out, rest) = selector.strip_prefix('!').map_or((false, *selector), |rest| (true, rest));
+        let (up, rest) = rest.strip_prefix("...").map_or((false, rest), |rest| (true, rest));
+        let (down, rest) = rest.strip_suffix("...").map_or((false, rest), |rest| (true, rest));
+        let alone = rest.starts_with('^') || rest.ends_with('^');
+        let pattern = rest.trim_start_matches('^').trim_end_matches('^').trim_end_matches('/');
+        let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
+        let named: Vec<usize> = (0..folders.len())
+            .filter(|i| matches(pattern, &folders[*i].name) || matches(pattern, &folders[*i].path))
+            .collect();
+        if named.is_empty() {
+            let hint = match pattern.contains('_') {
+                true => format!("`*` stands for any name: `{}`", escape(&pattern.replace('_', "*"))),
+                false => {
+                    "`pantry list` in a member, or the names in their manifests, say what there is".into()
+                }
+            };
+            let message = format!("no member of the workspace is called `{}`", escape(pattern));
+            return Err(Error::Other { status: Status::Failed, message, hints: vec![hint] });
+        }
+        let mut hit = vec![false; folders.len()];
+        for reach in [down.then_some(true), up.then_some(false)].into_iter().flatten() {
+            let mut open = named.clone();
+            let mut seen = vec![false; folders.len()];
+            while let Some(at) = open.pop() {
+                for (next, seen) in seen.iter_mut().enumerate() {
+                    let (from, to) = if reach { (at, next) } else { (next, at) };
+                    if !*seen && folders[from].needs.contains(&folders[to].name) {
+                        *seen = true;
+                        open.push(next);
+                    }
+                }
+            }
+            seen.iter().enumerate().filter(|(_, seen)| **seen).for_each(|(i, _)| hit[i] = true);
+        }
+        named.iter().for_each(|i| hit[*i] = !alone);
+        hit.iter().enumerate().filter(|(_, hit)| **hit).for_each(|(i, _)| chosen[i] = !out);
+    }
+    Ok(ordered(folders).into_iter().filter(|i| chosen[*i]).collect())
+}
+
+/// Members that others need come first; in a circle, and else, in the order of their folders.
+fn ordered(folders: &[Folder]) -> Vec<usize> {
+    let mut order: Vec<usize> = Vec::new();
+    let mut placed = vec![false; folders.len()];
+    while order.len() < folders.len() {
+        let is_free = |i: &usize| {
+            let waits = |other: usize| {
+                !placed[other] && other != *i && folders[*i].needs.contains(&folders[other].name)
+            };
+            !placed[*i] && !(0..folders.len()).any(waits)
+        };
+        let next = (0..folders.len()).find(is_free).or_else(|| placed.iter().position(|p| !p));
+        let Some(next) = next else { break };
+        placed[next] = true;
+        order.push(next);
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors() {
+        let folder = |path: &str, name: &str, needs: &[&str]| Folder {
+            path: path.into(),
+            name: name.into(),
+            needs: needs.iter().map(ToString::to_string).collect(),
+        };
+        let folders = [
+            folder("apps/web", "web", &["ui", "react"]),
+            folder("packages/base", "@s/base", &[]),
+            folder("packages/ring-a", "ring-a", &["ring-b"]),
+            folder("packages/ring-b", "ring-b", &["ring-a"]),
+            folder("packages/ui", "ui", &["@s/base"]),
+        ];
+        let glob = |pattern: &str, text: &str| match pattern.split_once('*') {
+            Some((a, b)) => text.starts_with(a) && text.ends_with(b) && text.len() >= a.len() + b.len(),
+            None => pattern == text,
+        };
+        let names = |selectors: &[&str]| -> String {
+            match select(selectors, &folders, &glob) {
+                Ok(found) => found.iter().map(|i| folders[*i].name.as_str()).collect::<Vec<_>>().join(" "),
+                Err(e) => format!("{e}; {}", e.hints().join("; ")),
+            }
+        };
+        for (selectors, expected) in [
+            (&[][..], "@s/base ui web ring-a ring-b"),
+            (&["web"], "web"),
+            (&["./apps/web/"], "web"),
+            (&["packages/*"], "@s/base ui ring-a ring-b"),
+            (&["@s/*", "web"], "@s/base web"),
+            (&["web..."], "@s/base ui web"),
+            (&["web^..."], "@s/base ui"),
+            (&["...ui"], "ui web"),
+            (&["...^@s/base"], "ui web"),
+            (&["ring-a..."], "ring-a ring-b"),
+            (&["!ring-*"], "@s/base ui web"),
+            (&["packages/*", "!ui"], "@s/base ring-a ring-b"),
+        ] {
+            assert_eq!(names(selectors), expected, "{selectors:?}");
+        }
+        let nobody = names(&["packages/_"]);
+        assert!(nobody.contains("`packages/_`") && nobody.contains("`packages/*`"), "{nobody}");
+    }
+}
