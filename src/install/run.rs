@@ -32,7 +32,7 @@ use crate::resolve::ImporterRequest;
 use crate::resolve::graph::{Graph, PackageId};
 use crate::source::mirrors::Mirrors;
 use crate::ui::{Level, Logger, Subsystem};
-use mirror::name::PackageName;
+use mirror::name::{PackageName, escape};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -328,7 +328,9 @@ fn with_store(
         manifests: Vec::new(),
     };
     if let Some(old) = &before {
-        report.direct = direct(old.as_ref().map(|(graph, _)| graph), &graph, &selection);
+        let old = old.as_ref().map(|(graph, _)| graph);
+        report.direct = direct(old, &graph, &selection);
+        report.warnings.extend(deprecated(old, &graph, &selection));
     }
     let state = State::read(options.root).unwrap_or_default();
     report.difference = Difference::between(&state.names, &difference::names(&graph, &selection));
@@ -493,6 +495,34 @@ fn scripts(graph: &Graph, selection: &Selection, own: &[bool]) -> Vec<String> {
     let packages = graph.packages.iter().zip(&selection.included).zip(own);
     let wanting = packages.filter(|((p, on), own)| **on && p.install_script && !**own);
     wanting.map(|((p, _), _)| format!("{}@{}", p.name, p.version)).collect()
+}
+
+/// What was chosen now although it is deprecated: the project's own dependencies by name, others by number.
+fn deprecated(old: Option<&Graph>, new: &Graph, selection: &Selection) -> Vec<String> {
+    let mut own = vec![false; new.packages.len()];
+    let asked = new.importers.iter().flat_map(|i| &i.dependencies).filter_map(|w| w.target);
+    asked.for_each(|id| own[id.index()] = true);
+    let (mut words, mut others) = (Vec::new(), 0);
+    for id in new.ids().filter(|id| selection.included[id.index()]) {
+        let package = new.package(id);
+        let Some(why) = &package.deprecated else { continue };
+        let known =
+            |g: &Graph| g.packages.iter().any(|p| p.name == package.name && p.version == package.version);
+        if old.is_some_and(known) {
+            continue;
+        }
+        if own[id.index()] {
+            words.push(format!("{}@{} is deprecated: {}", package.name, package.version, escape(why)));
+        } else {
+            others += 1;
+        }
+    }
+    match others {
+        0 => {}
+        1 => words.push("1 package that others need is deprecated; `pantry tree` marks it".into()),
+        n => words.push(format!("{n} packages that others need are deprecated; `pantry tree` marks them")),
+    }
+    words
 }
 
 /// Which of the project's own dependencies came, got another version, or went.
