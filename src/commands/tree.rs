@@ -5,8 +5,9 @@ use crate::error::{Error, Result, Status};
 use crate::install::platform::Platform;
 use crate::install::select::{Groups, select};
 use crate::install::state::State;
+use crate::manifest;
 use crate::project::{How, Session};
-use crate::resolve::graph::{EdgeKind, Graph, Group, PackageId};
+use crate::resolve::graph::{EdgeKind, Graph, Group, LINK, PackageId};
 use crate::settings::Settings;
 use crate::ui::json::Object;
 use crate::ui::{Ui, branches};
@@ -16,6 +17,8 @@ use std::collections::HashSet;
 /// Packages of a project, as its lockfile has them and this machine uses them.
 struct Here {
     graph: Graph,
+    /// The folder that is asked about, from the workspace's root.
+    folder: String,
     /// For this platform and these groups.
     included: Vec<bool>,
     /// `name@version` of all that the last install put in place.
@@ -49,7 +52,18 @@ impl Here {
         let session = Session::open(How::of(invocation), settings, ui)?;
         // Of the user's own packages there may be none yet.
         let none = session.how.global && session.fresh;
-        let manifests = if none { Vec::new() } else { session.project.read()? };
+        let mut manifests = if none { Vec::new() } else { session.project.read()? };
+        let mut own = String::new();
+        // In a member of a workspace: that member.
+        if !session.how.global {
+            let nearest = manifest::find(&settings.working_directory()?)?;
+            if let Ok(path) = nearest.root.strip_prefix(&session.project.root)
+                && !path.as_os_str().is_empty()
+            {
+                own = path.to_string_lossy().into_owned();
+                manifests = nearest.read()?;
+            }
+        }
         let graph = if none { Graph::default() } else { session.locked()? };
         let groups = Groups { dev: true, optional: true };
         let included = select(&graph, groups, &Platform::current(), &[]).included;
@@ -57,6 +71,7 @@ impl Here {
         let name = manifests.iter().find_map(|m| m.name.as_ref()).map(ToString::to_string);
         Ok(Self {
             graph,
+            folder: own,
             included,
             installed: State::read(&session.project.root).unwrap_or_default().names,
             name: name.or(folder).unwrap_or_default(),
@@ -77,8 +92,29 @@ impl Here {
 
     /// The project's own needs; with `None` for what could not be had.
     fn roots(&self, filter: &Filter) -> Vec<Need<'_>> {
+        let mut needs = self.of_folder(&self.folder, filter);
+        if self.folder.is_empty() {
+            for member in self.graph.ids().filter(|id| self.member(*id).is_some()) {
+                let package = self.graph.package(member);
+                if needs.iter().all(|n| n.target != Some(member)) {
+                    let (alias, range) = (package.name.as_str(), "*");
+                    needs.push(Need { alias, range, kind: "member", target: Some(member) });
+                }
+            }
+        }
+        needs
+    }
+
+    /// The folder of a member of the workspace.
+    fn member(&self, id: PackageId) -> Option<&str> {
+        let path = self.graph.package(id).source.strip_prefix(LINK)?;
+        self.graph.importers.iter().map(|i| i.path.as_str()).find(|known| *known == path)
+    }
+
+    /// What the manifests of a folder ask for.
+    fn of_folder(&self, folder: &str, filter: &Filter) -> Vec<Need<'_>> {
         let mut seen = HashSet::new();
-        let wanted = self.graph.importers.iter().filter(|i| i.path.is_empty()).flat_map(|i| &i.dependencies);
+        let wanted = self.graph.importers.iter().filter(|i| i.path == folder).flat_map(|i| &i.dependencies);
         let needs = wanted.map(|w| Need {
             alias: w.alias.as_str(),
             range: &w.range,
@@ -99,6 +135,9 @@ impl Here {
     }
 
     fn needs(&self, id: PackageId, filter: &Filter) -> Vec<Need<'_>> {
+        if let Some(folder) = self.member(id) {
+            return self.of_folder(folder, filter);
+        }
         let edges = self.graph.package(id).dependencies.iter();
         let needs = edges.map(|e| Need {
             alias: e.alias.as_str(),
