@@ -56,7 +56,7 @@ fn group(invocation: &Invocation) -> Option<Group> {
 pub fn remove(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let begun = Instant::now();
     let names = invocation.argument_texts()?;
-    let session = Session::open(How::of(invocation), settings, ui)?;
+    let session = Session::open_to_edit(How::of(invocation), settings, ui)?;
     let locked = session.lock(ui)?;
     let work = session.read(&locked, ui)?;
     let manifests = match add::without(&work.manifests, &names) {

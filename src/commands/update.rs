@@ -19,7 +19,10 @@ use std::time::Instant;
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let begun = Instant::now();
-    let session = Session::open(How::of(invocation), settings, ui)?;
+    let latest = invocation.has("latest");
+    let how = How::of(invocation);
+    let session =
+        if latest { Session::open_to_edit(how, settings, ui) } else { Session::open(how, settings, ui) }?;
     let locked = session.lock(ui)?;
     let work = session.read(&locked, ui)?;
     let names = named(invocation, &session, &work.manifests)?;
@@ -27,7 +30,9 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let (prefix, rules) = (network.save_prefix.clone(), network.rules.clone());
     let written: RefCell<Vec<(PackageName, String)>> = RefCell::default();
     let prepare = |index: &dyn Index, importers: &mut Vec<ImporterRequest>| {
-        for requested in importers.iter_mut().flat_map(|i| &mut i.dependencies) {
+        // Only the project's own: members' manifests are not edited yet.
+        let own = importers.iter_mut().filter(|i| i.path.is_empty());
+        for requested in own.flat_map(|i| &mut i.dependencies) {
             if !names.is_empty() && !names.contains(&requested.alias) {
                 continue;
             }
@@ -52,7 +57,6 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         reword(graph, &importers(&after, &work.workspace)?);
         Ok(rewritten(&work.manifests, after, session.fresh))
     };
-    let latest = invocation.has("latest");
     let change = Change {
         update: names.clone(),
         anew: true,
@@ -99,6 +103,7 @@ pub fn outdated(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Re
     let workspace = manifest::workspace::workspace(&session.project.root, &manifests)?;
     let mut importers = importers(&manifests, &workspace)?;
     let dev = session.how.groups.dev;
+    importers.retain(|i| i.path.is_empty());
     for importer in &mut importers {
         importer
             .dependencies

@@ -139,15 +139,20 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// The project that the working directory lies in; with `--global` the user's own packages.
     pub fn open(how: How, settings: &'a Settings, ui: &mut Ui) -> Result<Self> {
-        Self::find(how, settings, false, ui)
+        Self::find(how, settings, false, false, ui)
+    }
+
+    /// The same, to change its manifest: not from within a member of a workspace.
+    pub fn open_to_edit(how: How, settings: &'a Settings, ui: &mut Ui) -> Result<Self> {
+        Self::find(how, settings, false, true, ui)
     }
 
     /// The same, or a new project in the working directory.
     pub fn open_or_begin(how: How, settings: &'a Settings, ui: &mut Ui) -> Result<Self> {
-        Self::find(how, settings, true, ui)
+        Self::find(how, settings, true, true, ui)
     }
 
-    fn find(how: How, settings: &'a Settings, begin: bool, ui: &mut Ui) -> Result<Self> {
+    fn find(how: How, settings: &'a Settings, begin: bool, edits: bool, ui: &mut Ui) -> Result<Self> {
         if how.global {
             return global::open(how, settings);
         }
@@ -160,7 +165,7 @@ impl<'a> Session<'a> {
             other => other?,
         };
         let project = match manifest::workspace::around(&project)? {
-            Some((outer, member)) if begin => {
+            Some((outer, member)) if edits => {
                 let message = format!(
                     "{} is a member of the workspace {}, whose manifests this version does not edit yet",
                     escape(&member),

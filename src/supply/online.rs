@@ -420,7 +420,7 @@ pub fn seeds(importers: &[ImporterRequest]) -> Vec<(PackageName, String)> {
 
 /// The packages that they ask registries for.
 fn names(importers: &[ImporterRequest]) -> Vec<PackageName> {
-    let all = importers.iter().flat_map(|i| &i.dependencies);
+    let all = importers.iter().filter(|i| i.path.is_empty()).flat_map(|i| &i.dependencies);
     all.filter_map(|d| Spec::parse(&d.range).registry_name(&d.alias)).collect()
 }
 
