@@ -32,7 +32,8 @@ fn finished(resolution: Resolution, mirrors: &Mirrors) -> Result<(Resolved, Vec<
     let mut weak = Vec::new();
     for id in graph.ids() {
         let package = graph.package(id);
-        if is_strong(package.integrity.as_ref()) {
+        // Of a folder of the project there is no archive.
+        if package.is_linked() || is_strong(package.integrity.as_ref()) {
             continue;
         }
         let found = mirrors.archive(&record_key(package), &package.version, package.integrity.as_ref())?;

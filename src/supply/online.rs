@@ -411,10 +411,14 @@ fn unreached(failure: &resolve::Failure, outage: &Outage) -> Option<Error> {
     outage.iter().find(wanted).map(|(name, e)| e.clone().into_error(name))
 }
 
-/// The manifests' own edges, as names and ranges of packages.
+/// The manifests' own edges, as names and ranges of packages. A member's name is nobody's business but the
+/// project's: where the member will do, no registry hears of it.
 pub fn seeds(importers: &[ImporterRequest]) -> Vec<(PackageName, String)> {
     let all = importers.iter().flat_map(|i| &i.dependencies);
-    let in_registry = |d: &&Requested| Spec::parse(&d.range).registry_name(&d.alias).is_some();
+    let folders: Vec<&PackageName> = importers.iter().flat_map(|i| &i.folders).map(|f| &f.name).collect();
+    let in_registry = |d: &&Requested| {
+        !folders.contains(&&d.alias) && Spec::parse(&d.range).registry_name(&d.alias).is_some()
+    };
     all.filter(in_registry).map(|d| target(&d.alias, &d.range)).collect()
 }
 
