@@ -10,14 +10,15 @@ use crate::cache::{Cache, Compiled};
 use crate::compiler::{self, Job, Limits, Map};
 use crate::container::Container;
 use crate::error::{Error, Result};
-use crate::expand::{Definitions, Environment, script};
+use crate::expand::script::{self, Script};
+use crate::expand::{Definitions, Environment, Scope};
 use crate::install;
 use crate::lockfile::Lock;
 use crate::manifest::Manifest;
 use crate::pins::Pins;
 use crate::platform::Platform;
 use crate::program::Program;
-use crate::program::active::{Active, ActivePackage, Selection};
+use crate::program::active::{Active, Selection};
 use crate::shake;
 use crate::stage::{Layout, SHADOWED, Staged, Trap, elsewhere, stage};
 use mirror::name::MinzName;
@@ -60,6 +61,8 @@ pub struct Options {
     pub cache: Option<Cache>,
     /// The lock must be there and fit.
     pub frozen: bool,
+    /// Packages whose `build.minz` counts.
+    pub trusted: Vec<String>,
 }
 
 /// What was built.
@@ -81,7 +84,7 @@ pub struct Report {
     pub assembled: Option<Assembled>,
     /// It was compiled before.
     pub cached: bool,
-    /// Packages with a build script, which is the project's alone to have.
+    /// Packages with a build script that nobody has said may count.
     pub scripts: Vec<MinzName>,
 }
 
@@ -112,6 +115,28 @@ pub struct ModuleReport {
     pub unused: usize,
     /// Bytes of its functions in the image, where the assembler tells them.
     pub assembled: Option<usize>,
+}
+
+type PackageScripts = Vec<(MinzName, Script)>;
+
+/// What the build scripts of trusted packages say, and who else has one.
+fn package_scripts(
+    active: &Active<'_>,
+    environment: &Environment,
+    trusted: &[String],
+) -> Result<(PackageScripts, Vec<MinzName>)> {
+    let (mut scripts, mut ignored) = (Vec::new(), Vec::new());
+    let environment = environment.of_others();
+    for package in active.packages.values().filter(|p| p.dir().join(script::FILE).is_file()) {
+        let name = package.manifest.name.clone();
+        if trusted.iter().any(|t| t == name.as_str()) {
+            let scope = Scope { package: package.dir(), project: active.root() };
+            scripts.push((name, script::run(scope, &environment)?));
+        } else {
+            ignored.push(name);
+        }
+    }
+    Ok((scripts, ignored))
 }
 
 pub fn build(options: &Options) -> Result<Report> {
@@ -147,9 +172,10 @@ pub fn build(options: &Options) -> Result<Report> {
     let active = Active::select(&manifest, platform, &selection, options.system_packages.clone())?;
     let definitions = options.definitions.clone();
     let mut environment = Environment { platform, debug: options.debug, definitions };
-    let script = script::run(&root, &environment)?;
+    let script = script::run(Scope { package: &root, project: &root }, &environment)?;
     environment.definitions = environment.definitions.or(&script.definitions);
-    let program = Program::load(&active, &main, &environment, &script.includes)?;
+    let (scripts, ignored) = package_scripts(&active, &environment, &options.trusted)?;
+    let program = Program::load(&active, &main, &environment, &script.includes, &scripts)?;
     let whole = bundle(&program)?;
     let modules = program
         .modules
@@ -175,11 +201,8 @@ pub fn build(options: &Options) -> Result<Report> {
         traps: Vec::new(),
         assembled: None,
         cached: false,
-        scripts: Vec::new(),
+        scripts: ignored,
     };
-    let scripted = |p: &ActivePackage| p.dir().join(script::FILE).is_file();
-    let scripted = active.packages.values().filter(|p| scripted(p));
-    report.scripts.extend(scripted.map(|p| p.manifest.name.clone()));
     let folder = root.join("build").join(platform.name);
     match options.emit {
         Emit::Bundle => {

@@ -16,19 +16,32 @@ use crate::error::{Error, Result};
 use mirror::digest::Hash;
 use std::collections::HashSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 const PROJECTS: &str = "projects";
 
-/// Notes that there is this project. What cannot be noted costs only that its packages are extracted again.
-pub fn remember(home: &Path, root: &Path) {
+/// Notes that there is this project, before anything of it leads into the store.
+///
+/// # Errors
+/// It cannot be noted, and a `prune` could take its shared trees away. (Where the home has no links, there are none.)
+pub fn remember(home: &Path, root: &Path) -> Result<()> {
     let dir = home.join(PROJECTS);
     let hash = Hash::of(root.as_os_str().as_encoded_bytes()).to_string();
     let link = dir.join(&hash[..32]);
-    if link.symlink_metadata().is_err() && fs::create_dir_all(&dir).is_ok() {
-        let _ = std::os::unix::fs::symlink(root, link);
+    if link.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    fs::create_dir_all(&dir).map_err(Error::io("create", &dir))?;
+    match std::os::unix::fs::symlink(root, &link) {
+        Err(e) if !NO_LINKS.contains(&e.kind()) => Err(Error::io("create", &link)(e)),
+        _ => Ok(()),
     }
 }
+
+/// Another process was first; the volume has no symbolic links.
+const NO_LINKS: [ErrorKind; 3] =
+    [ErrorKind::AlreadyExists, ErrorKind::PermissionDenied, ErrorKind::Unsupported];
 
 /// What was found, and (unless `dry_run`) removed.
 #[derive(Debug, Default)]

@@ -437,7 +437,7 @@ impl<'a> Session<'a> {
             ..self.options(&work.inputs, self.settings.threads())
         };
         if !self.how.dry_run {
-            prune::remember(&self.home, &self.project.root);
+            prune::remember(&self.home, &self.project.root)?;
         }
         let bar = Arc::new(Bar::new(ui, "Installing"));
         let (outcome, notes) = if self.settings.offline.is_some() {

@@ -15,6 +15,7 @@
 //! cafile = "~/certificates.pem"
 //! home-mirror-limit = "10 GiB"                          # kept by `mirror gc`
 //! trusted-dependencies = ["esbuild", "sharp@0.34.5"]    # may run scripts at install, in every project
+//!                                                       # (minz:NAME: its build.minz is followed)
 //! ```
 
 use super::{MOST_AT_A_TIME, value};

@@ -228,7 +228,9 @@ impl World {
     pub fn temporaries(&self) -> Vec<String> {
         let list = listing::list(&self.live(), &["node_modules".into()], false).expect("lists");
         let below = |path: &&str| path.split('/').rev().skip(1).any(|part| part == "tmp" || part == "TMP");
-        let paths = list.lines().filter_map(|l| l.get(3..)).map(|p| p.trim_end_matches('/'));
+        // Where a link leads is not where it stands.
+        let paths = list.lines().filter_map(|l| l.get(3..)?.split(" -> ").next());
+        let paths = paths.map(|p| p.trim_end_matches('/'));
         paths.filter(below).map(str::to_owned).collect()
     }
 

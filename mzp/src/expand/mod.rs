@@ -43,6 +43,13 @@ pub struct Environment {
     pub definitions: Definitions,
 }
 
+impl Environment {
+    /// As packages see it: what a project defines is its own, they would be changed by names they have never heard of.
+    pub fn of_others(&self) -> Self {
+        Self { definitions: Definitions::default(), ..self.clone() }
+    }
+}
+
 /// Where a text stands.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {

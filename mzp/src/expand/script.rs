@@ -1,5 +1,5 @@
-//! `build.minz` beside a project's `mzp.toml`: blocks `@build { … }` of `@define`, `@include` and `@if`,
-//! and nothing else. It is not a program: what it defines holds in all files of the project, and what it
+//! `build.minz` beside the `mzp.toml` of a project, or of a package that its user trusts: blocks `@build { … }` of `@define`, `@include` and `@if`,
+//! and nothing else. It is not a program: what it defines holds in all files beside it, and what it
 //! includes stands at the head of the main file.
 
 use super::{Definitions, Environment, Expander, Scope};
@@ -23,13 +23,13 @@ pub struct Include {
     pub place: Place,
 }
 
-/// What the script of a project says; without one, nothing.
-pub fn run(project: &Path, environment: &Environment) -> Result<Script> {
-    let path = project.join(FILE);
+/// What the script in `scope`'s folder says; without one, nothing.
+pub fn run(scope: Scope<'_>, environment: &Environment) -> Result<Script> {
+    let path = scope.package.join(FILE);
     if std::fs::symlink_metadata(&path).is_err() {
         return Ok(Script::default());
     }
-    let mut expander = Expander::new(Scope { package: project, project }, environment, true);
+    let mut expander = Expander::new(scope, environment, true);
     expander.read(&path)?;
     let out = &expander.out;
     let left = tokens(Path::new(FILE), &out.text)?;

@@ -225,7 +225,8 @@ mod build_scripts {
         let dir = tempfile::tempdir().unwrap();
         put(dir.path(), "build.minz", text);
         let environment = Environment { debug, ..environment(target, &["LIVES=5"]) };
-        let script = script::run(dir.path(), &environment).map_err(|e| e.to_string())?;
+        let script = script::run(Scope { package: dir.path(), project: dir.path() }, &environment)
+            .map_err(|e| e.to_string())?;
         let defined =
             script.definitions.names().map(|n| format!("{n}={}", script.definitions.get(n).unwrap()));
         let included = script.includes.iter().map(|i| format!("{} ({})", i.path, i.place));

@@ -10,8 +10,8 @@ pub mod names;
 mod tests;
 
 use crate::error::{Error, Result};
-use crate::expand::script::Include;
-use crate::expand::{Definitions, Environment, Origin, Scope, expand};
+use crate::expand::script::{Include, Script};
+use crate::expand::{Environment, Origin, Scope, expand};
 use crate::imports::{self, Found};
 use crate::place::Place;
 use crate::source::items::{Import, ItemKind, Source};
@@ -70,17 +70,17 @@ impl Program {
         &self.modules[self.modules.len() - 1]
     }
 
-    /// Reads `main`, with what is included at its head, and all that it reaches.
+    /// Reads `main`, with what is included at its head, and all that it reaches. `scripts`: of packages.
     pub fn load(
         active: &Active<'_>,
         main: &Path,
         environment: &Environment,
         head: &[Include],
+        scripts: &[(MinzName, Script)],
     ) -> Result<Self> {
-        // What a project defines is its own: a package would be changed by names it has never heard of.
-        let others = Environment { definitions: Definitions::default(), ..environment.clone() };
         let (modules, by_file) = (Vec::new(), HashMap::new());
-        let mut loader = Loader { active, environment, others, modules, by_file };
+        let mut loader =
+            Loader { active, environment, others: environment.of_others(), scripts, modules, by_file };
         loader.open(main.to_path_buf(), "main".into(), None, head)?;
         // Depth first, each module left when all its imports were: (module, next import).
         let (mut order, mut stack, mut entered) = (Vec::new(), vec![(0usize, 0usize)], vec![true]);
@@ -125,6 +125,8 @@ struct Loader<'a> {
     environment: &'a Environment,
     /// The packages'.
     others: Environment,
+    /// The build scripts of some of them.
+    scripts: &'a [(MinzName, Script)],
     modules: Vec<Module>,
     by_file: HashMap<PathBuf, usize>,
 }
@@ -142,7 +144,17 @@ impl Loader<'_> {
         }
         let shown = file.strip_prefix(self.active.root()).unwrap_or(&file).to_path_buf();
         let project = self.active.root();
-        let environment = if package.is_none() { self.environment } else { &self.others };
+        let mut environment = if package.is_none() { self.environment } else { &self.others };
+        let mut head = head;
+        let own;
+        if let Some((name, script)) = self.scripts.iter().find(|(name, _)| Some(name) == package.as_ref()) {
+            own = Environment { definitions: script.definitions.clone(), ..self.others.clone() };
+            environment = &own;
+            // What imports say by the package's name alone.
+            if path == name.as_str().replace('-', "_") {
+                head = &script.includes;
+            }
+        }
         let folder = package.as_ref().map_or(project.to_path_buf(), |name| self.active.folder(name));
         let expanded = expand(&file, Scope { package: &folder, project }, environment, head)?;
         let (text, origin) = (expanded.text, expanded.origin);

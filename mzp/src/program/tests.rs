@@ -3,6 +3,7 @@
 use super::active::{Active, Selection};
 use super::*;
 use crate::bundle::bundle;
+use crate::expand::Definitions;
 use crate::manifest::Manifest;
 use crate::platform::Platform;
 
@@ -33,7 +34,7 @@ impl Folder {
         let platform = Platform::find(target).unwrap();
         let active = Active::select(&manifest, platform, &Selection::default(), None).unwrap();
         let environment = Environment { platform, debug: true, definitions: Definitions::default() };
-        let program = Program::load(&active, &self.0.path().join("src/main.minz"), &environment, &[]);
+        let program = Program::load(&active, &self.0.path().join("src/main.minz"), &environment, &[], &[]);
         f(&active, program)
     }
     fn bundle(&self, target: &str) -> String {
@@ -309,7 +310,7 @@ fn the_compilers_own_modules_come_before_system_packages() {
     let system = Some(root.join("system"));
     let active = Active::select(&manifest, platform, &Selection::default(), system).unwrap();
     let environment = Environment { platform, debug: false, definitions: Definitions::default() };
-    let program = Program::load(&active, &root.join("src/main.minz"), &environment, &[]).unwrap();
+    let program = Program::load(&active, &root.join("src/main.minz"), &environment, &[], &[]).unwrap();
     let text = bundle(&program).unwrap().text;
     assert!(text.starts_with("import std;\n") && text.contains("toolBoxSawCut(); std.cls();"), "{text}");
 }

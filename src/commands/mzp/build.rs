@@ -64,6 +64,7 @@ pub(super) fn options(invocation: &Invocation, settings: &Settings, ui: &mut Ui)
         emit: Emit::Assembly,
         output: None,
         compiler: compiler(settings, &start),
+        trusted: settings.trusted.iter().filter_map(|t| t.strip_prefix("minz:")).map(Into::into).collect(),
         system_packages: settings.mzp_home().ok().map(|home| home.join("packages")),
         limits: Limits { time: time.unwrap_or(Limits::default().time), ..Limits::default() },
         cache: cache(settings),
@@ -122,7 +123,10 @@ fn tell(report: &Report, emit: Emit, here: &Path, ui: &mut Ui) {
         _ => {}
     }
     for name in &report.scripts {
-        ui.note(&format!("the build script of {name} was not followed: scripts of packages never are"));
+        ui.note(&format!(
+            "the build script of {name} was not followed: `trusted-dependencies = [\"minz:{name}\"]` in pantry's \
+             config.toml allows it"
+        ));
     }
     if report.cached {
         ui.detail("compiled before, and nothing has changed since");

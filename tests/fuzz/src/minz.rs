@@ -86,7 +86,7 @@ fn expanded(main: &str, lib: &str) {
         }
         Err(e) => super::says(&e),
     }
-    match script::run(&folder.0, &environment()) {
+    match script::run(Scope { package: &folder.0, project: &folder.0 }, &environment()) {
         Ok(script) => assert!(script.definitions.names().all(|n| n != "DEBUG" && !n.starts_with("TARGET_"))),
         Err(e) => super::says(&e),
     }
@@ -104,7 +104,7 @@ fn bundled(main: &str, lib: &str) {
     let manifest = Manifest::load(&folder.0).expect("our own").expect("it is there");
     let active =
         Active::select(&manifest, Platform::usual(), &Selection::default(), None).expect("no packages");
-    let program = match Program::load(&active, &folder.0.join("src/main.minz"), &environment(), &[]) {
+    let program = match Program::load(&active, &folder.0.join("src/main.minz"), &environment(), &[], &[]) {
         Ok(program) => program,
         Err(e) => return super::says(&e),
     };
