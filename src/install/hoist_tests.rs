@@ -80,23 +80,7 @@ pub fn graph(packages: &[Row], wanted: &[(usize, usize)]) -> Graph {
             .collect();
         dependencies.sort_by(|a, b| a.alias.cmp(&b.alias));
         dependencies.dedup_by(|a, b| a.alias == b.alias);
-        Package {
-            name: name(*n),
-            version: Version::new(i as u64, 0, 0),
-            variant: 0,
-            source: "npm".into(),
-            integrity: None,
-            tarball: None,
-            dependencies,
-            bins: Vec::new(),
-            os: Vec::new(),
-            cpu: Vec::new(),
-            libc: Vec::new(),
-            engines: Vec::new(),
-            bundled: Vec::new(),
-            install_script: false,
-            deprecated: None,
-        }
+        Package { dependencies, ..Package::new(name(*n), Version::new(i as u64, 0, 0), "npm") }
     };
     let mut dependencies: Vec<Wanted> = wanted
         .iter()

@@ -464,23 +464,9 @@ fn parse_key(key: &Key<'_>) -> Result<Package, Fault> {
         None => (&*key.name, 0),
     };
     let (name, version) = rest.rsplit_once('@').filter(|(n, _)| !n.is_empty()).ok_or_else(bad)?;
-    Ok(Package {
-        name: named(key.offset, PackageName::parse(name))?,
-        version: named(key.offset, Version::parse(version))?,
-        variant,
-        source: DEFAULT_SOURCE.into(),
-        integrity: None,
-        tarball: None,
-        dependencies: Vec::new(),
-        bins: Vec::new(),
-        os: Vec::new(),
-        cpu: Vec::new(),
-        libc: Vec::new(),
-        engines: Vec::new(),
-        bundled: Vec::new(),
-        install_script: false,
-        deprecated: None,
-    })
+    let name = named(key.offset, PackageName::parse(name))?;
+    let version = named(key.offset, Version::parse(version))?;
+    Ok(Package { variant, ..Package::new(name, version, DEFAULT_SOURCE) })
 }
 
 /// What a package must have, whatever else it says.

@@ -17,23 +17,7 @@ fn hash(byte: u8) -> Integrity {
 }
 
 fn package(text: &str, version: &str) -> Package {
-    Package {
-        name: name(text),
-        version: Version::parse(version).unwrap(),
-        variant: 0,
-        source: "npm".into(),
-        integrity: Some(hash(7)),
-        tarball: None,
-        dependencies: Vec::new(),
-        bins: Vec::new(),
-        os: Vec::new(),
-        cpu: Vec::new(),
-        libc: Vec::new(),
-        engines: Vec::new(),
-        bundled: Vec::new(),
-        install_script: false,
-        deprecated: None,
-    }
+    Package { integrity: Some(hash(7)), ..Package::new(name(text), Version::parse(version).unwrap(), "npm") }
 }
 
 fn edge(alias: &str, range: &str, kind: EdgeKind, target: Option<u32>) -> Edge {

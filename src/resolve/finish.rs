@@ -374,23 +374,7 @@ fn package(
 }
 
 fn bare(name: mirror::name::PackageName, m: &super::names::Manifest, variant: u32) -> Package {
-    Package {
-        name,
-        version: m.version.clone(),
-        variant,
-        source: String::new(),
-        integrity: None,
-        tarball: None,
-        dependencies: Vec::new(),
-        bins: Vec::new(),
-        os: Vec::new(),
-        cpu: Vec::new(),
-        libc: Vec::new(),
-        engines: Vec::new(),
-        bundled: Vec::new(),
-        install_script: false,
-        deprecated: None,
-    }
+    Package { variant, ..Package::new(name, m.version.clone(), "") }
 }
 
 fn importers(

@@ -88,6 +88,29 @@ pub struct Package {
     pub deprecated: Option<String>,
 }
 
+impl Package {
+    /// One of which nothing else is known.
+    pub fn new(name: PackageName, version: Version, source: &str) -> Self {
+        Self {
+            name,
+            version,
+            variant: 0,
+            source: source.into(),
+            integrity: None,
+            tarball: None,
+            dependencies: Vec::new(),
+            bins: Vec::new(),
+            os: Vec::new(),
+            cpu: Vec::new(),
+            libc: Vec::new(),
+            engines: Vec::new(),
+            bundled: Vec::new(),
+            install_script: false,
+            deprecated: None,
+        }
+    }
+}
+
 /// The source of a folder of the project begins so; the rest is its path from the project's root.
 pub const LINK: &str = "link:";
 

@@ -8,9 +8,9 @@
 //! ```
 
 use super::problem::{Fault, Problem, at, common, named};
-use super::{bare, importers, takes};
+use super::{importers, takes};
 use crate::json::{Scanner, Syntax, loose};
-use crate::lockfile;
+use crate::lockfile::{self, DEFAULT_SOURCE};
 use crate::resolve::ImporterRequest;
 use crate::resolve::graph::{Graph, Package, PackageId};
 use crate::resolve::spec::Spec;
@@ -68,5 +68,5 @@ fn package(json: &mut Scanner<'_>, key: &str, offset: usize) -> Result<Option<Pa
     let version = named(offset, Version::parse_loose(version))?;
     // It put other words there as well, and trusted them.
     let integrity = integrity.and_then(|text| Integrity::parse(&text).ok());
-    Ok(Some(bare(name, version, integrity, Vec::new())))
+    Ok(Some(Package { integrity, ..Package::new(name, version, DEFAULT_SOURCE) }))
 }

@@ -29,11 +29,10 @@ mod yarn;
 use super::read::conflict;
 use crate::error::{Error, Result};
 use crate::json::{self, Excerpt};
-use crate::resolve::graph::{Edge, Graph, Importer, Package, PackageId, Wanted};
+use crate::resolve::graph::{Graph, Importer, PackageId, Wanted};
 use crate::resolve::spec::Spec;
 use crate::resolve::{ImporterRequest, Requested};
-use mirror::digest::Integrity;
-use mirror::name::{PackageName, escape};
+use mirror::name::escape;
 use mirror::version::Version;
 use problem::{Fault, Problem};
 use std::path::{Path, PathBuf};
@@ -188,32 +187,6 @@ fn unknown(path: &Path) -> Error {
 pub fn is_earlier(bytes: &[u8]) -> bool {
     let mut json = json::Scanner::new(std::str::from_utf8(bytes).unwrap_or(""), json::Syntax::Json);
     json.object().is_ok() && json.key().is_ok_and(|key| key.is_some_and(|key| key.name == "version"))
-}
-
-/// What a lockfile says of a package that it knows little about.
-fn bare(
-    name: PackageName,
-    version: Version,
-    integrity: Option<Integrity>,
-    dependencies: Vec<Edge>,
-) -> Package {
-    Package {
-        name,
-        version,
-        variant: 0,
-        source: super::DEFAULT_SOURCE.into(),
-        integrity,
-        tarball: None,
-        dependencies,
-        bins: Vec::new(),
-        os: Vec::new(),
-        cpu: Vec::new(),
-        libc: Vec::new(),
-        engines: Vec::new(),
-        bundled: Vec::new(),
-        install_script: false,
-        deprecated: None,
-    }
 }
 
 /// The importers of manifests. What `target` has no answer for is not in the lock, which then does not fit.

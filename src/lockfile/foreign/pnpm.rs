@@ -18,9 +18,9 @@
 //! among the dependencies; those that are not there are missing.
 
 use super::problem::{Fault, Problem, at, common, named};
-use super::{bare, importers, takes};
+use super::{importers, takes};
 use crate::json::{Scanner, Syntax, loose, yaml};
-use crate::lockfile::{self, LINK};
+use crate::lockfile::{self, DEFAULT_SOURCE, LINK};
 use crate::resolve::ImporterRequest;
 use crate::resolve::graph::{Edge, EdgeKind, Graph, Package, PackageId};
 use mirror::digest::Integrity;
@@ -180,9 +180,8 @@ impl Reader {
             let name = named(offset, PackageName::parse(name))?;
             let version = named(offset, Version::parse_loose(version))?;
             let integrity = archive.and_then(|a| a.integrity.clone());
-            let mut package = bare(name, version, integrity, Vec::new());
-            package.tarball = archive.and_then(|a| a.tarball.clone());
-            packages.push(package);
+            let tarball = archive.and_then(|a| a.tarball.clone());
+            packages.push(Package { integrity, tarball, ..Package::new(name, version, DEFAULT_SOURCE) });
             if known.insert(&snapshot.key, PackageId(i as u32)).is_some() {
                 return at(offset, common(lockfile::Problem::Twice(snapshot.key.clone())));
             }
@@ -237,9 +236,7 @@ impl Links {
                 return Some(*id);
             }
             let id = PackageId(packages.len() as u32);
-            let mut package = bare(alias.clone(), Version::new(0, 0, 0), None, Vec::new());
-            package.source = format!("{LINK}{path}");
-            packages.push(package);
+            packages.push(Package::new(alias.clone(), Version::new(0, 0, 0), &format!("{LINK}{path}")));
             self.0.insert(path, id);
             return Some(id);
         }

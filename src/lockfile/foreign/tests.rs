@@ -2,6 +2,7 @@ use super::*;
 use crate::lockfile::push_key;
 use crate::resolve::graph::Group;
 use crate::resolve::index::{Candidates, Index};
+use mirror::name::PackageName;
 use mirror::record::{Dependency, DependencyKind, VersionRecord};
 use std::rc::Rc;
 

@@ -13,11 +13,11 @@
 //! its keys. Who gets which peer stands nowhere.
 
 use super::problem::{Fault, Problem, at, common, named};
-use super::{bare, importers, takes};
+use super::{importers, takes};
 use crate::json::{Scanner, Syntax, loose, yaml};
-use crate::lockfile::{self, LINK};
+use crate::lockfile::{self, DEFAULT_SOURCE, LINK};
 use crate::resolve::ImporterRequest;
-use crate::resolve::graph::{Edge, EdgeKind, Graph, PackageId};
+use crate::resolve::graph::{Edge, EdgeKind, Graph, Package, PackageId};
 use mirror::digest::Integrity;
 use mirror::name::{PackageName, RelPath};
 use mirror::version::Version;
@@ -84,16 +84,15 @@ fn graph(entries: &[Entry], asked: &[ImporterRequest]) -> Result<Graph, Fault> {
             let Ok(path) = RelPath::normalise(folder) else {
                 return at(offset, Problem::Outside(folder.into()));
             };
-            let mut package = bare(name, Version::new(0, 0, 0), None, Vec::new());
-            package.source = format!("{LINK}{path}");
-            package
+            Package::new(name, Version::new(0, 0, 0), &format!("{LINK}{path}"))
         } else {
             if let Some(from) = elsewhere(range, entry.from.as_deref().unwrap_or("")) {
                 return at(offset, Problem::Unsupported { package: name.to_string(), from });
             }
             let version = named(offset, Version::parse_loose(version))?;
             let integrity = entry.integrity.as_deref().map(Integrity::parse).transpose();
-            bare(name, version, named(offset, integrity)?, Vec::new())
+            let integrity = named(offset, integrity)?;
+            Package { integrity, ..Package::new(name, version, DEFAULT_SOURCE) }
         };
         if !package.is_linked() {
             package.tarball = tarball(entry, &package)?;
@@ -170,7 +169,7 @@ fn elsewhere(range: &str, from: &str) -> Option<&'static str> {
 }
 
 /// Where the archive lies, if not where it is looked for anyway.
-fn tarball(entry: &Entry, package: &crate::resolve::graph::Package) -> Result<Option<String>, Fault> {
+fn tarball(entry: &Entry, package: &Package) -> Result<Option<String>, Fault> {
     match entry.from.as_deref().filter(|f| f.starts_with("http:") || f.starts_with("https:")) {
         Some(from) => super::npm::entry::address(from, &package.name, &package.version)
             .map_err(|problem| Fault { offset: Some(entry.offset), problem }),
