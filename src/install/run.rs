@@ -253,31 +253,27 @@ fn with_store(
     let seen = Input::look(options.root, Path::new(LOCKFILE));
     let old = read_lock(&lock_path)?;
     // Without a lock of ours another package manager's counts, with exactly the versions that it holds.
-    let (mut imported, mut left_out) = (None, Vec::new());
-    let mut known = old.as_ref().map(|(graph, _)| graph);
-    let taken;
-    let found = match (options.import, known) {
+    let found = match (options.import, &old) {
         (Some(path), _) => Some(foreign::named(path, asked)?),
         (None, None) if !options.forget => foreign::find(options.root, asked)?,
         _ => None,
     };
-    if let Some((file, foreign)) = found {
-        imported = Some(file);
-        let resolved = supply.complete(foreign, store)?;
-        (taken, left_out) = (resolved.graph, resolved.warnings);
-        known = Some(&taken);
-    }
+    let (imported, taken) = match found {
+        Some((file, foreign)) => (Some(file), Some(supply.complete(foreign, store)?)),
+        None => (None, None),
+    };
+    let known = taken.as_ref().map(|taken| &taken.graph).or(old.as_ref().map(|(graph, _)| graph));
     let fit = known.map(|graph| lockfile::fits(graph, asked));
-    let (mut graph, warnings, before) = match (known, fit) {
-        (Some(graph), Some(Ok(()))) if !options.anew => {
-            (graph.clone(), left_out, imported.is_some().then_some(old))
-        }
-        (known, fit) if options.frozen => {
+    let (mut graph, warnings, before) = match (taken, old, fit) {
+        (Some(taken), old, Some(Ok(()))) if !options.anew => (taken.graph, taken.warnings, Some(old)),
+        (None, Some((graph, _)), Some(Ok(()))) if !options.anew => (graph, Vec::new(), None),
+        (taken, old, fit) if options.frozen => {
             let differences = fit.and_then(std::result::Result::err).unwrap_or_default();
             let path = imported.map_or(lock_path, |file| options.root.join(file));
-            return Err(Error::StaleLock { path, missing: known.is_none(), differences });
+            return Err(Error::StaleLock { path, missing: taken.is_none() && old.is_none(), differences });
         }
-        (known, _) => {
+        (taken, old, _) => {
+            let known = taken.as_ref().map(|taken| &taken.graph).or(old.as_ref().map(|(graph, _)| graph));
             let resolved = supply.resolve(known.filter(|_| !options.forget), store)?;
             (resolved.graph, resolved.warnings, Some(old))
         }

@@ -49,11 +49,7 @@ pub fn document(text: &str) -> Result<Graph, Fault> {
                 reader.entries.push(entry)
             })?,
             "packages" => loose::members(&mut json, |json, key| reader.package(json, &key.name, key.offset))?,
-            "patchedDependencies" => loose::members(&mut json, |json, key| {
-                json.skip()?;
-                let package = key.name.into_owned();
-                at(key.offset, Problem::Unsupported { package, from: "a patch of this project" })
-            })?,
+            "patchedDependencies" => super::unpatched(&mut json)?,
             _ => drop(json.skip()?),
         }
     }

@@ -185,7 +185,9 @@ fn unknown(path: &Path) -> Error {
 
 /// Whether a pantry.lock is one of the earlier pantry's: ours begins with `lockfileVersion`.
 pub fn is_earlier(bytes: &[u8]) -> bool {
-    let mut json = json::Scanner::new(std::str::from_utf8(bytes).unwrap_or(""), json::Syntax::Json);
+    // Its beginning tells; every install asks.
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]);
+    let mut json = json::Scanner::new(&head, json::Syntax::Json);
     json.object().is_ok() && json.key().is_ok_and(|key| key.is_some_and(|key| key.name == "version"))
 }
 
@@ -226,6 +228,18 @@ fn overridden(mut graph: Graph, asked: &[ImporterRequest]) -> Graph {
     }
     graph
 }
+
+/// Reads over `patchedDependencies`: what is patched is not what its archive holds.
+fn unpatched(json: &mut json::Scanner<'_>) -> std::result::Result<(), Fault> {
+    json::loose::members(json, |json, key| {
+        json.skip()?;
+        let package = key.name.into_owned();
+        problem::at(key.offset, Problem::Unsupported { package, from: PATCH })
+    })
+}
+
+/// Where a patched package comes from.
+const PATCH: &str = "a patch of this project";
 
 /// Whether a manifest's range would take this version.
 fn takes(range: &str, version: &Version) -> bool {

@@ -95,11 +95,7 @@ impl Reader {
                 "snapshots" => {
                     loose::members(&mut json, |json, key| self.snapshot(json, &key.name, key.offset))?
                 }
-                "patchedDependencies" => loose::members(&mut json, |json, key| {
-                    json.skip()?;
-                    let package = key.name.into_owned();
-                    at(key.offset, Problem::Unsupported { package, from: "a patch of this project" })
-                })?,
+                "patchedDependencies" => super::unpatched(&mut json)?,
                 _ => drop(json.skip()?),
             }
         }

@@ -152,7 +152,7 @@ fn plain(range: &str) -> &str {
 fn elsewhere(range: &str, from: &str) -> Option<&'static str> {
     let either = |f: &dyn Fn(&str) -> bool| f(range) || f(from);
     if either(&|t| t.starts_with("patch:") || t.contains("@patch:")) {
-        Some("a patch of this project")
+        Some(super::PATCH)
     } else if range.starts_with("git")
         || range.contains(".git")
         || from.contains(".git")
