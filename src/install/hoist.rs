@@ -1,6 +1,7 @@
 //! From a graph to npm's tree of `node_modules` folders, with nothing but the
 //! graph to go by: every package lies as high as it can without standing
-//! between another one and what that one needs.
+//! between another one and what that one needs, but for folders of which it is
+//! recorded that they lie elsewhere (`places`).
 //!
 //! What always holds of the result: for every package in it, each dependency
 //! that the graph gives a target is found by Node's rule (look into
@@ -13,6 +14,9 @@
 //! places everywhere.
 
 mod folders;
+mod places;
+
+pub use places::{Model, places};
 
 use crate::resolve::Failure;
 use crate::resolve::graph::{EdgeKind, Graph, PackageId};
@@ -55,7 +59,7 @@ const NONE: u32 = u32::MAX;
 /// which they were placed; without packages that are not `included` (one flag
 /// per package) and what is nested in those.
 pub fn place(graph: &Graph, included: &[bool]) -> Result<Vec<Placement>, Failure> {
-    let mut hoister = Hoister::new(graph);
+    let mut hoister = Hoister::new(graph, &graph.places, None);
     hoister.run()?;
     Ok(hoister.placements(included))
 }
@@ -69,6 +73,8 @@ struct Folder {
     /// Of its path, in bytes.
     length: u32,
     link: u32,
+    /// Its number in the model, where it stands as there.
+    model: Option<u32>,
     /// (alias, folder), sorted.
     children: Vec<(u32, u32)>,
 }
@@ -105,6 +111,12 @@ struct Hoister<'g> {
     /// Folders whose package has such an optional peer, by `fold`.
     averse: Vec<Vec<u32>>,
     looks: Cell<u64>,
+    /// Folders that lie elsewhere than they would, sorted, and which aliases are among them.
+    places: &'g [String],
+    is_recorded: Vec<bool>,
+    model: Option<&'g dyn Model>,
+    /// Where the model has folders that would have come elsewhere.
+    deviations: Vec<String>,
 }
 
 impl Hoister<'_> {
@@ -121,6 +133,7 @@ impl Hoister<'_> {
                 depth: 0,
                 length: self.graph.importers[i as usize].path.len() as u32,
                 link: NONE,
+                model: self.model.and_then(|m| m.importer(&self.graph.importers[i as usize].path)),
                 children: Vec::new(),
             });
         }
@@ -180,6 +193,36 @@ impl Hoister<'_> {
 
     /// Places what `folder` needs; the new folder, unless it is a link, and the span of its package's needs.
     fn put_alone(&mut self, folder: u32, need: Need) -> Result<Option<(u32, Range<u32>)>, Failure> {
+        let (mut at, mut forced) = match self.recorded(folder, need) {
+            Some(at) => (at, true),
+            // There is always room inside the dependant itself.
+            None => self.highest(folder, need).map_or((folder, true), |at| (at, false)),
+        };
+        if let Some(model) = self.model
+            && let Some(other) = self.modelled(model, folder, need, at)
+        {
+            (at, forced) = (other, true);
+            self.deviations.push(self.path_in(at, need.alias));
+        }
+        let new = self.add(at, need.alias, need.target)?;
+        if forced {
+            // Folders in there may have looked past it until now.
+            let disturbed: Vec<u32> = self.needers[self.fold[need.alias as usize] as usize]
+                .iter()
+                .copied()
+                .filter(|&n| n != folder && self.is_inside(n, at))
+                .collect();
+            disturbed.into_iter().for_each(|n| self.enqueue(n));
+        }
+        if self.folders[new as usize].link != NONE {
+            return Ok(None);
+        }
+        let (start, end) = self.spans[need.target as usize];
+        Ok(Some((new, start..end)))
+    }
+
+    /// The highest place where what `folder` needs is in nobody's way.
+    fn highest(&self, folder: u32, need: Need) -> Option<u32> {
         let (mut found, mut at) = (None, folder);
         loop {
             // What lies here would hide all that is further up.
@@ -202,29 +245,13 @@ impl Hoister<'_> {
                 break;
             }
         }
-        // There is always room inside the dependant itself.
-        let (at, forced) = found.map_or((folder, true), |at| (at, false));
-        let new = self.add(at, need.alias, need.target)?;
-        if forced {
-            // Folders in there may have looked past it until now.
-            let disturbed: Vec<u32> = self.needers[self.fold[need.alias as usize] as usize]
-                .iter()
-                .copied()
-                .filter(|&n| n != folder && self.is_inside(n, at))
-                .collect();
-            disturbed.into_iter().for_each(|n| self.enqueue(n));
-        }
-        if self.folders[new as usize].link != NONE {
-            return Ok(None);
-        }
-        let (start, end) = self.spans[need.target as usize];
-        Ok(Some((new, start..end)))
+        found
     }
 
     /// Whether `target` may lie in `at` under that name, but for its peers.
     /// Nothing of that name is in there.
     fn is_free(&self, at: u32, alias: u32, target: u32) -> bool {
-        if self.looks.get() > MOST_LOOKS || self.need(at, alias).is_some_and(|n| n.target != target) {
+        if self.need(at, alias).is_some_and(|n| n.target != target) {
             return false;
         }
         let above = self.folders[at as usize].parent;
@@ -243,9 +270,20 @@ impl Hoister<'_> {
                 })
                 && self.find(n, alias) == hidden
         };
-        if self.needers[self.fold[alias as usize] as usize].iter().any(objects) {
-            return false;
-        }
+        self.looks.get() <= MOST_LOOKS
+            && !self.needers[self.fold[alias as usize] as usize].iter().any(objects)
+            && self.is_unseen(at, alias, target)
+    }
+
+    /// Whether `target` may lie in `at` when those who lose sight of what they need get their own.
+    fn is_open(&self, at: u32, alias: u32, target: u32) -> bool {
+        self.need(at, alias).is_none_or(|n| n.target == target)
+            && (self.is_top(at) || !self.has_peer(at, alias))
+            && self.is_unseen(at, alias, target)
+    }
+
+    /// Whether nobody in `at` gets to see a version that would not do.
+    fn is_unseen(&self, at: u32, alias: u32, target: u32) -> bool {
         let version = &self.graph.packages[target as usize].version;
         let fold = self.fold[alias as usize];
         let averse = |&n: &u32| {

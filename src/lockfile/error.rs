@@ -49,6 +49,8 @@ pub enum Problem {
     WeakIntegrity(String, Algorithm),
     /// One version of one source with two hashes or two addresses.
     TwoArchives(String),
+    /// Not a folder of `node_modules`, or one too many.
+    BadPlace(String),
     /// A tarball address that is not http(s) or holds a password.
     BadUrl(String),
 }
@@ -119,6 +121,7 @@ impl fmt::Display for Problem {
                 )
             }
             Self::TwoArchives(key) => write!(f, "{} stands for two different archives", escape(key)),
+            Self::BadPlace(place) => write!(f, "`{}` is not a place in `node_modules`", escape(place)),
             Self::BadUrl(key) => write!(f, "the address of {} is not a plain http or https one", escape(key)),
         }
     }

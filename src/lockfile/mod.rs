@@ -44,6 +44,18 @@
 //!   is `link:` and its path from the project's root. It has no dependencies here:
 //!   they are those of the importer of that path. It fits only as long as the
 //!   folder's manifest has the same name, version and commands.
+//! - `places`, only where there are any: folders of `node_modules` that lie elsewhere in the hoisted
+//!   layout than the rest alone would have them (`install::hoist` says how they are followed), one a line, sorted:
+//!
+//!   ```json
+//!     "places": [
+//!       "node_modules/sharp/node_modules/b4a",
+//!       "packages/web/node_modules/react"
+//!     ]
+//!   ```
+//!
+//!   Each is an importer's folder and then `node_modules/NAME`, once or more. One that nothing needs (left over by a merge)
+//!   means nothing; none can take from a package what its line says it gets.
 //! - `catalog:` is recorded as what the catalog has; `file:` and `link:` as `link:` and the path from the root.
 //! - No user name or password: they are taken off any URL.
 //! - Two-space indentation, `\n` line ends, one at the end; the same graph gives

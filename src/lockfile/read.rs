@@ -2,6 +2,7 @@
 //! wait as text, because an edge may point to a line further down.
 
 use super::{DEFAULT_SOURCE, Error, GROUPS, KINDS, LIMIT, LINK, Problem, VERSION};
+use crate::install::hoist;
 use crate::json::{self, Excerpt, Key, Scanner, Syntax};
 use crate::resolve::graph::{Edge, EdgeKind, Graph, Group, Importer, Package, PackageId, Wanted};
 use mirror::digest::Integrity;
@@ -111,17 +112,22 @@ fn document(text: &str) -> Result<Graph, Fault> {
     };
     r.json.object()?;
     r.version()?;
-    let (mut importers, mut packages) = (false, false);
+    let (mut importers, mut packages, mut places) = (false, false, false);
     while let Some(key) = r.json.key()? {
         let seen = match &*key.name {
             "importers" => &mut importers,
             "packages" => &mut packages,
+            "places" => &mut places,
             _ => return at(key.offset, Problem::UnknownField(key.name.into_owned())),
         };
         if std::mem::replace(seen, true) {
             return at(key.offset, Problem::Twice(key.name.into_owned()));
         }
-        if key.name == "importers" { r.importers()? } else { r.packages()? }
+        match &*key.name {
+            "importers" => r.importers()?,
+            "packages" => r.packages()?,
+            _ => r.places()?,
+        }
     }
     r.json.end()?;
     for (seen, name) in [(importers, "importers"), (packages, "packages")] {
@@ -349,6 +355,27 @@ impl<'a> Reader<'a> {
         Ok(out)
     }
 
+    /// Sorted, should a merge have put them out of order.
+    fn places(&mut self) -> Result<(), Fault> {
+        let mut all = Vec::new();
+        self.json.array()?;
+        while self.json.element()? {
+            self.json.peek()?;
+            let offset = self.json.offset();
+            let place = self.json.string()?.into_owned();
+            if place.len() > hoist::LONGEST_PATH || all.len() == hoist::MOST_PLACES || !is_place(&place) {
+                return at(offset, Problem::BadPlace(place));
+            }
+            all.push((place, offset));
+        }
+        mirror::order::sort_by(&mut all, |a, b| a.0.cmp(&b.0));
+        if let Some(w) = all.windows(2).find(|w| w[0].0 == w[1].0) {
+            return at(w[1].1, Problem::Twice(w[1].0.clone()));
+        }
+        self.graph.places = all.into_iter().map(|p| p.0).collect();
+        Ok(())
+    }
+
     /// Finds every edge's target, now that all lines are known.
     fn connect(&mut self) -> Result<(), Fault> {
         let mut key = String::new();
@@ -450,6 +477,13 @@ impl<'a> Reader<'a> {
             *id = new_id[id.index()];
         }
     }
+}
+
+/// `node_modules/NAME` once or more, after an importer's folder. Whether there is such an importer does not matter.
+fn is_place(text: &str) -> bool {
+    let Some((folder, names)) = text.split_once("node_modules/") else { return false };
+    (folder.is_empty() || folder.strip_suffix('/').is_some_and(|f| RelPath::parse(f).is_ok()))
+        && names.split("/node_modules/").all(|name| PackageName::parse(name).is_ok())
 }
 
 /// `name@version` or `name@version#n`.

@@ -80,6 +80,7 @@ fn sample() -> Graph {
             Importer { path: "packages/zz".into(), ..Importer::default() },
         ],
         packages: vec![private, shift(ansi), shift(dom), shift(js), shift(js1), linked],
+        places: vec!["node_modules/dom/node_modules/js".into(), "packages/zz/node_modules/@corp/x".into()],
     }
 }
 
@@ -116,7 +117,11 @@ fn the_format_as_documented() {
     "js@4.0.0": {{"integrity": "{h}", "peerDependencies": {{"dom": "18.2.0 *"}}, "optionalPeerDependencies": {{"t": "- "}}, "bundled": ["inner"], "os": ["!win32"], "cpu": ["x64", "arm64"], "libc": ["glibc"]}},
     "js@4.0.0#1": {{"integrity": "{h}", "bundled": ["inner"], "os": ["!win32"], "cpu": ["x64", "arm64"], "libc": ["glibc"]}},
     "zz@0.0.0": {{"source": "link:packages/zz"}}
-  }}
+  }},
+  "places": [
+    "node_modules/dom/node_modules/js",
+    "packages/zz/node_modules/@corp/x"
+  ]
 }}
 "#
     );
@@ -136,21 +141,23 @@ fn order_of_lines_does_not_matter() {
     let graph = sample();
     let text = write(&graph).unwrap();
     let mut lines: Vec<String> = text.lines().map(str::to_string).collect();
-    let from = lines.iter().position(|l| l.contains("\"packages\"")).unwrap() + 1;
-    let to = lines.len() - 2;
-    for l in &mut lines[from..to] {
-        *l = format!("{},", l.trim_end_matches(','));
+    for (first, last) in [("\"packages\"", "  },"), ("\"places\"", "  ]")] {
+        let from = lines.iter().position(|l| l.contains(first)).unwrap() + 1;
+        let to = from + lines[from..].iter().position(|l| l == last).unwrap();
+        for l in &mut lines[from..to] {
+            *l = format!("{},", l.trim_end_matches(','));
+        }
+        lines[from..to].reverse();
+        let last = lines[to - 1].trim_end_matches(',').to_string();
+        lines[to - 1] = last;
     }
-    lines[from..to].reverse();
-    let last = lines[to - 1].trim_end_matches(',').to_string();
-    lines[to - 1] = last;
     let shuffled = format!("\u{feff}{}", lines.join("\r\n"));
     assert_eq!(read_text(&shuffled).unwrap(), graph);
 }
 
 #[test]
 fn passwords_never_reach_the_file() {
-    let mut graph = Graph { importers: Vec::new(), packages: vec![package("a", "1.0.0")] };
+    let mut graph = Graph { packages: vec![package("a", "1.0.0")], ..Graph::default() };
     graph.packages[0].source = "npm+https://u:s3cret@npm.example.com/x@y/".into();
     graph.packages[0].tarball = Some("https://u:s3cret@npm.example.com/a.tgz".into());
     let text = write(&graph).unwrap();
@@ -162,11 +169,58 @@ fn passwords_never_reach_the_file() {
 
 #[test]
 fn a_weak_hash_is_never_written() {
-    let mut graph = Graph { importers: Vec::new(), packages: vec![package("a", "1.0.0")] };
+    let mut graph = Graph { packages: vec![package("a", "1.0.0")], ..Graph::default() };
     graph.packages[0].integrity = Integrity::from_bytes(Algorithm::Sha1, &[1; 20]);
     assert_eq!(write(&graph).unwrap_err().problem, Problem::WeakIntegrity("a@1.0.0".into(), Algorithm::Sha1));
     graph.packages[0].integrity = None;
     assert_eq!(write(&graph).unwrap_err().problem, Problem::NoIntegrity("a@1.0.0".into()));
+}
+
+/// Places outside the project, in no package's folder, or more than a layout can have.
+#[test]
+fn what_is_no_place_is_refused() {
+    let with = |places: &str| {
+        let text = write(&Graph::default()).unwrap();
+        text.replace("\"packages\": {}", &format!("\"packages\": {{}},\n  \"places\": {places}"))
+    };
+    for place in [
+        "",
+        "a",
+        "node_modules",
+        "node_modules/",
+        "/node_modules/a",
+        "../node_modules/a",
+        "x/../node_modules/a",
+        "xnode_modules/a",
+        "node_modules/../a",
+        "node_modules/a/b",
+        "node_modules/a/",
+        "node_modules/a/lib/node_modules/b",
+        "node_modules//node_modules/a",
+        "node_modules/node_modules/a",
+        "node_modules/.pantry",
+        "node_modules/.bin/x",
+        "node_modules/a\\\\b",
+        "C:/node_modules/a",
+        "node_modules/a\\u0000",
+    ] {
+        let text = with(&format!("[\"{place}\"]"));
+        assert!(matches!(refusal(&text).0, Problem::BadPlace(_)), "{place}");
+        assert_eq!(refusal(&text).1, Some((5, 14)), "{place}");
+    }
+    let long = format!("node_modules/a{}", "/node_modules/a".repeat(300));
+    assert!(matches!(refusal(&with(&format!("[\"{long}\"]"))).0, Problem::BadPlace(_)));
+    let many: Vec<String> = (0..=20_000).map(|i| format!("\"node_modules/p{i}\"")).collect();
+    assert!(matches!(refusal(&with(&format!("[{}]", many.join(",")))).0, Problem::BadPlace(_)));
+    assert_eq!(
+        refusal(&with("[\"node_modules/b\", \"node_modules/a\", \"node_modules/b\"]")).0,
+        Problem::Twice("node_modules/b".into())
+    );
+    assert!(matches!(refusal(&with("{}")).0, Problem::Syntax(_)));
+    assert!(matches!(refusal(&with("[1]")).0, Problem::Syntax(_)));
+    assert!(read_text(&with("[]")).unwrap().places.is_empty());
+    // The folder of a member that is gone, or a package that is: nobody asks for it.
+    assert_eq!(read_text(&with("[\"gone/node_modules/a\"]")).unwrap().places, ["gone/node_modules/a"]);
 }
 
 /// Line and column.
@@ -349,7 +403,7 @@ fn what_fits_and_what_does_not() {
     let words: Vec<String> = found.iter().map(ToString::to_string).collect();
     assert_eq!(words, ["the lock was made with other overrides: nothing where a@^1 by 2 is asked for"]);
     let overrides = with(vec![by("2")]).overrides_as_text();
-    let graph = Graph { importers: vec![Importer { overrides, ..Importer::default() }], packages: vec![] };
+    let graph = Graph { importers: vec![Importer { overrides, ..Importer::default() }], ..Graph::default() };
     let text = write(&graph).unwrap();
     assert!(
         text.contains("    \"\": {\n      \"overrides\": {\n        \"a@^1\": \"2\"\n      }\n    }"),
@@ -407,6 +461,9 @@ fn graphs() -> impl Strategy<Value = Graph> {
         root.dependencies.sort_by(|a, b| (&a.alias, a.group).cmp(&(&b.alias, b.group)));
         root.dependencies.dedup_by(|a, b| (&a.alias, a.group) == (&b.alias, b.group));
         graph.importers.push(root);
+        graph.places =
+            graph.packages.iter().map(|p| format!("node_modules/x/node_modules/{}", p.name)).collect();
+        graph.places.dedup();
         graph
     })
 }

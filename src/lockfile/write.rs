@@ -52,7 +52,12 @@ pub fn write(graph: &Graph) -> Result<String, Error> {
         out.push_str("\": ");
         push_package(&mut out, graph, package)?;
     }
-    out.push_str(if graph.packages.is_empty() { "}\n}\n" } else { "\n  }\n}\n" });
+    out.push_str(if graph.packages.is_empty() { "}" } else { "\n  }" });
+    for (i, place) in graph.places.iter().enumerate() {
+        out.push_str(if i == 0 { ",\n  \"places\": [\n    " } else { ",\n    " });
+        push_string(&mut out, place);
+    }
+    out.push_str(if graph.places.is_empty() { "\n}\n" } else { "\n  ]\n}\n" });
     Ok(out)
 }
 

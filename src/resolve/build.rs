@@ -219,7 +219,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// The tree that the lock's graph makes.
+    /// The tree that the lock's graph makes, with its places: npm leaves what stands where it stands.
     fn add_locked(&mut self, graph: &Graph) -> Result<(), Failure> {
         let names = &mut self.tree.names;
         let first = self.tree.manifests.len() as u32;

@@ -9,7 +9,8 @@ use super::graph::{Edge, EdgeKind, Graph, Importer, LINK, Package, PackageId, Wa
 use super::names::{Kind, ManifestId, Origin};
 use super::tree::{EdgeId, NodeId, NodeSet};
 use super::{Request, Resolution, collate};
-use mirror::name::{BinName, RelPath};
+use crate::install::hoist;
+use mirror::name::{BinName, PackageName, RelPath};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -213,12 +214,29 @@ pub fn resolution(mut b: Builder<'_>, request: &Request<'_>) -> Resolution {
     let importers = importers(&b, request, &target_id);
     b.warnings.extend(warnings);
     let mut once = Vec::new();
-    for warning in b.warnings {
+    for warning in std::mem::take(&mut b.warnings) {
         if !once.contains(&warning) {
             once.push(warning);
         }
     }
-    Resolution { graph: Graph { importers, packages }, warnings: once }
+    let mut graph = Graph { importers, packages, places: Vec::new() };
+    // What cannot be laid out is told by whoever is to lay it out.
+    graph.places = hoist::places(&graph, &b).unwrap_or_default();
+    Resolution { graph, warnings: once }
+}
+
+/// The tree that was built is the model of the one that is laid out.
+impl hoist::Model for Builder<'_> {
+    fn importer(&self, path: &str) -> Option<u32> {
+        Self::importer(self, path).map(|node| node.0)
+    }
+
+    fn find(&self, from: u32, alias: &PackageName) -> Option<(u32, u32)> {
+        let name = self.tree.names.known(alias)?;
+        let node = self.tree.resolve(NodeId(from), self.tree.names.fold(name))?;
+        let parent = self.tree.node(node).parent.filter(|_| self.tree.node(node).name == name)?;
+        Some((parent.0, node.0))
+    }
 }
 
 /// All nodes that importers lead to, links as what they point to: shallow ones
@@ -318,7 +336,7 @@ fn package(
     b: &Builder<'_>,
     request: &Request<'_>,
     manifest: ManifestId,
-    name: mirror::name::PackageName,
+    name: PackageName,
     variant: u32,
     dependencies: Vec<Edge>,
     warnings: &mut Vec<Warning>,
@@ -373,7 +391,7 @@ fn package(
     }
 }
 
-fn bare(name: mirror::name::PackageName, m: &super::names::Manifest, variant: u32) -> Package {
+fn bare(name: PackageName, m: &super::names::Manifest, variant: u32) -> Package {
     Package { variant, ..Package::new(name, m.version.clone(), "") }
 }
 

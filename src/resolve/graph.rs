@@ -25,6 +25,9 @@ pub struct Graph {
     pub importers: Vec<Importer>,
     /// Sorted by (name, version, variant), so that ids are stable.
     pub packages: Vec<Package>,
+    /// Folders that the hoisted layout has elsewhere than it would by the rest
+    /// alone (`install::hoist`), from the project's root; sorted.
+    pub places: Vec<String>,
 }
 
 /// A manifest whose dependencies were asked for: the project, or a workspace member.

@@ -14,7 +14,8 @@
 //! build                  the loop: load what a node lacks, place it, look at those it disturbs
 //! peers                  a package and its peers loaded side by side, to agree before they are placed
 //! place                  how high it can go: free, replace, keep, conflict
-//! finish                 failed optional branches and leftovers out; the tree as a graph
+//! finish                 failed optional branches and leftovers out; the tree as a graph, and where its
+//!                        folders are not where the graph alone would have them
 //! failure                why not, and what was let pass
 //! ```
 //!

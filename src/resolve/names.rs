@@ -143,6 +143,11 @@ impl Names {
         name
     }
 
+    /// The name, where it has come up.
+    pub fn known(&self, text: &PackageName) -> Option<Name> {
+        self.by_text.get(text).copied()
+    }
+
     pub fn spec(&mut self, value: &str) -> SpecId {
         if let Some(&spec) = self.by_value.get(value) {
             return spec;

@@ -186,7 +186,7 @@ fn resolved(world: &World, request: &Request<'_>) -> (Resolution, Vec<String>) {
     let ours: Vec<String> =
         tree(request, world).unwrap().iter().map(|(path, what)| shown(path, what)).collect();
     let hoisted = folders(&resolution.graph);
-    assert_eq!(hoisted, ours, "the graph alone gives the resolver's own tree");
+    assert_eq!(hoisted, ours, "the graph gives the resolver's own tree");
     (resolution, hoisted)
 }
 
@@ -761,7 +761,7 @@ fn a_lock_finds_the_place_where_the_right_peer_is() {
     assert_eq!(shown.len(), tree.len());
 }
 
-/// The graph alone does not say that c@3 lay at the top; without the lock there is an answer.
+/// Without its places the graph does not say that c@3 lay at the top; without the lock there is an answer.
 #[test]
 fn a_lock_that_does_not_fit_together_any_more_is_left() {
     let world = world(&[
@@ -791,7 +791,11 @@ fn a_lock_that_does_not_fit_together_any_more_is_left() {
         "h@3.0.0",
     ]);
     let locked = resolve(&project("e@1||2"), &world).unwrap();
+    assert!(!locked.graph.places.is_empty());
     let request = Request { locked: Some(&locked.graph), ..project("e@1||2") };
+    assert_eq!(resolve(&request, &world).unwrap(), locked);
+    let bare = Graph { places: Vec::new(), ..locked.graph.clone() };
+    let request = Request { locked: Some(&bare), ..project("e@1||2") };
     let mut again = resolve(&request, &world).unwrap();
     assert!(matches!(again.warnings.remove(0), Warning::LockLeft(_)));
     assert_eq!(again, locked);
@@ -877,6 +881,10 @@ proptest! {
                 check(&resolution);
                 hoist::tests::check(&resolution.graph);
             }
+            // What the lock will lay out is the resolver's own tree.
+            let ours: Vec<String> =
+                tree(&request, &world).unwrap().iter().map(|(path, what)| shown(path, what)).collect();
+            prop_assert_eq!(folders(&resolution.graph), ours);
             // The order of the manifest does not matter.
             let mut reversed = request.clone();
             reversed.importers[0].dependencies.reverse();

@@ -1,7 +1,7 @@
 //! The graph as numbers, and the folders that stand so far: who lies where,
 //! what is found from there, what its package needs.
 
-use super::{Folder, Hoister, LONGEST_PATH, MOST_LOOKS, MOST_PLACES, NONE, Need, Placement, is_peer};
+use super::{Folder, Hoister, LONGEST_PATH, MOST_LOOKS, MOST_PLACES, Model, NONE, Need, Placement, is_peer};
 use crate::resolve::Failure;
 use crate::resolve::collate;
 use crate::resolve::graph::{EdgeKind, Graph, PackageId};
@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 impl<'g> Hoister<'g> {
-    pub(super) fn new(graph: &'g Graph) -> Self {
+    pub(super) fn new(graph: &'g Graph, places: &'g [String], model: Option<&'g dyn Model>) -> Self {
         let packages = graph.packages.iter().map(|p| p.dependencies.len()).sum::<usize>();
         let mut ids: HashMap<&PackageName, u32> = HashMap::with_capacity(graph.packages.len());
         let mut aliases: Vec<&PackageName> = Vec::with_capacity(graph.packages.len());
@@ -79,6 +79,13 @@ impl<'g> Hoister<'g> {
             mirror::order::sort_by_key(&mut needs[start..], |n| n.alias);
             spans.push((start as u32, needs.len() as u32));
         }
+        let mut is_recorded = vec![false; aliases.len()];
+        for place in places {
+            let name = place.rsplit("node_modules/").next().and_then(|name| PackageName::parse(name).ok());
+            if let Some(&id) = name.as_ref().and_then(|name| ids.get(name)) {
+                is_recorded[id as usize] = true;
+            }
+        }
         let needers = vec![Vec::new(); aliases.len()];
         let averse = vec![Vec::new(); aliases.len()];
         Self {
@@ -94,6 +101,10 @@ impl<'g> Hoister<'g> {
             absent,
             averse,
             looks: Cell::new(0),
+            places,
+            is_recorded,
+            model,
+            deviations: Vec::new(),
         }
     }
 
@@ -125,6 +136,11 @@ impl<'g> Hoister<'g> {
             depth: depth + 1,
             length: length as u32,
             link,
+            model: self.model.and_then(|model| {
+                let from = self.folders[parent as usize].model?;
+                let (above, it) = model.find(from, self.aliases[alias as usize])?;
+                (above == from).then_some(it)
+            }),
             children: Vec::new(),
         });
         let fold = self.fold[alias as usize];

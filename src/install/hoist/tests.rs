@@ -96,6 +96,7 @@ pub fn graph(packages: &[Row], wanted: &[(usize, usize)]) -> Graph {
     Graph {
         importers: vec![Importer { dependencies, ..Importer::default() }],
         packages: packages.iter().enumerate().map(package).collect(),
+        places: Vec::new(),
     }
 }
 
@@ -231,6 +232,72 @@ fn graphs() -> impl Strategy<Value = (Packages, Vec<(usize, usize)>, u32)> {
     )
 }
 
+/// A layout as the model of another one.
+struct Laid<'a>(&'a [Placement]);
+
+impl Model for Laid<'_> {
+    fn importer(&self, path: &str) -> Option<u32> {
+        path.is_empty().then_some(0)
+    }
+    fn find(&self, from: u32, alias: &PackageName) -> Option<(u32, u32)> {
+        let mut folder = from.checked_sub(1);
+        loop {
+            if let Some(it) = self.0.iter().position(|p| p.parent == folder && p.alias == *alias) {
+                return Some((folder.map_or(0, |f| f + 1), it as u32 + 1));
+            }
+            folder = self.0[folder? as usize].parent;
+        }
+    }
+}
+
+/// p0 and p1 need p2(2): at the top. Recorded inside p0, p1 gets one of its own.
+#[test]
+fn what_is_recorded_lies_there() {
+    let rows = [(0, vec![(2, 2, Normal)]), (1, vec![(2, 2, Normal)]), (2, vec![])];
+    let mut g = graph(&rows, &[(0, 0), (1, 1)]);
+    assert_eq!(paths(&g, &[true; 3]), ["p0=0", "p1=1", "p2=2"]);
+    g.places = vec!["node_modules/p0/node_modules/p2".into()];
+    assert_eq!(paths(&g, &[true; 3]), ["p0=0", "p1=1", "p0/p2=2", "p2=2"]);
+    check(&g);
+    g.places.push("node_modules/p1/node_modules/p2".into());
+    assert_eq!(paths(&g, &[true; 3]), ["p0=0", "p1=1", "p0/p2=2", "p1/p2=2"]);
+    check(&g);
+}
+
+/// What is recorded higher than it could lie: those who lose sight of theirs get their own.
+#[test]
+fn what_is_recorded_robs_nobody() {
+    // p0 → p1 → p3(3), p0 → p2 → p3(4); p3(3) is the project's own as well.
+    let rows = [
+        (0, vec![(1, 1, Normal), (2, 2, Normal)]),
+        (1, vec![(3, 3, Normal)]),
+        (2, vec![(3, 4, Normal)]),
+        (3, vec![]),
+        (3, vec![]),
+    ];
+    let mut g = graph(&rows, &[(0, 0), (3, 3)]);
+    g.places = vec![
+        "node_modules/p0/node_modules/p1".into(),
+        "node_modules/p0/node_modules/p2".into(),
+        "node_modules/p0/node_modules/p3".into(),
+    ];
+    assert_eq!(paths(&g, &[true; 5]), ["p0=0", "p3=3", "p0/p1=1", "p0/p2=2", "p0/p3=4", "p0/p1/p3=3"]);
+    check(&g);
+    // What the project itself needs in another version is not hidden from it.
+    g.places = vec!["node_modules/p3".into()];
+    assert_eq!(paths(&g, &[true; 5]), ["p0=0", "p3=3", "p1=1", "p2=2", "p2/p3=4"]);
+}
+
+/// A place for each of up to 8 levels.
+fn recorded() -> impl Strategy<Value = Vec<String>> {
+    let path = proptest::collection::vec(0usize..6, 1..4);
+    let path = path.prop_map(|names| {
+        let folders: Vec<String> = names.iter().map(|&n| format!("node_modules/{}", name(n))).collect();
+        folders.join("/")
+    });
+    proptest::collection::btree_set(path, 0..24).prop_map(|all| all.into_iter().collect())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
@@ -243,6 +310,24 @@ proptest! {
         if let Ok(places) = place(&g, &vec![true; packages.len()]) {
             check_places(&g, &places, &vec![true; packages.len()]);
             prop_assert_eq!(places, place(&g, &vec![true; packages.len()]).unwrap());
+        }
+    }
+
+    /// Whatever a lock has recorded, the promise holds, and the layout can be recorded again.
+    #[test]
+    fn whatever_is_recorded_every_need_is_met((packages, wanted, _) in graphs(), places in recorded()) {
+        let plain = |e: &[(usize, usize, EdgeKind)]| e.iter().map(|(n, to, _)| (*n, *to, Normal)).collect();
+        let packages: Packages = packages.iter().map(|(name, e)| (*name, plain(e))).collect();
+        let g = Graph { places, ..graph(&packages, &wanted) };
+        let all = vec![true; packages.len()];
+        let Ok(laid) = place(&g, &all) else { return Ok(()) };
+        check_places(&g, &laid, &all);
+        let bare = Graph { places: Vec::new(), ..g };
+        let again = Graph { places: super::places(&bare, &Laid(&laid)).unwrap(), ..bare };
+        // But for what was put aside by something that came later, which nobody finds any more.
+        let all: Vec<_> = laid.iter().map(|p| (&p.path, p.package)).collect();
+        for p in place(&again, &vec![true; packages.len()]).unwrap() {
+            prop_assert!(all.contains(&(&p.path, p.package)), "{} in {all:?}", p.path);
         }
     }
 

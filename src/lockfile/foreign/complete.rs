@@ -33,7 +33,10 @@ impl Foreign {
     pub fn into_graph(self) -> Graph {
         match self.gaps {
             Gaps::Hashes => self.graph,
-            Gaps::Details | Gaps::Edges => unify(self.graph.packages, self.graph.importers),
+            Gaps::Details | Gaps::Edges => {
+                let Graph { packages, importers, places } = self.graph;
+                Graph { places, ..unify(packages, importers) }
+            }
         }
     }
 

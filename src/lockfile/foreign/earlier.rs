@@ -45,7 +45,7 @@ pub fn document(text: &str, asked: &[ImporterRequest]) -> Result<Graph, Fault> {
         let best = (0..packages.len()).filter(fits).max_by_key(|&i| &packages[i].version);
         best.map(|i| PackageId(i as u32))
     });
-    Ok(Graph { importers, packages })
+    Ok(Graph { importers, packages, ..Graph::default() })
 }
 
 /// `None`: something that is not of an npm registry, which the manifests ask for by themselves.

@@ -4,7 +4,7 @@
 //!
 //! | file | written by | what it tells |
 //! |---|---|---|
-//! | `package-lock.json`, `npm-shrinkwrap.json` | npm 7 and newer | everything, at times without a hash |
+//! | `package-lock.json`, `npm-shrinkwrap.json` | npm 7 and newer | everything, the layout too; at times without a hash |
 //! | `pnpm-lock.yaml` | pnpm 8 and newer | who gets what, peers too; not what was asked for, nor commands |
 //! | `yarn.lock` | yarn 1, and 2 to 4 | what each range came to; nothing of peers; from 2 on no hash |
 //! | `bun.lock` | bun 1.2 and newer | who gets what, commands; not what wants to run scripts |

@@ -16,7 +16,8 @@
 //! of one package and find the same become one package of the graph; those
 //! that find something else become its variants, as in `resolve`. Entries that
 //! nothing leads to, and those that lie inside another package's archive
-//! (`inBundle`), are left out.
+//! (`inBundle`), are left out. Where the graph alone would be laid out
+//! otherwise, it has the folders' places with it ([`Graph::places`]).
 //!
 //! npm writes fields as the packages had them, so a field of an odd kind counts
 //! as not there; names, versions and paths are checked all the same. An address

@@ -208,7 +208,7 @@ impl Reader {
             let package: &Package = &packages[id.index()];
             (package.is_linked() || takes(&d.range, &package.version)).then_some(id)
         });
-        Ok(Graph { importers, packages })
+        Ok(Graph { importers, packages, ..Graph::default() })
     }
 }
 

@@ -31,7 +31,7 @@ pub fn unify(packages: Vec<Package>, importers: Vec<Importer>) -> Graph {
     let id = |target: &mut Option<PackageId>| {
         *target = target.map(|t| ids[class_of[t.index()] as usize]);
     };
-    let mut graph = Graph { importers, packages: Vec::with_capacity(first.len()) };
+    let mut graph = Graph { importers, packages: Vec::with_capacity(first.len()), places: Vec::new() };
     let mut packages: Vec<Option<Package>> = packages.into_iter().map(Some).collect();
     for i in first {
         let Some(mut package) = packages[i].take() else { continue };

@@ -128,7 +128,7 @@ fn graph(entries: &[Entry], asked: &[ImporterRequest]) -> Result<Graph, Fault> {
         let package = &packages[id.index()];
         (package.is_linked() || takes(&d.range, &package.version)).then_some(id)
     });
-    Ok(Graph { importers, packages })
+    Ok(Graph { importers, packages, ..Graph::default() })
 }
 
 /// `@s/a@^1` → (`@s/a`, `^1`).

@@ -3,6 +3,7 @@
 use super::Entries;
 use super::entry::{self, Declared, Entry, Place};
 use crate::dependency::{self, Dialect, Source, SourceResolution, Value};
+use crate::install::hoist;
 use crate::lockfile::foreign::problem::{Fault, Problem, at, common};
 use crate::lockfile::foreign::unify::unify;
 use crate::lockfile::{self, DEFAULT_SOURCE, LINK};
@@ -226,7 +227,10 @@ impl<'a> Walk<'a> {
             let dependencies = self.edges[&i].found.iter().map(wanted).collect();
             all.push(Importer { path: entry.path.clone(), dependencies, overrides: Vec::new() });
         }
-        Ok(unify(packages, all))
+        let mut graph = unify(packages, all);
+        // What cannot be laid out is told by whoever is to lay it out.
+        graph.places = hoist::places(&graph, self).unwrap_or_default();
+        Ok(graph)
     }
 
     /// One version of one package is one archive, wherever it stands: the
@@ -256,6 +260,19 @@ impl<'a> Walk<'a> {
             }
         }
         Ok(archives)
+    }
+}
+
+/// The layout that npm has made is the model of ours.
+impl hoist::Model for Walk<'_> {
+    fn importer(&self, path: &str) -> Option<u32> {
+        self.entries.by_path.get(path).map(|&i| i as u32)
+    }
+
+    fn find(&self, from: u32, alias: &PackageName) -> Option<(u32, u32)> {
+        let it = Self::find(self, &self.entry(from as usize).path, alias.as_str())?;
+        let above = self.entry(it).path.strip_suffix(alias.as_str())?.strip_suffix("node_modules/")?;
+        Some((hoist::Model::importer(self, above.trim_end_matches('/'))?, it as u32))
     }
 }
 
