@@ -4,8 +4,8 @@ use super::install::show;
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status};
 use crate::install::store::Store;
-use crate::project::add::{self, Adding, rewritten};
-use crate::project::{Change, How, Session, Work};
+use crate::project::add::{self, Adding};
+use crate::project::{Change, How, Session};
 use crate::resolve::graph::{Graph, Group};
 use crate::settings::Settings;
 use crate::ui::Ui;
@@ -26,18 +26,17 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let work = session.read(&locked, ui)?;
     let network = session.network(ui)?;
     let prefix = if invocation.has("exact") { String::new() } else { network.save_prefix.clone() };
-    let adding = Adding { named: &named, group: group(invocation), prefix: &prefix };
-    let asked = Work { manifests: adding.asked(&work.manifests)?, ..work.clone() };
-    let settle = |graph: &mut Graph| {
-        let after = adding.settle(graph, &work)?;
-        Ok(rewritten(&work.manifests, after, session.fresh))
-    };
-    let change = Change {
-        explicit: named.iter().map(|n| (String::new(), n.alias.clone())).collect(),
-        anew: true,
-        settle: Some(&settle),
-        ..Change::default()
-    };
+    let folders = work.targets(&session, invocation)?;
+    let adding = Adding { named: &named, folders: &folders, group: group(invocation), prefix: &prefix };
+    let asked = adding.asked(&work)?;
+    let settle =
+        |graph: &mut Graph| Ok(work.rewritten(&adding.settle(graph, &work)?, &folders, session.fresh));
+    // A member is not asked of a registry.
+    let is_member = |name| work.workspace.members.iter().any(|m| m.name.as_ref() == Some(name));
+    let anew = named.iter().filter(|n| !is_member(&n.alias));
+    let explicit = folders.iter().flat_map(|f| anew.clone().map(|n| (f.clone(), n.alias.clone())));
+    let change =
+        Change { explicit: explicit.collect(), anew: true, settle: Some(&settle), ..Change::default() };
     let report = session.install(&locked, &asked, network, change, ui)?;
     show(&report, &session, begun, ui)?;
     Ok(Status::Done)
@@ -56,10 +55,11 @@ fn group(invocation: &Invocation) -> Option<Group> {
 pub fn remove(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let begun = Instant::now();
     let names = invocation.argument_texts()?;
-    let session = Session::open_to_edit(How::of(invocation), settings, ui)?;
+    let session = Session::open(How::of(invocation), settings, ui)?;
     let locked = session.lock(ui)?;
     let work = session.read(&locked, ui)?;
-    let manifests = match add::without(&work.manifests, &names) {
+    let folders = work.targets(&session, invocation)?;
+    let after = match add::without(&work, &folders, &names) {
         Err(unknown) => {
             // They may be gone because this very command was killed: what it began is finished.
             if work.unfinished {
@@ -68,10 +68,9 @@ pub fn remove(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Resu
             Store::clean(&settings.store()?);
             return Err(unknown);
         }
-        manifests => manifests?,
+        after => after?,
     };
-    let after = Work { manifests, ..work.clone() };
-    let settle = |_: &mut Graph| Ok(rewritten(&work.manifests, after.manifests.clone(), session.fresh));
+    let settle = |_: &mut Graph| Ok(work.rewritten(&after, &folders, session.fresh));
     let change = Change { settle: Some(&settle), ..Change::default() };
     let report = session.install(&locked, &after, session.network(ui)?, change, ui)?;
     show(&report, &session, begun, ui)?;

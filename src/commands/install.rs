@@ -43,17 +43,18 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     if !invocation.arguments.is_empty() {
         return super::add::run(invocation, settings, ui);
     }
-    with(How::of(invocation), settings, ui)
+    with(How::of(invocation), invocation, settings, ui)
 }
 
 /// `pantry ci`: what is locked, from nothing.
 pub fn ci(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
-    with(How { frozen: true, force: true, ..How::of(invocation) }, settings, ui)
+    with(How { frozen: true, force: true, ..How::of(invocation) }, invocation, settings, ui)
 }
 
-fn with(how: How, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+fn with(how: How, invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let begun = Instant::now();
-    let session = Session::open(how, settings, ui)?;
+    let mut session = Session::open(how, settings, ui)?;
+    session.filter = invocation.texts("filter")?.into_iter().map(String::from).collect();
     // The project's own scripts run each time.
     let is_known = !session.how.ignore_scripts && trust::is_known(&session)?;
     if let (false, false, Some(packages)) = (session.how.dry_run, is_known, session.current()) {

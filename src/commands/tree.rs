@@ -5,24 +5,25 @@ use crate::error::{Error, Result, Status};
 use crate::install::platform::Platform;
 use crate::install::select::{Groups, select};
 use crate::install::state::State;
-use crate::manifest;
 use crate::project::{How, Session};
 use crate::resolve::graph::{EdgeKind, Graph, Group, LINK, PackageId};
 use crate::settings::Settings;
 use crate::ui::json::Object;
 use crate::ui::{Ui, branches};
 use mirror::name::escape;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+use std::rc::Rc;
 
-/// Packages of a project, as its lockfile has them and this machine uses them.
+/// Packages of a project or of a member, as the lockfile has them and this machine uses them.
+#[derive(Clone)]
 struct Here {
-    graph: Graph,
+    graph: Rc<Graph>,
     /// The folder that is asked about, from the workspace's root.
     folder: String,
     /// For this platform and these groups.
-    included: Vec<bool>,
+    included: Rc<[bool]>,
     /// `name@version` of all that the last install put in place.
-    installed: String,
+    installed: Rc<str>,
     name: String,
     version: Option<String>,
 }
@@ -48,35 +49,47 @@ struct Filter {
 }
 
 impl Here {
-    fn open(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Self> {
+    /// For each of the folders that are asked about: those that `--filter` names, else the one it stands in.
+    fn open(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Vec<Self>> {
         let session = Session::open(How::of(invocation), settings, ui)?;
         // Of the user's own packages there may be none yet.
         let none = session.how.global && session.fresh;
-        let mut manifests = if none { Vec::new() } else { session.project.read()? };
-        let mut own = String::new();
-        // In a member of a workspace: that member.
-        if !session.how.global {
-            let nearest = manifest::find(&settings.working_directory()?)?;
-            if let Ok(path) = nearest.root.strip_prefix(&session.project.root)
-                && !path.as_os_str().is_empty()
-            {
-                own = path.to_string_lossy().into_owned();
-                manifests = nearest.read()?;
-            }
-        }
+        let work = session.look_at()?;
         let graph = if none { Graph::default() } else { session.locked()? };
         let groups = Groups { dev: true, optional: true };
-        let included = select(&graph, groups, &Platform::current(), &[]).included;
-        let folder = session.project.root.file_name().map(|n| n.to_string_lossy().into_owned());
-        let name = manifests.iter().find_map(|m| m.name.as_ref()).map(ToString::to_string);
-        Ok(Self {
-            graph,
-            folder: own,
-            included,
-            installed: State::read(&session.project.root).unwrap_or_default().names,
-            name: name.or(folder).unwrap_or_default(),
-            version: manifests.iter().find_map(|m| m.version.as_ref()).map(ToString::to_string),
-        })
+        let included = select(&graph, groups, &Platform::current(), &[], None).included;
+        let (graph, included): (_, Rc<[bool]>) = (Rc::new(graph), included.into());
+        let installed: Rc<str> = State::read(&session.project.root).unwrap_or_default().names.into();
+        let here = work.targets(&session, invocation)?.into_iter().map(|folder| {
+            let manifests = work.of(&folder);
+            let name = manifests.iter().find_map(|m| m.name.as_ref()).map(ToString::to_string);
+            let last =
+                session.project.root.join(&folder).file_name().map(|n| n.to_string_lossy().into_owned());
+            Self {
+                graph: graph.clone(),
+                folder,
+                included: included.clone(),
+                installed: installed.clone(),
+                name: name.or(last).unwrap_or_default(),
+                version: manifests.iter().find_map(|m| m.version.as_ref()).map(ToString::to_string),
+            }
+        });
+        Ok(here.collect())
+    }
+
+    /// How each package is reached from here: by which other, or by none; nothing where it is not.
+    fn reached(&self) -> Vec<Option<Option<PackageId>>> {
+        let all = Filter { dev: true, peer: true, depth: usize::MAX };
+        let mut by: Vec<Option<Option<PackageId>>> = vec![None; self.graph.packages.len()];
+        let mut queue: VecDeque<(PackageId, Option<PackageId>)> = VecDeque::new();
+        queue.extend(self.roots(&all).iter().filter_map(|n| Some((n.target?, None))));
+        while let Some((id, from)) = queue.pop_front() {
+            if by[id.index()].is_none() {
+                by[id.index()] = Some(from);
+                queue.extend(self.needs(id, &all).iter().filter_map(|n| Some((n.target?, Some(id)))));
+            }
+        }
+        by
     }
 
     fn title(&self) -> String {
@@ -215,24 +228,48 @@ impl Here {
 }
 
 pub fn tree(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
-    let here = Here::open(invocation, settings, ui)?;
+    let all = Here::open(invocation, settings, ui)?;
     let filter = Filter {
         dev: !invocation.has("no-dev"),
         peer: invocation.has("peer"),
         depth: depth(invocation).unwrap_or(usize::MAX),
     };
-    draw(&here, &filter, !invocation.has("no-versions"), ui)?;
+    draw(&all, invocation, &filter, !invocation.has("no-versions"), ui)?;
     Ok(Status::Done)
+}
+
+/// One document: of one folder, or with `--filter` of those that it names.
+fn document(
+    all: &[Here],
+    invocation: &Invocation,
+    one: &dyn Fn(&mut Object<'_>, &Here),
+    ui: &mut Ui,
+) -> Result<()> {
+    ui.json(|o| match all {
+        [here] if !invocation.has("filter") => one(o, here),
+        all => o.array("members", |list| {
+            for here in all {
+                list.object(|o| {
+                    o.text("folder", &here.folder);
+                    one(o, here);
+                });
+            }
+        }),
+    })
 }
 
 fn depth(invocation: &Invocation) -> Option<usize> {
     invocation.number("depth").map(|n| usize::try_from(n).unwrap_or(usize::MAX))
 }
 
-fn draw(here: &Here, filter: &Filter, versions: bool, ui: &mut Ui) -> Result<()> {
+fn draw(all: &[Here], invocation: &Invocation, filter: &Filter, versions: bool, ui: &mut Ui) -> Result<()> {
     if ui.is_json() {
-        return json(here, filter, ui);
+        return document(all, invocation, &|o, here| json(here, filter, o), ui);
     }
+    all.iter().try_for_each(|here| draw_one(here, filter, versions, ui))
+}
+
+fn draw_one(here: &Here, filter: &Filter, versions: bool, ui: &mut Ui) -> Result<()> {
     ui.line(&here.title())?;
     if filter.depth == 0 {
         return Ok(());
@@ -253,7 +290,7 @@ fn draw(here: &Here, filter: &Filter, versions: bool, ui: &mut Ui) -> Result<()>
 }
 
 /// The project's needs, and every package once with its own: as long as the lockfile, whatever the tree.
-fn json(here: &Here, filter: &Filter, ui: &mut Ui) -> Result<()> {
+fn json(here: &Here, filter: &Filter, o: &mut Object<'_>) {
     let mut reached = vec![false; here.graph.packages.len()];
     let mut level: Vec<PackageId> = Vec::new();
     let mut next: Vec<PackageId> = if filter.depth == 0 {
@@ -275,19 +312,17 @@ fn json(here: &Here, filter: &Filter, ui: &mut Ui) -> Result<()> {
         }
         depth += 1;
     }
-    ui.json(|o| {
-        o.text("project", &here.name);
-        o.maybe_text("version", here.version.as_deref());
-        needs_in(o, here, if filter.depth == 0 { Vec::new() } else { here.roots(filter) });
-        o.array("packages", |list| {
-            for id in here.graph.ids().filter(|id| reached[id.index()]) {
-                list.object(|o| {
-                    package_in(o, here, id);
-                    needs_in(o, here, if opened[id.index()] { here.needs(id, filter) } else { Vec::new() });
-                });
-            }
-        });
-    })
+    o.text("project", &here.name);
+    o.maybe_text("version", here.version.as_deref());
+    needs_in(o, here, if filter.depth == 0 { Vec::new() } else { here.roots(filter) });
+    o.array("packages", |list| {
+        for id in here.graph.ids().filter(|id| reached[id.index()]) {
+            list.object(|o| {
+                package_in(o, here, id);
+                needs_in(o, here, if opened[id.index()] { here.needs(id, filter) } else { Vec::new() });
+            });
+        }
+    });
 }
 
 fn package_in(o: &mut Object<'_>, here: &Here, id: PackageId) {
@@ -322,22 +357,75 @@ fn need_in(o: &mut Object<'_>, here: &Here, need: &Need<'_>) {
 
 /// The project's own dependencies; with `--all` every package, with `--depth` the tree.
 pub fn list(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
-    let here = Here::open(invocation, settings, ui)?;
+    let all = Here::open(invocation, settings, ui)?;
     let filter =
         Filter { dev: !invocation.has("production"), peer: false, depth: depth(invocation).unwrap_or(0) };
     let patterns = invocation.argument_texts()?;
-    let matches = |name: &str| patterns.is_empty() || patterns.iter().any(|p| fits(p, name));
     if invocation.has("depth") {
         // `npm ls --depth 0` means the project's own.
-        draw(&here, &Filter { depth: filter.depth.saturating_add(1), ..filter }, true, ui)?;
+        let filter = Filter { depth: filter.depth.saturating_add(1), ..filter };
+        draw(&all, invocation, &filter, true, ui)?;
         return Ok(Status::Done);
     }
-    let mut needs = here.roots(&filter);
+    let deep = invocation.has("all");
+    if ui.is_json() {
+        let one = |o: &mut Object<'_>, here: &Here| {
+            o.text("project", &here.name);
+            o.maybe_text("version", here.version.as_deref());
+            listed(here, &filter, &patterns, deep, &mut |needs| {
+                o.array("packages", |list| {
+                    for need in needs {
+                        list.object(|o| {
+                            need_in(o, here, need);
+                            o.truth("installed", need.target.is_some_and(|id| here.is_installed(id)));
+                        });
+                    }
+                });
+            });
+        };
+        document(&all, invocation, &one, ui)?;
+        return Ok(Status::Done);
+    }
+    let (mut missing, mut some) = (false, false);
+    let mut outcome = Ok(());
+    for here in &all {
+        let indent = if invocation.has("filter") { "  " } else { "" };
+        if !indent.is_empty() {
+            ui.line(&here.title())?;
+        }
+        listed(here, &filter, &patterns, deep, &mut |needs| {
+            some |= !needs.is_empty();
+            for need in needs {
+                let mut text = format!("{indent}{}", here.shown(need, true, ui));
+                if need.target.is_some_and(|id| here.included[id.index()] && !here.is_installed(id)) {
+                    text.push_str(" (not installed)");
+                    missing = true;
+                }
+                if outcome.is_ok() {
+                    outcome = ui.line(&text);
+                }
+            }
+        });
+    }
+    outcome?;
+    if missing {
+        ui.hint("`pantry install` puts the packages in place");
+    }
+    if !patterns.is_empty() && !some {
+        ui.note("no package has such a name");
+    }
+    Ok(Status::Done)
+}
+
+/// What `list` shows of one folder.
+fn listed(here: &Here, filter: &Filter, patterns: &[&str], all: bool, with: &mut dyn FnMut(&[Need<'_>])) {
+    let matches = |name: &str| patterns.is_empty() || patterns.iter().any(|p| fits(p, name));
+    let mut needs = here.roots(filter);
     let names: Vec<String>;
-    if invocation.has("all") {
+    if all {
         let reached: HashSet<PackageId> = {
             let mut all = HashSet::new();
-            here.walk(&Filter { depth: usize::MAX, peer: true, ..filter }, &mut |_, need, _, _| {
+            here.walk(&Filter { depth: usize::MAX, peer: true, dev: filter.dev }, &mut |_, need, _, _| {
                 all.extend(need.target);
                 true
             });
@@ -357,37 +445,7 @@ pub fn list(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result
             .collect();
     }
     needs.retain(|n| matches(n.alias));
-    if ui.is_json() {
-        ui.json(|o| {
-            o.text("project", &here.name);
-            o.maybe_text("version", here.version.as_deref());
-            o.array("packages", |list| {
-                for need in &needs {
-                    list.object(|o| {
-                        need_in(o, &here, need);
-                        o.truth("installed", need.target.is_some_and(|id| here.is_installed(id)));
-                    });
-                }
-            });
-        })?;
-        return Ok(Status::Done);
-    }
-    let mut missing = false;
-    for need in &needs {
-        let mut text = here.shown(need, true, ui);
-        if need.target.is_some_and(|id| here.included[id.index()] && !here.is_installed(id)) {
-            text.push_str(" (not installed)");
-            missing = true;
-        }
-        ui.line(&text)?;
-    }
-    if missing {
-        ui.hint("`pantry install` puts the packages in place");
-    }
-    if !patterns.is_empty() && needs.is_empty() {
-        ui.note("no package has such a name");
-    }
-    Ok(Status::Done)
+    with(&needs);
 }
 
 /// `*` stands for anything.
@@ -407,11 +465,61 @@ fn fits(pattern: &str, name: &str) -> bool {
 }
 
 pub fn why(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
-    let here = Here::open(invocation, settings, ui)?;
-    let all = Filter { dev: true, peer: true, depth: usize::MAX };
+    let folders = Here::open(invocation, settings, ui)?;
+    let words = invocation.argument_texts()?;
     let most = depth(invocation).unwrap_or(usize::MAX);
+    let found = folders.iter().map(|here| chains(here, &words, most)).collect::<Result<Vec<_>>>()?;
+    if ui.is_json() {
+        let at = |here: &Here| folders.iter().position(|f| f.folder == here.folder).unwrap_or(0);
+        let one = |o: &mut Object<'_>, here: &Here| {
+            o.text("project", &here.name);
+            o.array("packages", |list| {
+                for (id, chains) in &found[at(here)] {
+                    list.object(|o| {
+                        package_in(o, here, *id);
+                        o.array("chains", |list| {
+                            for chain in chains {
+                                list.object(|o| {
+                                    o.texts("above", &chain.above);
+                                    need_in(o, here, &chain.need);
+                                });
+                            }
+                        });
+                    });
+                }
+            });
+        };
+        document(&folders, invocation, &one, ui)?;
+        return Ok(Status::Done);
+    }
+    for (here, found) in folders.iter().zip(&found) {
+        for (id, chains) in found {
+            if chains.is_empty() && most == usize::MAX {
+                ui.note(&format!("{} does not need {}", here.title(), here.spec(*id)));
+            }
+            for chain in chains {
+                let mut text = here.title();
+                chain.above.iter().for_each(|link| text.extend([" -> ", link]));
+                let kind =
+                    if chain.need.kind.is_empty() { String::new() } else { format!(", {}", chain.need.kind) };
+                let alias = match chain.need.alias == here.graph.package(*id).name.as_str() {
+                    true => String::new(),
+                    false => format!(" as {}", chain.need.alias),
+                };
+                text.push_str(&format!(" -> {}{alias} ({}{kind})", here.spec(*id), escape(chain.need.range)));
+                ui.line(&text)?;
+            }
+        }
+    }
+    Ok(Status::Done)
+}
+
+/// Every way from here to the packages of these names.
+fn chains<'a>(here: &'a Here, words: &[&str], most: usize) -> Result<Vec<(PackageId, Vec<Chain<'a>>)>> {
+    let all = Filter { dev: true, peer: true, depth: usize::MAX };
+    let reached = here.reached();
     let mut found: Vec<(PackageId, Vec<Chain<'_>>)> = Vec::new();
-    for word in invocation.argument_texts()? {
+    for &word in words {
         let (name, version) = crate::install::scripts::parts(word);
         let is = |id: &PackageId| {
             let package = here.graph.package(*id);
@@ -419,16 +527,21 @@ pub fn why(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         };
         let ids: Vec<PackageId> = here.graph.ids().filter(is).collect();
         if ids.is_empty() {
-            return Err(unknown(word, name, &here));
+            return Err(unknown(word, name, here));
         }
         for id in ids {
             let mut chains = Vec::new();
             let of_project = here.roots(&all).into_iter().filter(|n| n.target == Some(id));
             chains.extend(of_project.map(|need| Chain { above: Vec::new(), need }));
-            for from in here.graph.ids() {
+            for from in here.graph.ids().filter(|from| reached[from.index()].is_some()) {
                 for need in here.needs(from, &all).into_iter().filter(|n| n.target == Some(id)) {
-                    let mut above = here.graph.chain(from);
-                    above.push(here.spec(from));
+                    let mut above = vec![here.spec(from)];
+                    let mut at = from;
+                    while let Some(by) = reached[at.index()].flatten() {
+                        above.push(here.spec(by));
+                        at = by;
+                    }
+                    above.reverse();
                     chains.push(Chain { above, need });
                 }
             }
@@ -439,42 +552,7 @@ pub fn why(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
             found.push((id, chains));
         }
     }
-    if ui.is_json() {
-        ui.json(|o| {
-            o.text("project", &here.name);
-            o.array("packages", |list| {
-                for (id, chains) in &found {
-                    list.object(|o| {
-                        package_in(o, &here, *id);
-                        o.array("chains", |list| {
-                            for chain in chains {
-                                list.object(|o| {
-                                    o.texts("above", &chain.above);
-                                    need_in(o, &here, &chain.need);
-                                });
-                            }
-                        });
-                    });
-                }
-            });
-        })?;
-        return Ok(Status::Done);
-    }
-    for (id, chains) in &found {
-        for chain in chains {
-            let mut text = here.title();
-            chain.above.iter().for_each(|link| text.extend([" -> ", link]));
-            let kind =
-                if chain.need.kind.is_empty() { String::new() } else { format!(", {}", chain.need.kind) };
-            let alias = match chain.need.alias == here.graph.package(*id).name.as_str() {
-                true => String::new(),
-                false => format!(" as {}", chain.need.alias),
-            };
-            text.push_str(&format!(" -> {}{alias} ({}{kind})", here.spec(*id), escape(chain.need.range)));
-            ui.line(&text)?;
-        }
-    }
-    Ok(Status::Done)
+    Ok(found)
 }
 
 /// The shortest way to somebody who needs a package.

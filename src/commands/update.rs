@@ -4,10 +4,11 @@ use super::install::show;
 use crate::cli::Invocation;
 use crate::error::{Result, Status};
 use crate::install::run::{LOCKFILE, read_lock};
-use crate::manifest::{self, Manifest, edit};
-use crate::project::add::{self, rewritten};
+use crate::install::select::{Groups, select};
+use crate::manifest::edit;
+use crate::project::add;
 use crate::project::newer::{self, Newer};
-use crate::project::{Change, How, Session, importers, reword};
+use crate::project::{Change, How, Session, Work, importers, reword};
 use crate::resolve::ImporterRequest;
 use crate::resolve::graph::{Graph, Group};
 use crate::resolve::index::Index;
@@ -21,46 +22,55 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let begun = Instant::now();
     let latest = invocation.has("latest");
     let how = How::of(invocation);
-    let session =
-        if latest { Session::open_to_edit(how, settings, ui) } else { Session::open(how, settings, ui) }?;
+    let session = Session::open(how, settings, ui)?;
     let locked = session.lock(ui)?;
     let work = session.read(&locked, ui)?;
-    let names = named(invocation, &session, &work.manifests)?;
+    let folders = work.targets(&session, invocation)?;
+    let names = named(invocation, &session, &work, &folders)?;
+    // The whole lock anew, or what a member needs.
+    let whole = names.is_empty() && folders.iter().any(String::is_empty);
     let network = session.network(ui)?;
     let (prefix, rules) = (network.save_prefix.clone(), network.rules.clone());
-    let written: RefCell<Vec<(PackageName, String)>> = RefCell::default();
+    let written: RefCell<Vec<(String, PackageName, String)>> = RefCell::default();
     let prepare = |index: &dyn Index, importers: &mut Vec<ImporterRequest>| {
-        // Only the project's own: members' manifests are not edited yet.
-        let own = importers.iter_mut().filter(|i| i.path.is_empty());
-        for requested in own.flat_map(|i| &mut i.dependencies) {
-            if !names.is_empty() && !names.contains(&requested.alias) {
-                continue;
-            }
-            let newer = newer::look(index, requested, &rules)?;
-            if let Some(raised) = newer.and_then(|n| newer::raise(requested, &n, &prefix)) {
-                requested.range = raised.asked;
-                written.borrow_mut().push((requested.alias.clone(), raised.written));
+        for importer in importers.iter_mut().filter(|i| folders.contains(&i.path)) {
+            for requested in &mut importer.dependencies {
+                if !names.is_empty() && !names.contains(&requested.alias) {
+                    continue;
+                }
+                let newer = newer::look(index, requested, &rules)?;
+                if let Some(raised) = newer.and_then(|n| newer::raise(requested, &n, &prefix)) {
+                    requested.range = raised.asked;
+                    let raised = (importer.path.clone(), requested.alias.clone(), raised.written);
+                    written.borrow_mut().push(raised);
+                }
             }
         }
         Ok(())
     };
     let settle = |graph: &mut Graph| {
-        let mut after = work.manifests.clone();
-        for (alias, words) in written.borrow().iter() {
-            for manifest in &mut after {
+        let mut after = work.clone();
+        for (folder, alias, words) in written.borrow().iter() {
+            let mut manifests = after.of(folder).to_vec();
+            for manifest in &mut manifests {
                 let stands = manifest.dependencies.iter().find(|d| d.dependency.alias == *alias);
                 if let Some(key) = stands.map(|d| d.key.clone()) {
                     *manifest = edit::set(manifest, None, &key, words)?;
                 }
             }
+            after = after.with(folder, manifests);
         }
-        reword(graph, &importers(&after, &work.workspace)?);
-        Ok(rewritten(&work.manifests, after, session.fresh))
+        reword(graph, &importers(&after.manifests, &after.workspace)?);
+        Ok(work.rewritten(&after, &folders, session.fresh))
+    };
+    let update = match names.is_empty() && !whole {
+        true => needed(&session, &folders)?,
+        false => names.clone(),
     };
     let change = Change {
-        update: names.clone(),
+        update,
         anew: true,
-        forget: names.is_empty(),
+        forget: whole,
         prepare: if latest { Some(&prepare) } else { None },
         settle: if latest { Some(&settle) } else { None },
         ..Change::default()
@@ -70,11 +80,25 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     Ok(Status::Done)
 }
 
-/// The packages of the command line: dependencies of the project, or of those.
-fn named(invocation: &Invocation, session: &Session<'_>, manifests: &[Manifest]) -> Result<Vec<PackageName>> {
+/// What the lock has for members, however far.
+fn needed(session: &Session<'_>, folders: &[String]) -> Result<Vec<PackageName>> {
+    let Some((graph, _)) = read_lock(&session.project.root.join(LOCKFILE))? else { return Ok(Vec::new()) };
+    let all = Groups { dev: true, optional: true };
+    let needed = select(&graph, all, &session.platform, &[], Some(folders)).included;
+    let packages = graph.packages.iter().zip(needed).filter(|(p, on)| *on && !p.is_linked());
+    Ok(packages.map(|(p, _)| p.name.clone()).collect())
+}
+
+/// The packages of the command line: dependencies of these folders, or of those.
+fn named(
+    invocation: &Invocation,
+    session: &Session<'_>,
+    work: &Work,
+    folders: &[String],
+) -> Result<Vec<PackageName>> {
     let words = invocation.argument_texts()?;
     let direct = |word: &str| {
-        let mut all = manifests.iter().flat_map(|m| &m.dependencies);
+        let mut all = folders.iter().flat_map(|f| work.of(f)).flat_map(|m| &m.dependencies);
         all.find(|d| d.key == word || d.dependency.alias.as_str() == word).map(|d| d.dependency.alias.clone())
     };
     let mut graph = None;
@@ -90,7 +114,7 @@ fn named(invocation: &Invocation, session: &Session<'_>, manifests: &[Manifest])
         let packages = graph.iter().flat_map(|g: &Graph| &g.packages);
         match packages.map(|p| &p.name).find(|n| n.as_str() == word) {
             Some(name) => names.push(name.clone()),
-            None => return Err(add::unknown(manifests, word)),
+            None => return Err(add::unknown(work, folders, word)),
         }
     }
     Ok(names)
@@ -98,45 +122,58 @@ fn named(invocation: &Invocation, session: &Session<'_>, manifests: &[Manifest])
 
 pub fn outdated(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let session = Session::open(How::of(invocation), settings, ui)?;
-    let manifests = session.project.read()?;
-    let names = named(invocation, &session, &manifests)?;
-    let workspace = manifest::workspace::workspace(&session.project.root, &manifests)?;
-    let mut importers = importers(&manifests, &workspace)?;
+    let work = session.look_at()?;
+    let mut folders = work.targets(&session, invocation)?;
+    // As npm: at the root, of all members.
+    if session.member.is_empty() && !invocation.has("filter") {
+        folders.extend(work.workspace.members.iter().map(|m| m.path.clone()));
+    }
+    let names = named(invocation, &session, &work, &folders)?;
+    let mut importers = importers(&work.manifests, &work.workspace)?;
     let dev = session.how.groups.dev;
-    importers.retain(|i| i.path.is_empty());
+    importers.retain(|i| folders.contains(&i.path));
     for importer in &mut importers {
         importer
             .dependencies
             .retain(|d| (dev || d.group != Group::Dev) && (names.is_empty() || names.contains(&d.alias)));
     }
     let installed = session.installed()?;
-    let mut rows: Vec<(Newer, Option<String>)> = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     let requests = importers.clone();
     let network = session.network(ui)?;
     let rules = network.rules.clone();
     session.look(importers, network, ui, &mut |index| {
-        for requested in requests.iter().flat_map(|i| &i.dependencies) {
-            let Some(newer) = newer::look(index, requested, &rules)? else { continue };
-            let here = installed.iter().find(|(alias, _)| *alias == newer.alias).map(|(_, v)| v.clone());
-            let is =
-                |v: &Option<mirror::version::Version>| v.as_ref().is_none_or(|v| Some(v.to_string()) == here);
-            if !is(&newer.wanted) || !is(&newer.latest) {
-                rows.push((newer, here));
+        for importer in &requests {
+            for requested in &importer.dependencies {
+                let Some(newer) = newer::look(index, requested, &rules)? else { continue };
+                let here =
+                    installed.iter().find(|(at, alias, _)| *at == importer.path && *alias == newer.alias);
+                let here = here.map(|(.., v)| v.clone());
+                let is = |v: &Option<mirror::version::Version>| {
+                    v.as_ref().is_none_or(|v| Some(v.to_string()) == here)
+                };
+                if !is(&newer.wanted) || !is(&newer.latest) {
+                    rows.push((newer, here, importer.path.clone()));
+                }
             }
         }
         Ok(())
     })?;
-    show_outdated(&rows, ui)?;
+    show_outdated(&rows, folders.len() > 1, ui)?;
     // As npm: somebody who asks in a script wants to know.
     Ok(if rows.is_empty() { Status::Done } else { Status::Failed })
 }
 
-fn show_outdated(rows: &[(Newer, Option<String>)], ui: &mut Ui) -> Result<()> {
+/// A dependency, its installed version, and whose it is.
+type Row = (Newer, Option<String>, String);
+
+/// `whose`: rows are of several folders.
+fn show_outdated(rows: &[Row], whose: bool, ui: &mut Ui) -> Result<()> {
     let text = |v: &Option<mirror::version::Version>| v.as_ref().map(ToString::to_string);
     if ui.is_json() {
         return ui.json(|o| {
             o.array("outdated", |list| {
-                for (newer, current) in rows {
+                for (newer, current, folder) in rows {
                     list.object(|o| {
                         o.text("name", newer.alias.as_str());
                         if newer.name != newer.alias {
@@ -152,6 +189,9 @@ fn show_outdated(rows: &[(Newer, Option<String>)], ui: &mut Ui) -> Result<()> {
                             }
                         }
                         o.text("group", group(newer.group));
+                        if whose {
+                            o.text("folder", folder);
+                        }
                     });
                 }
             });
@@ -161,17 +201,29 @@ fn show_outdated(rows: &[(Newer, Option<String>)], ui: &mut Ui) -> Result<()> {
         ui.success("Every package is the newest");
         return Ok(());
     }
-    let mut table = vec![["package", "current", "wanted", "latest", "group"].map(String::from)];
+    let last = if whose { "folder" } else { "" };
+    let mut table = vec![["package", "current", "wanted", "latest", "group", last].map(String::from)];
     let or_none = |v: Option<String>| v.unwrap_or_else(|| "-".into());
-    for (newer, current) in rows {
+    for (newer, current, folder) in rows {
         let name = match newer.name == newer.alias {
             true => newer.alias.to_string(),
             false => format!("{} ({})", newer.alias, newer.name),
         };
         let [wanted, latest] = [&newer.wanted, &newer.latest].map(|v| or_none(text(v)));
-        table.push([name, or_none(current.clone()), wanted, latest, group(newer.group).into()]);
+        table.push([
+            name,
+            or_none(current.clone()),
+            wanted,
+            latest,
+            group(newer.group).into(),
+            match () {
+                () if !whose => String::new(),
+                () if folder.is_empty() => ".".into(),
+                () => folder.clone(),
+            },
+        ]);
     }
-    let widths = [0, 1, 2, 3, 4].map(|i: usize| table.iter().map(|row| row[i].len()).max().unwrap_or(0));
+    let widths = [0, 1, 2, 3, 4, 5].map(|i: usize| table.iter().map(|row| row[i].len()).max().unwrap_or(0));
     for row in &table {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(widths) {

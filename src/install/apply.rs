@@ -122,7 +122,9 @@ impl Reserved {
 
 /// Whether no run that was killed left anything that [`recover`] would take away.
 pub fn is_clean(project: &Path) -> bool {
-    [JOURNAL, NEW, OLD, MEMBERS, super::books::NEXT].iter().all(|name| !exists(project, name))
+    [JOURNAL, NEW, OLD, MEMBERS, super::books::NEXT, super::books::EDITS]
+        .iter()
+        .all(|name| !exists(project, name))
 }
 
 /// From here on members' trees change: until that is over, the project's state says nothing.

@@ -35,6 +35,16 @@ pub fn names(graph: &Graph, selection: &Selection) -> String {
     all.join(" ")
 }
 
+/// Of `all` that may be installed, takes what is noted in `names` into a selection for a few members.
+pub fn keep(graph: &Graph, selection: &mut Selection, all: &[bool], names: &str) {
+    let standing: std::collections::HashSet<&str> = names.split(' ').collect();
+    for id in graph.ids().filter(|id| all[id.index()]) {
+        let package = graph.package(id);
+        let name = format!("{}@{}", package.name, package.version);
+        selection.included[id.index()] |= standing.contains(name.as_str());
+    }
+}
+
 impl Difference {
     /// Between two lists of [`names`].
     pub fn between(before: &str, after: &str) -> Self {

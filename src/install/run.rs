@@ -50,6 +50,9 @@ pub struct Options<'a> {
     pub home: &'a Path,
     pub linker: Linker,
     pub groups: Groups,
+    /// `--filter`, and the folders of the workspace that it names. What stands in the tree for others stays there.
+    pub filter: &'a [String],
+    pub only: Option<&'a [String]>,
     pub platform: &'a Platform,
     /// The lock must fit, and is not written.
     pub frozen: bool,
@@ -179,6 +182,8 @@ fn fingerprint(options: &Options<'_>) -> Fingerprint {
         format!("{}\n{}\n{}\n{platform}\n{}", linker.name(), groups.dev, groups.optional, home.display());
     // The project's rules stand in a manifest, which is an input.
     options.trust.user.iter().for_each(|rule| text.extend(["\n", rule]));
+    // A tree for a few members is not what the next one wants.
+    options.filter.iter().for_each(|selector| text.extend(["\nonly ", selector]));
     Fingerprint::of(&text)
 }
 
@@ -290,7 +295,15 @@ fn with_store(
         (Some(None), _) => LockChange::Created,
         (None, _) => LockChange::Unchanged,
     };
-    let selection = select(&graph, options.groups, options.platform, options.failed);
+    let state = State::read(options.root).unwrap_or_default();
+    let selecting =
+        |failed: &[PackageId], only| select(&graph, options.groups, options.platform, failed, only);
+    let mut selection = selecting(options.failed, options.only);
+    if options.only.is_some() && !options.force {
+        let all = selecting(options.failed, None).included;
+        difference::keep(&graph, &mut selection, &all, &state.names);
+    }
+    let selection = selection;
     refuse_unfit(&graph, &selection, options.platform)?;
     let own: Vec<bool> = graph
         .ids()
@@ -325,10 +338,11 @@ fn with_store(
     };
     if let Some(old) = &before {
         let old = old.as_ref().map(|(graph, _)| graph);
-        report.direct = direct(old, &graph, &selection);
+        let mut folders = vec![""];
+        folders.extend(manifests.iter().filter_map(|m| m.path.parent()?.to_str()));
+        report.direct = direct(old, &graph, &selection, &folders);
         report.warnings.extend(deprecated(old, &graph, &selection));
     }
-    let state = State::read(options.root).unwrap_or_default();
     report.difference = Difference::between(&state.names, &difference::names(&graph, &selection));
     if options.prune {
         report.foreign = state.strangers(options.root);
@@ -448,7 +462,7 @@ fn with_store(
     report.warnings.extend(done.unrun.iter().map(words));
     report.jobs = done.jobs;
     for job in &mut report.jobs {
-        let without = select(&graph, options.groups, options.platform, &[job.package]);
+        let without = selecting(&[job.package], options.only);
         job.optional = !without.unfit.contains(&job.package);
     }
     Ok(report)
@@ -521,14 +535,15 @@ fn deprecated(old: Option<&Graph>, new: &Graph, selection: &Selection) -> Vec<St
     words
 }
 
-/// Which of the project's own dependencies came, got another version, or went.
-fn direct(old: Option<&Graph>, new: &Graph, selection: &Selection) -> Vec<Direct> {
-    let of = |graph: &Graph| -> BTreeMap<String, (PackageId, String)> {
-        let root = graph.importers.iter().find(|i| i.path.is_empty());
-        let wanted = root.into_iter().flat_map(|i| &i.dependencies);
+/// Which dependencies of these folders came, got another version, or went.
+fn direct(old: Option<&Graph>, new: &Graph, selection: &Selection, folders: &[&str]) -> Vec<Direct> {
+    let of = |graph: &Graph| -> BTreeMap<(String, String), (PackageId, String)> {
+        let asking = graph.importers.iter().filter(|i| folders.contains(&i.path.as_str()));
+        let wanted = asking.flat_map(|i| i.dependencies.iter().map(|w| (&i.path, w)));
         let mut named = BTreeMap::new();
-        named.extend(wanted.filter_map(|w| {
-            w.target.map(|t| (w.alias.to_string(), (t, graph.package(t).version.to_string())))
+        named.extend(wanted.filter_map(|(path, w)| {
+            let (t, key) = (w.target?, (w.alias.to_string(), path.clone()));
+            Some((key, (t, graph.package(t).version.to_string())))
         }));
         named
     };
@@ -537,10 +552,12 @@ fn direct(old: Option<&Graph>, new: &Graph, selection: &Selection) -> Vec<Direct
     for (name, (id, to)) in &after {
         let from = before.get(name).map(|(_, version)| version);
         if selection.included[id.index()] && from != Some(to) {
-            list.push(Direct { name: name.clone(), from: from.cloned(), to: Some(to.clone()) });
+            list.push(Direct { name: name.0.clone(), from: from.cloned(), to: Some(to.clone()) });
         }
     }
     let gone = before.into_iter().filter(|(name, _)| !after.contains_key(name));
-    list.extend(gone.map(|(name, (_, from))| Direct { name, from: Some(from), to: None }));
+    list.extend(gone.map(|(name, (_, from))| Direct { name: name.0, from: Some(from), to: None }));
+    // What two members ask for in the same way.
+    list.dedup();
     list
 }

@@ -7,7 +7,7 @@
 //! can refuse (npm: EBADPLATFORM).
 
 use super::platform::Platform;
-use crate::resolve::graph::{EdgeKind, Graph, Group, PackageId};
+use crate::resolve::graph::{EdgeKind, Graph, Group, Importer, PackageId};
 
 /// Which of the manifest's groups are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Groups {
 pub struct Selection {
     /// One flag per package of the graph.
     pub included: Vec<bool>,
+    /// One per importer: whether its folder is among those that are installed for.
+    pub importers: Vec<bool>,
     /// Required, but not for this platform.
     pub unfit: Vec<PackageId>,
     /// Optional and left out because of the platform.
@@ -26,28 +28,48 @@ pub struct Selection {
 }
 
 /// `failed`: packages whose scripts have failed here, which fit as little as those for other platforms.
-pub fn select(graph: &Graph, groups: Groups, platform: &Platform, failed: &[PackageId]) -> Selection {
+/// `only`: for these folders of the workspace, and the members that they need.
+pub fn select(
+    graph: &Graph,
+    groups: Groups,
+    platform: &Platform,
+    failed: &[PackageId],
+    only: Option<&[String]>,
+) -> Selection {
     let mut fits: Vec<bool> =
         graph.packages.iter().map(|p| platform.accepts(&p.os, &p.cpu, &p.libc)).collect();
     failed.iter().for_each(|id| fits[id.index()] = false);
     let broken = broken(graph, &fits);
     let mut included = vec![false; graph.packages.len()];
     let mut skipped = Vec::new();
+    let chosen = |path: &str| only.is_none_or(|only| only.iter().any(|p| p == path));
+    let mut importers: Vec<bool> = graph.importers.iter().map(|i| chosen(&i.path)).collect();
     // Every member is linked, whoever needs it.
-    let mut stack: Vec<PackageId> = graph.members().map(|m| m.0).collect();
-    for wanted in graph.importers.iter().flat_map(|i| &i.dependencies) {
-        let Some(id) = wanted.target else { continue };
-        match wanted.group {
-            Group::Normal | Group::Peer => stack.push(id),
-            Group::Dev if groups.dev => stack.push(id),
-            Group::Optional if groups.optional && broken[id.index()] => skipped.push(id),
-            Group::Optional if groups.optional => stack.push(id),
-            Group::Dev | Group::Optional => {}
+    let mut stack: Vec<PackageId> = graph.members().filter(|m| chosen(m.1)).map(|m| m.0).collect();
+    let wants = |importer: &Importer, stack: &mut Vec<PackageId>, skipped: &mut Vec<PackageId>| {
+        for wanted in &importer.dependencies {
+            let Some(id) = wanted.target else { continue };
+            match wanted.group {
+                Group::Normal | Group::Peer => stack.push(id),
+                Group::Dev if groups.dev => stack.push(id),
+                Group::Optional if groups.optional && broken[id.index()] => skipped.push(id),
+                Group::Optional if groups.optional => stack.push(id),
+                Group::Dev | Group::Optional => {}
+            }
         }
-    }
+    };
+    let asking = graph.importers.iter().zip(&importers).filter(|(_, on)| **on);
+    asking.for_each(|(importer, _)| wants(importer, &mut stack, &mut skipped));
     while let Some(id) = stack.pop() {
         if std::mem::replace(&mut included[id.index()], true) {
             continue;
+        }
+        // A member that a chosen one needs.
+        if let Some(path) = graph.package(id).folder()
+            && let Ok(at) = graph.importers.binary_search_by(|i| i.path.as_str().cmp(path))
+            && !std::mem::replace(&mut importers[at], true)
+        {
+            wants(&graph.importers[at], &mut stack, &mut skipped);
         }
         for edge in &graph.package(id).dependencies {
             let Some(target) = edge.target else { continue };
@@ -64,7 +86,7 @@ pub fn select(graph: &Graph, groups: Groups, platform: &Platform, failed: &[Pack
     skipped.retain(|id| !included[id.index()]);
     mirror::order::sort(&mut skipped);
     skipped.dedup();
-    Selection { included, unfit, skipped }
+    Selection { included, importers, unfit, skipped }
 }
 
 /// Packages that cannot work on this platform: they do not fit it, or something they require does not.

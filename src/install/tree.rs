@@ -36,6 +36,14 @@ pub struct Wanted<'a> {
     pub threads: usize,
 }
 
+impl Wanted<'_> {
+    /// Whether the tree of that folder of the workspace is looked at.
+    fn is_for(&self, path: &str) -> bool {
+        let importers = self.graph.importers.iter().zip(&self.selection.importers);
+        importers.filter(|(i, _)| i.path == path).all(|(_, on)| *on)
+    }
+}
+
 /// What was done, and how files got into the tree.
 pub struct Done {
     /// Folders of members that hold packages whose scripts would have run in the project's own tree.
@@ -118,6 +126,12 @@ pub fn build(
     let builder = Builder { store, listings: &needs.listings, ladder: &ladder, threads: wanted.threads };
     let mut trees = units(wanted, needs, &builder, symlinks)?;
     let mut units = trees.remove(0).1;
+    trees.retain(|(path, _)| wanted.is_for(path));
+    if !wanted.is_for("") && linker != Linker::Hoisted {
+        // Links for the project's own code, which are not asked for now: those that stand.
+        let stands = |unit: &Unit| before.iter().flat_map(|b| &b.units).any(|(path, _)| *path == unit.path);
+        units.retain(|unit| unit.path.starts_with(".pantry/") || stands(unit));
+    }
     for (name, folder) in wanted.links {
         units.retain(|unit| unit.path != name.as_str());
         let target = folder.to_string_lossy().into_owned();
@@ -204,6 +218,7 @@ fn units(
     let mut trees = vec![(String::new(), Vec::new())];
     trees.extend(graph.importers.iter().filter(|i| !i.path.is_empty()).map(|i| (i.path.clone(), Vec::new())));
     let placements = match wanted.linker {
+        // Of the whole graph, also for a few members: a later install of all has nothing to move.
         Linker::Hoisted => hoist::place(graph, included)?,
         Linker::Isolated => {
             trees[0].1 = isolated::packages(graph, keys, wanted.own);

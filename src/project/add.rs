@@ -4,15 +4,13 @@
 //! unless that would allow versions outside of the range that was asked for; then that range.
 
 use super::{Work, importers, reword};
-use crate::dependency::{self, Dialect, SourceResolution, Value};
+use crate::dependency::{self, Dialect, Source, SourceResolution, Value};
 use crate::error::{Error, Result, Status};
-use crate::install::books::Rewritten;
 use crate::manifest::{self, Manifest, edit};
 use crate::resolve::graph::{Graph, Group};
 use crate::resolve::range::Range;
 use crate::resolve::spec::{Spec, Wanted};
 use mirror::name::{PackageName, escape};
-use std::path::PathBuf;
 
 /// One package as the command line names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +24,8 @@ pub struct Named {
 /// What `add` was told.
 pub struct Adding<'a> {
     pub named: &'a [Named],
+    /// The project's own (`""`) or members'.
+    pub folders: &'a [String],
     /// `None`: where it stands, else among the normal ones.
     pub group: Option<Group>,
     /// What stands before a version: `^`, `~`, nothing.
@@ -59,7 +59,9 @@ fn one(word: &str) -> Result<Named> {
     let value = Value::Text(spec.into());
     let parsed = dependency::parse(name, &value, Dialect::Npm, &SourceResolution::default())
         .map_err(|problem| Error::Usage { message: format!("`{}`: {problem}", escape(word)), hint: None })?;
-    if let (None, Err(unsupported)) = (parsed.npm_words(), parsed.npm()) {
+    let here =
+        matches!(parsed.source, Source::Workspace { .. } | Source::Catalog { .. } | Source::Local { .. });
+    if let (false, Err(unsupported)) = (here, parsed.npm()) {
         let message = unsupported.to_string();
         return Err(Error::Other { status: Status::Failed, message, hints: Vec::new() });
     }
@@ -90,14 +92,23 @@ fn from_elsewhere(word: &str) -> Error {
 
 impl Adding<'_> {
     /// The manifests as the command line would have them: to choose versions from.
-    pub fn asked(&self, manifests: &[Manifest]) -> Result<Vec<Manifest>> {
-        self.with(manifests, &mut |named| Some(named.spec.clone()))
+    pub fn asked(&self, work: &Work) -> Result<Work> {
+        self.in_folders(work, &|_, named| Some(named.spec.clone()))
     }
 
     /// The manifests as they will be, by the versions of `graph`.
-    pub fn settle(&self, graph: &mut Graph, work: &Work) -> Result<Vec<Manifest>> {
-        let after = self.with(&work.manifests, &mut |named| self.words(named, graph))?;
-        reword(graph, &importers(&after, &work.workspace)?);
+    pub fn settle(&self, graph: &mut Graph, work: &Work) -> Result<Work> {
+        let after = self.in_folders(work, &|folder, named| self.words(folder, named, graph))?;
+        reword(graph, &importers(&after.manifests, &after.workspace)?);
+        Ok(after)
+    }
+
+    fn in_folders(&self, work: &Work, words: &dyn Fn(&str, &Named) -> Option<String>) -> Result<Work> {
+        let mut after = work.clone();
+        for folder in self.folders {
+            let manifests = self.with(work.of(folder), &mut |named| words(folder, named))?;
+            after = after.with(folder, manifests);
+        }
         Ok(after)
     }
 
@@ -119,12 +130,10 @@ impl Adding<'_> {
         Ok(all)
     }
 
-    fn words(&self, named: &Named, graph: &Graph) -> Option<String> {
-        let importer = graph.importers.iter().find(|i| i.path.is_empty())?;
+    fn words(&self, folder: &str, named: &Named, graph: &Graph) -> Option<String> {
+        let importer = graph.importers.iter().find(|i| i.path == folder)?;
         let wanted = importer.dependencies.iter().find(|w| w.alias == named.alias)?;
-        let Some(target) = wanted.target.filter(|t| !graph.package(*t).is_linked()) else {
-            return Some(named.spec.clone());
-        };
+        let Some(target) = wanted.target else { return Some(named.spec.clone()) };
         Some(saved(&named.spec, &graph.package(target).version.to_string(), self.prefix))
     }
 }
@@ -150,43 +159,41 @@ pub fn saved(spec: &str, version: &str, prefix: &str) -> String {
     }
 }
 
-/// What has become of manifests that were edited. `fresh`: there were no files.
-pub fn rewritten(before: &[Manifest], after: Vec<Manifest>, fresh: bool) -> Vec<Rewritten> {
-    let pairs = before.iter().zip(after);
-    let changed = pairs.map(|(before, after)| Rewritten {
-        path: PathBuf::from(before.format.file()),
-        old: (!fresh).then(|| before.text.clone()),
-        new: after.text,
-    });
-    changed.collect()
-}
-
-/// The manifests without these packages.
-pub fn without(manifests: &[Manifest], names: &[&str]) -> Result<Vec<Manifest>> {
-    let mut all = manifests.to_vec();
+/// The manifests without these packages, each of which one of the folders has.
+pub fn without(work: &Work, folders: &[String], names: &[&str]) -> Result<Work> {
+    let mut after = work.clone();
     for name in names {
         let mut found = false;
-        for manifest in &mut all {
-            let named = |d: &&manifest::Declared| d.key == *name || d.dependency.alias.as_str() == *name;
-            while let Some(key) = manifest.dependencies.iter().find(named).map(|d| d.key.clone()) {
-                *manifest = edit::remove(manifest, &key)?;
-                found = true;
+        for folder in folders {
+            let mut all = after.of(folder).to_vec();
+            for manifest in &mut all {
+                let named = |d: &&manifest::Declared| d.key == *name || d.dependency.alias.as_str() == *name;
+                while let Some(key) = manifest.dependencies.iter().find(named).map(|d| d.key.clone()) {
+                    *manifest = edit::remove(manifest, &key)?;
+                    found = true;
+                }
             }
+            after = after.with(folder, all);
         }
         if !found {
-            return Err(unknown(manifests, name));
+            return Err(unknown(work, folders, name));
         }
     }
-    Ok(all)
+    Ok(after)
 }
 
-/// A name that no manifest asks for.
-pub fn unknown(manifests: &[Manifest], name: &str) -> Error {
-    let all = manifests.iter().flat_map(|m| &m.dependencies);
+/// A name that no manifest of these folders asks for.
+pub fn unknown(work: &Work, folders: &[String], name: &str) -> Error {
+    let all = folders.iter().flat_map(|f| work.of(f)).flat_map(|m| &m.dependencies);
     let near = crate::cli::suggest::closest(name, all.map(|d| d.key.as_str()));
     Error::Other {
         status: Status::Failed,
-        message: format!("the project does not depend on `{}`", escape(name)),
+        message: match folders {
+            [folder] if !folder.is_empty() => {
+                format!("{} does not depend on `{}`", escape(folder), escape(name))
+            }
+            _ => format!("the project does not depend on `{}`", escape(name)),
+        },
         hints: near.map(|near| format!("did you mean `{}`?", escape(near))).into_iter().collect(),
     }
 }

@@ -12,7 +12,10 @@
 //! pnpm's grammar, as far as it needs no git.
 
 use crate::error::{Error, Status};
+use crate::manifest::Manifest;
+use crate::manifest::workspace::{Workspace, matches};
 use mirror::name::escape;
+use std::path::Path;
 
 /// A member as a selector sees it.
 pub struct Folder {
@@ -21,6 +24,49 @@ pub struct Folder {
     pub name: String,
     /// Names of everything that it depends on.
     pub needs: Vec<String>,
+}
+
+/// The members of a workspace in their order, and behind them the workspace's own folder, which is called `.`.
+///
+/// # Errors
+/// There are no members.
+pub fn folders(root: &Path, manifests: &[Manifest], workspace: &Workspace) -> Result<Vec<Folder>, Error> {
+    if workspace.members.is_empty() {
+        return Err(Error::Other {
+            status: Status::Failed,
+            message: format!("{} is no workspace: it names no members", escape(&root.to_string_lossy())),
+            hints: vec!["`workspaces` in the manifest names their folders, such as `packages/*`".into()],
+        });
+    }
+    let folder = |path: &str, manifests: &[Manifest], name: Option<String>| Folder {
+        path: path.to_string(),
+        name: name.unwrap_or_default(),
+        needs: manifests.iter().flat_map(|m| &m.dependencies).map(|d| d.key.clone()).collect(),
+    };
+    let members = workspace.members.iter();
+    let mut all: Vec<Folder> =
+        members.map(|m| folder(&m.path, &m.manifests, m.name.as_ref().map(ToString::to_string))).collect();
+    let name = manifests.iter().find_map(|m| m.name.as_ref()).map(ToString::to_string);
+    all.push(folder(".", manifests, name));
+    Ok(all)
+}
+
+/// The paths of the selected, the workspace's own being empty, those that others need first.
+///
+/// # Errors
+/// No workspace, or a selector that names nobody.
+pub fn paths(
+    selectors: &[&str],
+    root: &Path,
+    manifests: &[Manifest],
+    workspace: &Workspace,
+) -> Result<Vec<String>, Error> {
+    let folders = folders(root, manifests, workspace)?;
+    let chosen = select(selectors, &folders, &matches)?;
+    Ok(chosen
+        .iter()
+        .map(|i| if folders[*i].path == "." { "" } else { &folders[*i].path }.to_string())
+        .collect())
 }
 
 /// Indices of the selected, those that others need first.

@@ -28,6 +28,7 @@ pub use asked::importers;
 
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status, Whereabouts};
+use crate::install::books::Rewritten;
 use crate::install::fill::{Busy, Watch};
 use crate::install::platform::Platform;
 use crate::install::run::{self, Locked, Options, Report, Settle};
@@ -132,6 +133,10 @@ pub struct Session<'a> {
     pub home: PathBuf,
     /// There is no manifest yet: the first one is made.
     pub fresh: bool,
+    /// The member of the workspace that the working directory lies in; empty: none.
+    pub member: String,
+    /// `--filter` of an install: what other members need is not looked at.
+    pub filter: Vec<String>,
     /// The user's rules alone.
     trust: Trust,
 }
@@ -139,20 +144,15 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// The project that the working directory lies in; with `--global` the user's own packages.
     pub fn open(how: How, settings: &'a Settings, ui: &mut Ui) -> Result<Self> {
-        Self::find(how, settings, false, false, ui)
-    }
-
-    /// The same, to change its manifest: not from within a member of a workspace.
-    pub fn open_to_edit(how: How, settings: &'a Settings, ui: &mut Ui) -> Result<Self> {
-        Self::find(how, settings, false, true, ui)
+        Self::find(how, settings, false, ui)
     }
 
     /// The same, or a new project in the working directory.
     pub fn open_or_begin(how: How, settings: &'a Settings, ui: &mut Ui) -> Result<Self> {
-        Self::find(how, settings, true, true, ui)
+        Self::find(how, settings, true, ui)
     }
 
-    fn find(how: How, settings: &'a Settings, begin: bool, edits: bool, ui: &mut Ui) -> Result<Self> {
+    fn find(how: How, settings: &'a Settings, begin: bool, ui: &mut Ui) -> Result<Self> {
         if how.global {
             return global::open(how, settings);
         }
@@ -164,31 +164,30 @@ impl<'a> Session<'a> {
             }
             other => other?,
         };
-        let project = match manifest::workspace::around(&project)? {
-            Some((outer, member)) if edits => {
-                let message = format!(
-                    "{} is a member of the workspace {}, whose manifests this version does not edit yet",
-                    escape(&member),
-                    escape(&outer.root.to_string_lossy())
-                );
-                let hints = vec!["edit its manifest and run `pantry install`".into()];
-                return Err(Error::Other { status: Status::Failed, message, hints });
-            }
-            Some((outer, _)) => outer,
-            None => project,
-        };
+        let (project, member) =
+            manifest::workspace::around(&project)?.unwrap_or_else(|| (project, String::new()));
         if project.root != here {
             ui.status(&format!("Project: {}", escape(&project.root.to_string_lossy())));
         }
         project.warnings.iter().for_each(|w| ui.warn(&w.to_string()));
-        Self::of(project, how, settings)
+        Ok(Self { member, ..Self::of(project, how, settings)? })
     }
 
     /// A project that was found in another way.
     pub fn of(project: Project, how: How, settings: &'a Settings) -> Result<Self> {
         let home = settings.home()?;
         let trust = Trust { user: settings.trusted.clone(), project: Vec::new() };
-        Ok(Self { settings, project, how, platform: Platform::current(), home, fresh: false, trust })
+        Ok(Self {
+            settings,
+            project,
+            how,
+            platform: Platform::current(),
+            home,
+            fresh: false,
+            member: String::new(),
+            filter: Vec::new(),
+            trust,
+        })
     }
 
     /// Asking for the cores reads half a dozen files: `threads` not before there is work.
@@ -200,6 +199,8 @@ impl<'a> Session<'a> {
             home: &self.home,
             linker: self.settings.linker,
             groups,
+            filter: &self.filter,
+            only: None,
             platform: &self.platform,
             frozen,
             force,
@@ -248,6 +249,9 @@ impl<'a> Session<'a> {
             ));
         }
         let unfinished = apply::is_unfinished(&self.project.root);
+        if !self.how.dry_run {
+            books::finish(&self.project.root)?;
+        }
         let mut inputs = self.inputs();
         let manifests = match (self.fresh, self.project.files.first()) {
             (true, Some(format)) => {
@@ -304,20 +308,27 @@ impl<'a> Session<'a> {
         Network::new(self.settings, &self.project.root, ui)
     }
 
-    /// The project's own dependencies that are in its tree, with their versions.
-    pub fn installed(&self) -> Result<Vec<(PackageName, String)>> {
+    /// The manifests, for a command that changes nothing.
+    pub fn look_at(&self) -> Result<Work> {
+        let manifests = if self.fresh { Vec::new() } else { self.project.read()? };
+        let workspace = manifest::workspace::workspace(&self.project.root, &manifests)?;
+        Ok(Work { inputs: Vec::new(), manifests, workspace, unfinished: false })
+    }
+
+    /// The dependencies of each folder that are in the tree, with their versions.
+    pub fn installed(&self) -> Result<Vec<(String, PackageName, String)>> {
         let names = State::read_head(&self.project.root).and_then(|_| State::read(&self.project.root));
         let names = names.map(|state| state.names).unwrap_or_default();
         let Some((graph, _)) = run::read_lock(&self.project.root.join(run::LOCKFILE))? else {
             return Ok(Vec::new());
         };
-        let root = graph.importers.iter().filter(|i| i.path.is_empty()).flat_map(|i| &i.dependencies);
+        let wanted = graph.importers.iter().flat_map(|i| i.dependencies.iter().map(|w| (&i.path, w)));
         let mut all = Vec::new();
-        for (alias, target) in root.filter_map(|w| Some((&w.alias, w.target?))) {
+        for (folder, alias, target) in wanted.filter_map(|(path, w)| Some((path, &w.alias, w.target?))) {
             let package = graph.package(target);
             let (name, version) = (&package.name, package.version.to_string());
             if names.split(' ').any(|n| n.rsplit_once('@') == Some((name.as_str(), &version))) {
-                all.push((alias.clone(), version));
+                all.push((folder.clone(), alias.clone(), version));
             }
         }
         Ok(all)
@@ -425,8 +436,14 @@ impl<'a> Session<'a> {
         let registries = network.registries.clone();
         let source = |name: &PackageName| registries.source_of(name);
         let links = link::read(&self.home, &self.project.root)?;
+        let selectors: Vec<&str> = self.filter.iter().map(String::as_str).collect();
+        let only = match selectors.as_slice() {
+            [] => None,
+            some => Some(filter::paths(some, &self.project.root, &work.manifests, &work.workspace)?),
+        };
         let options = Options {
             links: &links,
+            only: only.as_deref(),
             anew: change.anew,
             forget: change.forget,
             import: change.import,
@@ -489,6 +506,53 @@ pub struct Work {
     pub workspace: Workspace,
     /// A run before was killed at its work.
     pub unfinished: bool,
+}
+
+impl Work {
+    /// The manifests of the project (`""`) or of a member.
+    pub fn of(&self, folder: &str) -> &[Manifest] {
+        match self.workspace.members.iter().find(|m| m.path == folder) {
+            Some(member) => &member.manifests,
+            None if folder.is_empty() => &self.manifests,
+            None => &[],
+        }
+    }
+
+    /// With other manifests in a folder.
+    #[must_use]
+    pub fn with(mut self, folder: &str, manifests: Vec<Manifest>) -> Self {
+        match self.workspace.members.iter_mut().find(|m| m.path == folder) {
+            Some(member) => member.manifests = manifests,
+            None if folder.is_empty() => self.manifests = manifests,
+            None => {}
+        }
+        self
+    }
+
+    /// The folders whose manifests a command is about: the members that selectors name, else the one it stands in.
+    pub fn targets(&self, session: &Session<'_>, invocation: &Invocation) -> Result<Vec<String>> {
+        match invocation.texts("filter")?.as_slice() {
+            [] if !session.member.is_empty() && self.of(&session.member).is_empty() => {
+                // What a pattern names only through a link.
+                let message = format!("{} is not among the workspace's members", escape(&session.member));
+                Err(Error::Other { status: Status::Failed, message, hints: Vec::new() })
+            }
+            [] => Ok(vec![session.member.clone()]),
+            selectors => filter::paths(selectors, &session.project.root, &self.manifests, &self.workspace),
+        }
+    }
+
+    /// What has become of the manifests of some folders.
+    pub fn rewritten(&self, after: &Self, folders: &[String], fresh: bool) -> Vec<Rewritten> {
+        let pairs =
+            folders.iter().flat_map(|f| self.of(f).iter().zip(after.of(f)).map(move |pair| (f, pair)));
+        let changed = pairs.map(|(folder, (before, after))| Rewritten {
+            path: Path::new(folder).join(before.format.file()),
+            old: (!fresh).then(|| before.text.clone()),
+            new: after.text.clone(),
+        });
+        changed.collect()
+    }
 }
 
 /// Gives the importers of a graph the words and groups of manifests that ask for the same packages.

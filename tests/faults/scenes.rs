@@ -1,5 +1,6 @@
 //! The commands that are disturbed, each with what was done before it.
 
+#[derive(Clone)]
 pub enum Step {
     /// A command of the binary, in `work` (`mzp …`: in `game`); it must succeed.
     Run(&'static str),
@@ -113,7 +114,17 @@ pub fn edits() -> Vec<Scene> {
         offline("add", installed(OLDER), "add --offline --mirror ../mirror other left"),
         offline("remove", installed(MANIFEST), "remove --offline --mirror ../mirror left big"),
     ];
+    // Two manifests and the lock, in a workspace.
+    let members = r#"{"workspaces": ["a", "b"], "dependencies": {"left": "1.0.0"}}"#;
+    let mut whole = installed(members);
+    whole.insert(0, Write("work/a/package.json", r#"{"name": "a", "dependencies": {"left": "^2.0.0"}}"#));
+    whole.insert(0, Write("work/b/package.json", r#"{"name": "b"}"#));
+    let add = "add --offline --mirror ../mirror other --filter a --filter b";
+    scenes.push(offline("add in members", whole.clone(), add));
     if crate::everything() {
+        whole.push(Run("add --offline --mirror ../mirror other --filter *"));
+        let remove = "remove --offline --mirror ../mirror other --filter *";
+        scenes.push(offline("remove in members", whole, remove));
         scenes.push(offline(
             "update --latest",
             installed(OLDER),

@@ -116,11 +116,13 @@ const NETWORK: &[Flag] = &[
 ];
 
 /// For commands that work on members of a workspace.
-const FILTER: &[Flag] = &[flag("filter", "Only workspace members whose folder or name matches")
-    .short('F')
-    .value("PATTERN", Kind::Text)
-    .repeats()
-    .later()];
+const FILTER: &[Flag] = &[flag(
+    "filter",
+    "Only for workspace members of this name or folder: `web`, `packages/*`, `web...`, `!web`",
+)
+.short('F')
+.value("PATTERN", Kind::Text)
+.repeats()];
 
 const GLOBAL_INSTALL: &[Flag] = &[
     flag("global", "Work on the user's own packages, outside of projects").short('g').conflicts(&["user"]),

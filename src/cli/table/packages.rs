@@ -114,7 +114,7 @@ pub const ROWS: &[Command] = &[
             ],
             PRODUCTION,
             GLOBAL_INSTALL,
-            JSON,
+            FILTER, JSON,
         ])
         .examples(&[
             ("list", "List the direct dependencies"),
@@ -129,7 +129,7 @@ pub const ROWS: &[Command] = &[
                 flag("peer", "Show peer dependencies"),
                 flag("depth", "Go this deep").value("N", Kind::Number),
             ],
-            JSON,
+            FILTER, JSON,
         ])
         .examples(&[
             ("tree", "Show the whole tree"),
@@ -137,7 +137,7 @@ pub const ROWS: &[Command] = &[
         ]),
     command("why", "Explain why a package is installed")
         .takes(&[required("PACKAGE", Kind::Package, "The package to explain").many()])
-        .flags(&[&[flag("depth", "Go this deep").value("N", Kind::Number)], JSON])
+        .flags(&[&[flag("depth", "Go this deep").value("N", Kind::Number)], FILTER, JSON])
         .examples(&[("why semver", "Show every chain that leads to semver")]),
     command("outdated", "List packages that have newer versions")
         .about(

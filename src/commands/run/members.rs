@@ -7,7 +7,7 @@ use crate::error::{Error, Result, Status};
 use crate::install::fill::in_parallel;
 use crate::manifest;
 use crate::manifest::workspace::{around, matches, workspace};
-use crate::project::filter::{Folder, select};
+use crate::project::filter::{folders, select};
 use crate::script::{Surroundings, process};
 use crate::settings::Settings;
 use crate::ui::Ui;
@@ -27,25 +27,9 @@ pub fn run(name: &str, invocation: &Invocation, settings: &Settings, ui: &mut Ui
     let project = around(&project)?.map_or(project, |(root, _)| root);
     let manifests = project.read()?;
     let found = workspace(&project.root, &manifests)?;
-    if found.members.is_empty() {
-        return Err(Error::Other {
-            status: Status::Failed,
-            message: format!(
-                "{} is no workspace: it names no members",
-                escape(&project.root.to_string_lossy())
-            ),
-            hints: vec!["`workspaces` in the manifest names their folders, such as `packages/*`".into()],
-        });
-    }
-    let folders: Vec<Folder> = found
-        .members
-        .iter()
-        .map(|m| Folder {
-            path: m.path.clone(),
-            name: m.name.as_ref().map(ToString::to_string).unwrap_or_default(),
-            needs: m.manifests.iter().flat_map(|m| &m.dependencies).map(|d| d.key.clone()).collect(),
-        })
-        .collect();
+    let mut folders = folders(&project.root, &manifests, &found)?;
+    // A script of the root that runs this one in its members is not to run itself.
+    folders.pop();
     let selectors = if invocation.offers("filter") { invocation.texts("filter")? } else { Vec::new() };
     let mut chosen: Vec<(String, Scripts, Vec<Step>)> = Vec::new();
     for i in select(&selectors, &folders, &matches)? {
