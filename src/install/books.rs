@@ -36,6 +36,11 @@ pub struct Rewritten {
     pub new: String,
 }
 
+/// Whether a run that writes manifests did not come to its end.
+pub fn has_begun(root: &Path) -> bool {
+    is_pending(root) || root.join(EDITS).symlink_metadata().is_ok()
+}
+
 /// Finishes what a run that changed several manifests began; to be called before they are read.
 pub fn finish(root: &Path) -> Result<()> {
     let path = root.join(EDITS);

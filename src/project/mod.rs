@@ -248,9 +248,10 @@ impl<'a> Session<'a> {
                 "this is root in a project of another user ({owner}), who may not be able to change what is made"
             ));
         }
-        let unfinished = apply::is_unfinished(&self.project.root);
+        let root = &self.project.root;
+        let unfinished = apply::is_unfinished(root) || books::has_begun(root);
         if !self.how.dry_run {
-            books::finish(&self.project.root)?;
+            books::finish(root)?;
         }
         let mut inputs = self.inputs();
         let manifests = match (self.fresh, self.project.files.first()) {
@@ -504,7 +505,7 @@ pub struct Work {
     pub inputs: Vec<Input>,
     pub manifests: Vec<Manifest>,
     pub workspace: Workspace,
-    /// A run before was killed at its work.
+    /// A run before did not come to the end of its work.
     pub unfinished: bool,
 }
 
