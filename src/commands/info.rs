@@ -43,7 +43,17 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let field = invocation.argument(1)?;
     let document = match settings.offline {
         Some(_) => of_mirrors(&name, wanted, settings, ui)?,
-        None => of_registry(&name, wanted, settings, ui)?,
+        None => match of_registry(&name, wanted, settings, ui) {
+            // Where nothing answers, what mirrors say is an answer.
+            Err(e @ Error::Http(_)) => match of_mirrors(&name, wanted, settings, ui) {
+                Ok(document) => {
+                    ui.warn(&format!("mirrors alone were asked: {e}"));
+                    document
+                }
+                Err(_) => return Err(e),
+            },
+            other => other?,
+        },
     };
     match field {
         Some(field) => show_field(&document, &name, field, ui)?,
