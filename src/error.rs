@@ -191,7 +191,7 @@ impl Error {
             Self::Mirror(error) => hint::for_mirror(error),
             Self::Mzp(error) => hint::for_mzp(error),
             Self::Http(error) => hint::for_http(error),
-            Self::Answer { status, .. } => hint::for_answer(*status),
+            Self::Answer { status, concerning, .. } => hint::for_answer(*status, concerning),
             Self::Missing(missing) => missing.hints(),
             Self::StaleLock { missing: true, .. } => {
                 vec!["`pantry install` without --frozen-lockfile makes it".to_string()]

@@ -144,10 +144,11 @@ pub(super) fn for_http(error: &HttpError) -> Vec<String> {
 }
 
 /// What helps when a server says no.
-pub(super) fn for_answer(status: u16) -> Vec<String> {
+pub(super) fn for_answer(status: u16, concerning: &str) -> Vec<String> {
     match status {
         401 | 403 => vec!["check the token for this registry in the user's .npmrc".to_string()],
-        404 => vec![
+        // NAME@VERSION, not a search.
+        404 if concerning.rfind('@') > Some(0) => vec![
             "the registry names this archive and does not have it; look at `registry` in .npmrc".to_string(),
         ],
         _ => Vec::new(),

@@ -230,7 +230,7 @@ impl Ui {
     pub fn report(&mut self, error: &Error) -> Status {
         self.end_progress();
         let status = error.status();
-        let hints = error.hints();
+        let hints: Vec<String> = error.hints().into_iter().map(shortened).collect();
         let message = shortened(error.to_string());
         // Where the document cannot be written, standard error is left.
         if self.json && !self.closed {

@@ -102,3 +102,12 @@ fn a_full_disk_behind_the_output_is_a_failure() {
     let mut ui = Ui::with_streams(Terminal::default(), out, Box::new(err));
     assert!(ui.line("x").is_err());
 }
+
+#[test]
+fn what_is_far_too_long_is_cut_in_the_message_and_in_its_hints() {
+    let (mut ui, _, err) = ui();
+    let long = "é".repeat(100_000);
+    ui.report(&Error::Usage { message: long.clone(), hint: Some(long) });
+    let lines: Vec<usize> = err.text().lines().map(|l| l.chars().count()).collect();
+    assert!(lines.len() == 2 && lines.iter().all(|l| (4000..4100).contains(l)), "{lines:?}");
+}
