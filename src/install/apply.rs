@@ -456,14 +456,15 @@ fn carry_out(project: &Path, journal: &str) -> Result<()> {
                 std::fs::create_dir_all(parent).map_err(failed("create", project, MODULES))?;
             }
             std::fs::rename(&from, &target).map_err(failed("put in place", project, MODULES))?;
-        } else if let Some(parent) = target.parent().filter(|p| *p != modules) {
-            // An empty scope folder goes with its last package.
+        } else {
             use io::ErrorKind as K;
-            match std::fs::remove_dir(parent) {
-                Err(e) if !matches!(e.kind(), K::DirectoryNotEmpty | K::AlreadyExists | K::NotFound) => {
-                    return Err(failed("remove", project, MODULES)(e));
+            // An empty scope folder goes with its last package, and what held nothing but it.
+            for parent in target.ancestors().skip(1).take_while(|p| *p != modules) {
+                match std::fs::remove_dir(parent) {
+                    Err(e) if matches!(e.kind(), K::DirectoryNotEmpty | K::AlreadyExists) => break,
+                    Err(e) if e.kind() != K::NotFound => return Err(failed("remove", project, MODULES)(e)),
+                    _ => {}
                 }
-                _ => {}
             }
         }
     }

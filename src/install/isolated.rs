@@ -6,10 +6,13 @@
 //!   react-dom@19.2.0/node_modules/
 //!     react-dom/                     its files
 //!     react                          → ../../react@19.2.0/node_modules/react
+//!   node_modules/scheduler           → ../scheduler@0.27.0/node_modules/scheduler
 //! ```
 //!
-//! A package sees itself and its own dependencies, nothing else. All links are
-//! relative, so the project can be moved.
+//! The project sees its own dependencies, nothing else. A package sees its own first; behind them, in
+//! `pkgs/node_modules`, lies one version of every other, because many load what they do not name
+//! (webpack's loaders, Babel's and PostCSS's plugins): pnpm and bun do the same. All links are relative,
+//! so the project can be moved.
 
 use super::bins::{Bin, preferred};
 use super::store::Key;
@@ -66,6 +69,38 @@ pub fn packages(graph: &Graph, keys: &[Option<Key>], own: &[bool]) -> Vec<Unit> 
             ops.extend(bins(graph, edges, &included, "node_modules/.bin"));
         }
         units.push(Unit::new(format!(".pantry/pkgs/{}", folder(graph, id)), ops));
+    }
+    units
+}
+
+/// What packages find that they do not name: whoever comes first from the importers, level by level. A
+/// link of its own each, so that a change of one touches no other. What the project asks for lies above.
+pub fn undeclared(graph: &Graph, keys: &[Option<Key>]) -> Vec<Unit> {
+    let mut seen: std::collections::HashSet<&str> = Default::default();
+    let mut reached = vec![false; keys.len()];
+    let mut found: Vec<(&str, PackageId)> = Vec::new();
+    for importer in &graph.importers {
+        found.extend(direct(importer));
+        // The project's own importer is the first.
+        if importer.path.is_empty() {
+            seen.extend(found.iter().map(|(alias, _)| alias));
+        }
+    }
+    let (mut units, mut at) = (Vec::new(), 0);
+    while let Some(&(alias, id)) = found.get(at) {
+        if keys[id.index()].is_some() {
+            if seen.insert(alias) {
+                let up = if alias.contains('/') { "../.." } else { ".." };
+                let target = format!("{up}/{}/node_modules/{}", folder(graph, id), graph.package(id).name);
+                let link = Op::Link { at: String::new(), target };
+                units.push(Unit::new(format!(".pantry/pkgs/node_modules/{alias}"), vec![link]));
+            }
+            if !std::mem::replace(&mut reached[id.index()], true) {
+                let edges = graph.package(id).dependencies.iter();
+                found.extend(edges.filter_map(|e| Some((e.alias.as_str(), e.target?))));
+            }
+        }
+        at += 1;
     }
     units
 }

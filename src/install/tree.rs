@@ -222,6 +222,7 @@ fn units(
         Linker::Hoisted => hoist::place(graph, included)?,
         Linker::Isolated => {
             trees[0].1 = isolated::packages(graph, keys, wanted.own);
+            trees[0].1.extend(isolated::undeclared(graph, keys));
             Vec::new()
         }
         Linker::Store => {

@@ -14,7 +14,7 @@ use mirror::digest::Hash;
 pub enum Linker {
     /// npm's shape: every package as high as it goes, files linked or copied from the store.
     Hoisted,
-    /// Strict: a virtual store inside the project, each package sees only its own dependencies.
+    /// Strict: a virtual store inside the project, which sees only what it asks for.
     Isolated,
     /// One link per direct dependency into trees shared by all projects.
     Store,
