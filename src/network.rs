@@ -5,6 +5,7 @@
 use crate::commands::NPM;
 use crate::error::{Error, Result};
 use crate::npmrc::{self, Content, Layer, Level};
+use crate::project::node;
 use crate::resolve::Rules;
 use crate::settings::Settings;
 use crate::source::npm::packument::unix_seconds;
@@ -25,6 +26,10 @@ pub struct Network {
     pub registries: Arc<Registries>,
     /// What stands before a version that is written into a manifest: npm's `save-prefix`, nothing with `save-exact`.
     pub save_prefix: String,
+    /// npm's `legacy-peer-deps`, `strict-peer-deps` and `engine-strict`.
+    pub legacy_peers: bool,
+    pub strict_peers: bool,
+    pub strict_engines: bool,
     /// Versions that were published later do not count (`before`, `minimum-release-age`), but of these packages.
     pub rules: Rules,
 }
@@ -40,9 +45,12 @@ impl Network {
             _ => npmrc.text("save-prefix").unwrap_or("^"),
         };
         let save_prefix = save_prefix.to_string();
-        let rules = rules(&npmrc)?;
+        let rules = Rules { node: node::of(settings), ..rules(&npmrc)? };
+        let flag = |key| npmrc.flag(key) == Some(true);
+        let legacy_peers = flag("legacy-peer-deps");
+        let (strict_peers, strict_engines) = (flag("strict-peer-deps"), flag("engine-strict"));
         let registries = Arc::new(Registries::new(npmrc, Upstream::built_in()?)?);
-        Ok(Self { client, registries, save_prefix, rules })
+        Ok(Self { client, registries, save_prefix, legacy_peers, strict_peers, strict_engines, rules })
     }
 
     /// The client alone, which makes no connection where nobody may.
@@ -79,8 +87,8 @@ impl Network {
         }
         let built_in: Vec<_> =
             settings.default_registry.iter().map(|url| ("registry".to_string(), url.clone())).collect();
-        let flags: Vec<_> =
-            settings.registry.iter().map(|url| ("registry".to_string(), url.clone())).collect();
+        let mut flags = settings.as_npmrc.clone();
+        flags.extend(settings.registry.iter().map(|url| ("registry".to_string(), url.clone())));
         let mut layers =
             vec![Layer { level: Level::Builtin, name: "config.toml", content: Content::Pairs(&built_in) }];
         layers.extend(texts.iter().map(|(level, name, text)| Layer {

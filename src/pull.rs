@@ -183,12 +183,14 @@ fn compare(mirror: &Mirror, package: &Package, record: &VersionRecord) -> Result
 fn selected(options: &Options, graph: &Graph) -> (Vec<PackageId>, Vec<bool>) {
     let mut included = vec![false; graph.packages.len()];
     for platform in &options.platforms {
-        let selection = select(graph, options.groups, platform, &[], None);
+        let selection = select(graph, options.groups, platform, &[], &[], None);
         included.iter_mut().zip(selection.included).for_each(|(all, one)| *all |= one);
     }
     let without = Groups { optional: false, ..options.groups };
-    let required: Vec<bool> =
-        options.platforms.first().map_or_else(Vec::new, |p| select(graph, without, p, &[], None).included);
+    let required: Vec<bool> = options
+        .platforms
+        .first()
+        .map_or_else(Vec::new, |p| select(graph, without, p, &[], &[], None).included);
     let optional = (0..graph.packages.len()).map(|i| !required.get(i).copied().unwrap_or(false)).collect();
     let mut seen = std::collections::HashSet::new();
     let mut ids: Vec<PackageId> = graph.ids().filter(|id| included[id.index()]).collect();

@@ -79,6 +79,8 @@ pub struct Settings {
     pub mirrors: Vec<PathBuf>,
     /// `--registry`: before everything that npm's files and variables say.
     pub registry: Option<String>,
+    /// Options that are called as settings of npm's, and overrule them.
+    pub as_npmrc: Vec<(String, String)>,
     /// The file's registry: after them.
     pub default_registry: Option<String>,
     pub linker: Linker,
@@ -148,6 +150,7 @@ impl Settings {
             prefer_offline: given("prefer-offline") || config.prefer_offline,
             mirrors: mirrors(invocation, env, config.mirrors),
             registry: given_text(invocation, "registry")?.or(minz.registry),
+            as_npmrc: as_npmrc(invocation),
             default_registry: config.registry,
             linker: given_text(invocation, "linker")?
                 .and_then(|word| Linker::parse(&word))
@@ -329,6 +332,12 @@ fn mirrors(invocation: &Invocation, environment: &Environment, configured: Vec<P
         Some(list) => std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect(),
         None => configured,
     }
+}
+
+fn as_npmrc(invocation: &Invocation) -> Vec<(String, String)> {
+    let given = |name: &&str| invocation.offers(name) && invocation.has(name);
+    let names = ["legacy-peer-deps", "strict-peer-deps", "engine-strict"].into_iter().filter(given);
+    names.map(|name| (name.to_string(), "true".to_string())).collect()
 }
 
 fn given_text(invocation: &Invocation, long: &str) -> Result<Option<String>> {

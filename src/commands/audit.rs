@@ -54,7 +54,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let how = How::of(invocation);
     let session = Session::open(how, settings, ui)?;
     let graph = session.locked()?;
-    let included = select(&graph, how.groups, &Platform::current(), &[], None).included;
+    let included = select(&graph, how.groups, &Platform::current(), &[], &[], None).included;
     let network = session.network(ui)?;
     let ignored = invocation.texts("ignore")?;
     let least = invocation.text("audit-level")?.unwrap_or("low");

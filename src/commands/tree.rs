@@ -57,7 +57,7 @@ impl Here {
         let work = session.look_at()?;
         let graph = if none { Graph::default() } else { session.locked()? };
         let groups = Groups { dev: true, optional: true };
-        let included = select(&graph, groups, &Platform::current(), &[], None).included;
+        let included = select(&graph, groups, &Platform::current(), &[], &[], None).included;
         let (graph, included): (_, Rc<[bool]>) = (Rc::new(graph), included.into());
         let installed: Rc<str> = State::read(&session.project.root).unwrap_or_default().names.into();
         let here = work.targets(&session, invocation)?.into_iter().map(|folder| {

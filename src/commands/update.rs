@@ -84,7 +84,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
 fn needed(session: &Session<'_>, folders: &[String]) -> Result<Vec<PackageName>> {
     let Some((graph, _)) = read_lock(&session.project.root.join(LOCKFILE))? else { return Ok(Vec::new()) };
     let all = Groups { dev: true, optional: true };
-    let needed = select(&graph, all, &session.platform, &[], Some(folders)).included;
+    let needed = select(&graph, all, &session.platform, &[], &[], Some(folders)).included;
     let packages = graph.packages.iter().zip(needed).filter(|(p, on)| *on && !p.is_linked());
     Ok(packages.map(|(p, _)| p.name.clone()).collect())
 }

@@ -277,9 +277,7 @@ impl Hoister<'_> {
 
     /// Whether `target` may lie in `at` when those who lose sight of what they need get their own.
     fn is_open(&self, at: u32, alias: u32, target: u32) -> bool {
-        self.need(at, alias).is_none_or(|n| n.target == target)
-            && (self.is_top(at) || !self.has_peer(at, alias))
-            && self.is_unseen(at, alias, target)
+        self.need(at, alias).is_none_or(|n| n.target == target) && self.is_unseen(at, alias, target)
     }
 
     /// Whether nobody in `at` gets to see a version that would not do.

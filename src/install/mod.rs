@@ -20,6 +20,7 @@ pub mod build;
 pub mod cache;
 pub mod difference;
 pub mod download;
+pub mod engines;
 pub mod fill;
 pub mod hoist;
 pub mod hoisted;

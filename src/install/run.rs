@@ -16,6 +16,7 @@
 use super::apply::{self, Changes};
 use super::books::{self, Rewritten};
 use super::difference::{self, Difference};
+use super::engines::Engines;
 use super::fill::{self, Busy, Watch};
 use super::listing::BootId;
 use super::platform::Platform;
@@ -81,6 +82,8 @@ pub struct Options<'a> {
     pub ignore_scripts: bool,
     /// Optional packages whose scripts have failed in this run.
     pub failed: &'a [PackageId],
+    /// What packages are for.
+    pub engines: Option<&'a Engines>,
     pub threads: usize,
     pub logger: Logger,
 }
@@ -296,8 +299,10 @@ fn with_store(
         (None, _) => LockChange::Unchanged,
     };
     let state = State::read(options.root).unwrap_or_default();
-    let selecting =
-        |failed: &[PackageId], only| select(&graph, options.groups, options.platform, failed, only);
+    let unwanted = options.engines.map_or_else(Vec::new, |e| e.unfit(&graph));
+    let selecting = |failed: &[PackageId], only| {
+        select(&graph, options.groups, options.platform, failed, &unwanted, only)
+    };
     let mut selection = selecting(options.failed, options.only);
     if options.only.is_some() && !options.force {
         let all = selecting(options.failed, None).included;
@@ -305,6 +310,7 @@ fn with_store(
     }
     let selection = selection;
     refuse_unfit(&graph, &selection, options.platform)?;
+    let unsuited = options.engines.map_or(Ok(Vec::new()), |e| e.check(&graph, &selection, &unwanted))?;
     let own: Vec<bool> = graph
         .ids()
         .map(|id| {
@@ -336,6 +342,7 @@ fn with_store(
         imported,
         manifests: Vec::new(),
     };
+    report.warnings.extend(unsuited);
     if let Some(old) = &before {
         let old = old.as_ref().map(|(graph, _)| graph);
         let mut folders = vec![""];

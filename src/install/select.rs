@@ -28,17 +28,21 @@ pub struct Selection {
 }
 
 /// `failed`: packages whose scripts have failed here, which fit as little as those for other platforms.
+/// `unwanted`: also what is left out where it is optional, but may be required.
 /// `only`: for these folders of the workspace, and the members that they need.
 pub fn select(
     graph: &Graph,
     groups: Groups,
     platform: &Platform,
     failed: &[PackageId],
+    unwanted: &[PackageId],
     only: Option<&[String]>,
 ) -> Selection {
     let mut fits: Vec<bool> =
         graph.packages.iter().map(|p| platform.accepts(&p.os, &p.cpu, &p.libc)).collect();
     failed.iter().for_each(|id| fits[id.index()] = false);
+    let may_be: Vec<PackageId> = unwanted.iter().copied().filter(|id| fits[id.index()]).collect();
+    may_be.iter().for_each(|id| fits[id.index()] = false);
     let broken = broken(graph, &fits);
     let mut included = vec![false; graph.packages.len()];
     let mut skipped = Vec::new();
@@ -82,6 +86,7 @@ pub fn select(
             }
         }
     }
+    may_be.iter().for_each(|id| fits[id.index()] = true);
     let unfit = graph.ids().filter(|id| included[id.index()] && !fits[id.index()]).collect();
     skipped.retain(|id| !included[id.index()]);
     mirror::order::sort(&mut skipped);

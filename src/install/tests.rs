@@ -374,7 +374,8 @@ fn what_cannot_run_here_takes_its_dependants_along_however_many() {
     let mut graph = super::hoist::tests::graph(&(0..N).map(chain).collect::<Vec<_>>(), &[(0, 0)]);
     graph.packages[N - 1].os.push("plan9".into());
     graph.importers[0].dependencies[0].group = crate::resolve::graph::Group::Optional;
-    let selection = select(&graph, Groups { dev: true, optional: true }, &Platform::current(), &[], None);
+    let selection =
+        select(&graph, Groups { dev: true, optional: true }, &Platform::current(), &[], &[], None);
     assert!(selection.included.iter().all(|on| !on) && selection.unfit.is_empty());
     assert_eq!(selection.skipped.len(), 1);
 }

@@ -22,6 +22,7 @@ pub mod global;
 pub mod lifecycle;
 pub mod link;
 pub mod newer;
+pub mod node;
 pub mod trust;
 
 pub use asked::importers;
@@ -29,6 +30,7 @@ pub use asked::importers;
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status, Whereabouts};
 use crate::install::books::Rewritten;
+use crate::install::engines::Engines;
 use crate::install::fill::{Busy, Watch};
 use crate::install::platform::Platform;
 use crate::install::run::{self, Locked, Options, Report, Settle};
@@ -40,7 +42,7 @@ use crate::manifest::workspace::Workspace;
 use crate::manifest::{self, Format, Manifest, Problem, Project};
 use crate::network::Network;
 use crate::resolve::graph::{Graph, PackageId};
-use crate::resolve::{ImporterRequest, Request};
+use crate::resolve::{ImporterRequest, Request, engines};
 use crate::settings::Settings;
 use crate::supply::offline::Offline;
 use crate::supply::online::Online;
@@ -217,6 +219,7 @@ impl<'a> Session<'a> {
             source: &|_| String::new(),
             ignore_scripts,
             failed: &[],
+            engines: None,
             threads,
             logger: self.settings.logger,
         }
@@ -417,6 +420,13 @@ impl<'a> Session<'a> {
         let trusted = work.manifests.iter().flat_map(|m| m.trusted.iter().cloned());
         let trust = Trust { project: trusted.collect(), ..self.trust.clone() };
         let before = network.rules.before;
+        let members = work.workspace.members.iter().flat_map(|f| &f.manifests);
+        let own = work.manifests.iter().chain(members).filter_map(|m| {
+            let path = m.path.strip_prefix(&self.project.root).unwrap_or(&m.path);
+            Some((path.to_string_lossy().into_owned(), engines::wanted(&m.engines)?.to_string()))
+        });
+        let engines =
+            Engines { node: network.rules.node.clone(), strict: network.strict_engines, own: own.collect() };
         let merged = manifest::merge(&work.manifests)?;
         merged.warnings.iter().for_each(|w| ui.warn(&w.to_string()));
         let importers = importers(&work.manifests, &work.workspace)?;
@@ -431,6 +441,8 @@ impl<'a> Session<'a> {
             update: change.update,
             explicit: change.explicit,
             prefer_dedupe: change.prefer_dedupe,
+            legacy_peers: network.legacy_peers,
+            strict_peers: network.strict_peers,
             rules: network.rules.clone(),
             ..Request::default()
         };
@@ -452,6 +464,7 @@ impl<'a> Session<'a> {
             trust: &trust,
             source: &source,
             failed,
+            engines: Some(&engines),
             ..self.options(&work.inputs, self.settings.threads())
         };
         if !self.how.dry_run {

@@ -55,6 +55,7 @@ pub struct Builder<'a> {
     paths: Vec<(NodeId, String)>,
     explicit: Vec<EdgeId>,
     legacy_peers: bool,
+    pub strict_peers: bool,
     pub prefer_dedupe: bool,
     rules: Rules,
     index: &'a dyn Index,
@@ -82,6 +83,7 @@ impl<'a> Builder<'a> {
             paths: Vec::new(),
             explicit: Vec::new(),
             legacy_peers: request.legacy_peers,
+            strict_peers: request.strict_peers,
             prefer_dedupe: request.prefer_dedupe,
             rules: request.rules.clone(),
             index,
@@ -128,6 +130,7 @@ impl<'a> Builder<'a> {
             name,
             version: folder.version.clone(),
             dependencies: Dependencies::default(),
+            peers: Vec::new(),
             bundled: Vec::new(),
             origin: Origin::Folder { at: self.folders.len() as u32, path: folder.path.as_str().into() },
         });
@@ -191,6 +194,7 @@ impl<'a> Builder<'a> {
             name,
             version: Version::new(0, 0, 0),
             dependencies,
+            peers: Vec::new(),
             bundled: Vec::new(),
             origin: Origin::Importer,
         });
@@ -225,12 +229,10 @@ impl<'a> Builder<'a> {
         let first = self.tree.manifests.len() as u32;
         for id in graph.ids() {
             let package = graph.package(id);
-            let dependencies: Vec<Dep> = package
-                .dependencies
-                .iter()
+            let edges = package.dependencies.iter();
+            let (dependencies, peers) = edges
                 .map(|e| Dep { name: names.name(&e.alias), spec: names.spec(&e.range), kind: e.kind.into() })
-                .filter(|d| !(self.legacy_peers && d.kind.is_peer()))
-                .collect();
+                .partition(|d| !(self.legacy_peers && d.kind.is_peer()));
             let dependencies = Dependencies::new(dependencies, names);
             let bundled =
                 package.bundled.iter().filter_map(|b| PackageName::parse(b).ok()).collect::<Vec<_>>();
@@ -240,6 +242,7 @@ impl<'a> Builder<'a> {
                 name,
                 version: package.version.clone(),
                 dependencies,
+                peers,
                 bundled,
                 origin: Origin::Locked(id),
             });
@@ -502,7 +505,7 @@ impl<'a> Builder<'a> {
             return Ok(known);
         }
         let record = candidates.load(i).map_err(index)?;
-        let mut dependencies = Vec::with_capacity(record.dependencies.len());
+        let (mut dependencies, mut peers) = (Vec::with_capacity(record.dependencies.len()), Vec::new());
         for d in &record.dependencies {
             let kind = match d.kind {
                 DependencyKind::Normal => Kind::Normal,
@@ -511,12 +514,10 @@ impl<'a> Builder<'a> {
                 DependencyKind::PeerOptional => Kind::PeerOptional,
                 DependencyKind::Dev => continue,
             };
-            if self.legacy_peers && kind.is_peer() {
-                continue;
-            }
+            let aside = self.legacy_peers && kind.is_peer();
             let name = match PackageName::parse(&d.name) {
                 Ok(name) => name,
-                Err(_) if kind.is_optional() => continue,
+                Err(_) if kind.is_optional() || aside => continue,
                 Err(source) => {
                     let step = Step {
                         name: self.tree.names.text(package).to_string(),
@@ -526,7 +527,8 @@ impl<'a> Builder<'a> {
                 }
             };
             let names = &mut self.tree.names;
-            dependencies.push(Dep { name: names.name(&name), spec: names.spec(&d.range), kind });
+            let dep = Dep { name: names.name(&name), spec: names.spec(&d.range), kind };
+            if aside { peers.push(dep) } else { dependencies.push(dep) }
         }
         let dependencies = Dependencies::new(dependencies, &self.tree.names);
         let bundled = record.bundled.iter().filter_map(|b| PackageName::parse(b).ok()).collect::<Vec<_>>();
@@ -537,6 +539,7 @@ impl<'a> Builder<'a> {
             name: package,
             version: record.version.clone(),
             dependencies,
+            peers,
             bundled,
             origin: Origin::Index { source, record: Rc::new(record) },
         });

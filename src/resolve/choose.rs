@@ -3,6 +3,7 @@
 //! a deprecated one, or one whose `engines` do not fit, only when there is no
 //! other. Only versions that can be had are looked at.
 
+use super::engines::Node;
 use super::index::Candidates;
 use super::range::Range;
 use super::spec::Wanted;
@@ -10,12 +11,10 @@ use crate::error::Result;
 use mirror::version::Version;
 
 /// What else bears on the choice.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Rules {
-    /// Compare `engines.node` with this; `None`: engines do not matter.
-    pub node: Option<Version>,
-    /// Compare `engines.npm` with this.
-    pub npm: Option<Version>,
+    /// What `engines.node` is compared with.
+    pub node: Node,
     /// Take nothing published later (Unix seconds). What has no date passes.
     pub before: Option<u64>,
     /// Packages for which `before` does not count: names, or beginnings with `*`.
@@ -35,17 +34,7 @@ impl Rules {
     }
 
     fn engines_fit(&self, candidates: &dyn Candidates, i: usize) -> Result<bool> {
-        if self.node.is_none() && self.npm.is_none() {
-            return Ok(true);
-        }
-        let record = candidates.load(i)?;
-        let fits = |engine: &str, have: &Option<Version>| {
-            have.as_ref().is_none_or(|have| {
-                let wanted = record.engines.iter().find(|(name, range)| name == engine && !range.is_empty());
-                wanted.is_none_or(|(_, range)| Range::parse_strict(range).is_some_and(|r| r.satisfies(have)))
-            })
-        };
-        Ok(fits("node", &self.node) && fits("npm", &self.npm))
+        Ok(self.node.is_unknown() || self.node.fits(&candidates.load(i)?.engines))
     }
 }
 

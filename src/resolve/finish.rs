@@ -6,7 +6,7 @@
 use super::build::Builder;
 use super::failure::{Failure, Warning};
 use super::graph::{Edge, EdgeKind, Graph, Importer, LINK, Package, PackageId, Wanted};
-use super::names::{Kind, ManifestId, Origin};
+use super::names::{Kind, ManifestId, Name, Origin, SpecId};
 use super::tree::{EdgeId, NodeId, NodeSet};
 use super::{Request, Resolution, collate};
 use crate::install::hoist;
@@ -143,6 +143,30 @@ pub fn listing(b: &Builder<'_>) -> Vec<(String, String)> {
     all
 }
 
+/// What a package depends on: name, value, kind, and what it comes to in the graph.
+type Link = (Name, SpecId, Kind, Option<NodeId>);
+
+/// Of a package, by name but for what its archive holds. Peers that make no edges find whom they find.
+fn links(b: &Builder<'_>, n: NodeId) -> Vec<Link> {
+    let edges = b.tree.node(n).edges_out.iter().filter(|&&e| !is_bundled(b, e));
+    let mut links: Vec<Link> = edges
+        .map(|&e| {
+            let edge = b.tree.edge(e);
+            (edge.name, edge.own, edge.kind, target(b, e))
+        })
+        .collect();
+    let Some(m) = b.tree.manifest(n) else { return links };
+    for peer in &m.peers {
+        let fold = b.tree.names.fold(peer.name);
+        if m.dependencies.position(fold).is_none() && links.iter().all(|l| l.0 != peer.name) {
+            let found = b.tree.resolve(n, fold).filter(|&f| f != n && b.tree.node(f).name == peer.name);
+            let found = found.map(|f| b.tree.node(f).link.unwrap_or(f));
+            links.push((peer.name, peer.spec, peer.kind, found));
+        }
+    }
+    links
+}
+
 /// What an edge comes to in the graph.
 fn target(b: &Builder<'_>, e: EdgeId) -> Option<NodeId> {
     let edge = b.tree.edge(e);
@@ -182,27 +206,19 @@ pub fn resolution(mut b: Builder<'_>, request: &Request<'_>) -> Resolution {
     let mut packages: Vec<Package> = Vec::with_capacity(first.len());
     for &n in &first {
         let (Some(manifest), Some(m)) = (b.tree.node(n).manifest, b.tree.manifest(n)) else { continue };
-        let mut dependencies: Vec<Edge> = b
-            .tree
-            .node(n)
-            .edges_out
-            .iter()
-            .filter(|&&e| !is_bundled(&b, e))
-            .map(|&e| {
-                let edge = b.tree.edge(e);
-                Edge {
-                    alias: b.tree.names.text(edge.name).clone(),
-                    range: b.tree.names.value(edge.own).to_string(),
-                    kind: match edge.kind {
-                        Kind::Normal | Kind::Dev => EdgeKind::Normal,
-                        Kind::Optional => EdgeKind::Optional,
-                        Kind::Peer => EdgeKind::Peer,
-                        Kind::PeerOptional => EdgeKind::PeerOptional,
-                    },
-                    target: target_id(e),
-                }
-            })
-            .collect();
+        let edge = |(name, value, kind, target): Link| Edge {
+            alias: b.tree.names.text(name).clone(),
+            range: b.tree.names.value(value).to_string(),
+            kind: match kind {
+                Kind::Normal | Kind::Dev => EdgeKind::Normal,
+                Kind::Optional => EdgeKind::Optional,
+                Kind::Peer => EdgeKind::Peer,
+                Kind::PeerOptional => EdgeKind::PeerOptional,
+            },
+            // A peer may find what nothing leads to.
+            target: target.and_then(|to| ids.get(classes.of(to) as usize).copied()),
+        };
+        let mut dependencies: Vec<Edge> = links(&b, n).into_iter().map(edge).collect();
         mirror::order::sort_by(&mut dependencies, |x, y| x.alias.cmp(&y.alias));
         let variant = match packages.last() {
             Some(last) if Some((&last.name, &last.version)) == id(n) => last.variant + 1,
@@ -273,7 +289,7 @@ fn classes(b: &Builder<'_>, nodes: &[NodeId]) -> Classes {
     let mut groups: HashMap<(u32, u32), u32> = HashMap::new();
     let mut sizes: Vec<u32> = Vec::new();
     // Manifests of one version may have been loaded twice (from a lock, and anew).
-    let mut versions: HashMap<(super::names::Name, String), u32> = HashMap::new();
+    let mut versions: HashMap<(Name, String), u32> = HashMap::new();
     for &n in nodes {
         let Some(m) = b.tree.manifest(n) else { continue };
         let next = versions.len() as u32;
@@ -304,11 +320,9 @@ fn classes(b: &Builder<'_>, nodes: &[NodeId]) -> Classes {
         let mut changes = Vec::new();
         for &n in &doubled {
             let mut seen: Vec<u32> = Vec::new();
-            for &e in &b.tree.node(n).edges_out {
-                if !is_bundled(b, e) {
-                    seen.push(b.tree.edge(e).name.0);
-                    seen.push(target(b, e).map_or(u32::MAX, |to| of[to.0 as usize]));
-                }
+            for (name, _, _, target) in links(b, n) {
+                seen.push(name.0);
+                seen.push(target.map_or(u32::MAX, |to| of[to.0 as usize]));
             }
             let class = of[n.0 as usize];
             let part = *parts.entry((class, seen)).or_insert_with(|| {

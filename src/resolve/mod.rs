@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! spec, range, choose    what a dependency's value asks for, and the version it gets
+//! engines                whether a package is for the node that is here
 //! overrides              values that the project puts in the place of packages' own
 //! names                  names, values and manifests as small numbers
 //! tree                   folders and edges; an edge always points to what Node would find
@@ -26,6 +27,7 @@
 mod build;
 pub mod choose;
 pub mod collate;
+pub mod engines;
 pub mod failure;
 mod finish;
 pub mod graph;
@@ -67,6 +69,8 @@ pub struct Request<'a> {
     pub rules: Rules,
     /// Peers are neither installed nor checked (npm's `legacy-peer-deps`).
     pub legacy_peers: bool,
+    /// Peers that contradict each other are an error wherever they are (npm's `strict-peer-deps`).
+    pub strict_peers: bool,
     /// What is there is kept before a newer version is put beside it (npm's `prefer-dedupe`).
     pub prefer_dedupe: bool,
 }

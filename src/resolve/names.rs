@@ -98,6 +98,8 @@ pub struct Manifest {
     pub name: Name,
     pub version: Version,
     pub dependencies: Dependencies,
+    /// Peers that make no edges, for the graph to show whom they find (`legacy-peer-deps`).
+    pub peers: Vec<Dep>,
     /// Lie inside the archive; never placed.
     pub bundled: Vec<Name>,
     pub origin: Origin,

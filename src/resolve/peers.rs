@@ -83,7 +83,8 @@ impl Builder<'_> {
 
     /// Loads what `node` needs as peers beside it. Where two disagree, the
     /// dependant's own wish comes first, then what is there already; a
-    /// disagreement within what the project itself asks for is an error.
+    /// disagreement within what the project itself asks for is an error
+    /// (`strict-peer-deps`: any).
     fn load_peers(&mut self, node: NodeId, required: &mut NodeSet, depth: u32) -> Result<(), Failure> {
         let mut edges: Vec<EdgeId> = self.tree.node(node).edges_out.clone();
         edges.retain(|&e| {
@@ -103,7 +104,7 @@ impl Builder<'_> {
             }
             let asked = self.tree.wish(set, self.tree.edge(edge).fold);
             let source = self.tree.node(set).source;
-            let may_pass = !source.is_some_and(|s| self.tree.is_importer(s));
+            let may_pass = !self.strict_peers && !source.is_some_and(|s| self.tree.is_importer(s));
             let Some(current) = to else {
                 let Some(asked) = asked else {
                     self.load(edge, Some(set), None, required, depth)?;

@@ -125,7 +125,7 @@ impl Builder<'_> {
         let check = match (found, found_alone) {
             (Some(check), _) => check,
             (None, alone) => {
-                if self.is_ours(job.top) {
+                if self.strict_peers || self.is_ours(job.top) {
                     let conflict = self.explain(job.top, alone.as_ref());
                     return Err(Failure::PeerConflict(Box::new(conflict)));
                 }

@@ -1,7 +1,7 @@
 //! Small cases, each named after the rule of npm that it shows, and properties
 //! over random registries. `tests/conformance` compares with npm itself.
 
-use super::graph::{EdgeKind, Graph, Group};
+use super::graph::{EdgeKind, Graph, Group, PackageId};
 use super::index::{Candidates, Index};
 use super::*;
 use crate::error::{Error, Status};
@@ -321,7 +321,7 @@ fn engines_and_dates_bear_on_the_choice_when_asked_for() {
     let world = world(&["a@1.0.0 node=>=16 date=10", "a@1.1.0 node=>=22 date=20"]);
     let mut request = project("a@1");
     assert_eq!(resolved(&world, &request).1, ["a@1.1.0"]);
-    request.rules.node = Some(Version::new(20, 1, 0));
+    request.rules.node = Version::new(20, 1, 0).into();
     assert_eq!(resolved(&world, &request).1, ["a@1.0.0"]);
     request.rules = Rules { before: Some(15), ..Rules::default() };
     assert_eq!(resolved(&world, &request).1, ["a@1.0.0"]);
@@ -399,7 +399,22 @@ fn the_projects_own_peers_are_installed() {
 fn legacy_peers_are_not_looked_at() {
     let world = world(&["a@1.0.0: peer:p@^1", "p@1.0.0", "p@2.0.0"]);
     let request = Request { legacy_peers: true, ..project("a@1 p@2") };
-    assert_eq!(resolve(&request, &world).unwrap().graph.packages.len(), 2);
+    let graph = resolve(&request, &world).unwrap().graph;
+    assert_eq!(graph.packages.len(), 2);
+    // The graph says whom they find, for layouts in which a package sees its own only.
+    assert_eq!(graph.packages[0].dependencies[0].target, Some(PackageId(1)));
+    let request = Request { legacy_peers: true, ..project("a@1") };
+    assert_eq!(resolve(&request, &world).unwrap().graph.packages[0].dependencies[0].target, None);
+}
+
+/// A conflict that is not the project's own is let pass, but strictly.
+#[test]
+fn strict_peers_must_agree() {
+    let world = world(&["a@1.0.0: q@1 p@2", "q@1.0.0: peer:p@1", "p@1.0.0", "p@2.0.0"]);
+    let lenient = resolve(&project("a@1 p@2"), &world).unwrap();
+    assert!(matches!(lenient.warnings[..], [Warning::PeerConflict(_)]));
+    let request = Request { strict_peers: true, ..project("a@1 p@2") };
+    assert!(matches!(resolve(&request, &world), Err(Failure::PeerConflict(_))));
 }
 
 /// npm/cli#8726: an optional peer is not installed; but where another version
@@ -869,15 +884,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_resolution_holds_together((lines, wanted) in registries()) {
+    fn every_resolution_holds_together((lines, wanted) in registries(), legacy_peers in any::<bool>()) {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let world = world(&lines);
-        let mut request = project(&wanted);
+        let mut request = Request { legacy_peers, ..project(&wanted) };
         request.importers[0].dependencies.sort_by(|a, b| a.alias.cmp(&b.alias));
         request.importers[0].dependencies.dedup_by(|a, b| a.alias == b.alias);
         if let Ok(resolution) = resolve(&request, &world) {
             // A peer that was let pass has no place where Node would find what the graph says.
-            if resolution.warnings.is_empty() {
+            if resolution.warnings.is_empty() && !legacy_peers {
                 check(&resolution);
                 hoist::tests::check(&resolution.graph);
             }
@@ -893,7 +908,11 @@ proptest! {
             if resolution.warnings.is_empty() {
                 let relocked = Request { locked: Some(&resolution.graph), ..request.clone() };
                 let again = resolve(&relocked, &world).unwrap();
-                check(&again);
+                if legacy_peers {
+                    prop_assert_eq!(&again, &resolution);
+                } else {
+                    check(&again);
+                }
             }
         }
     }

@@ -6,7 +6,7 @@
 //!                                 the project of the working directory, as `pantry install` resolves it
 //!                                 without a lock; stdout: PATH <tab> NAME@VERSION of each folder, in the
 //!                                 tree that the versions were chosen in, or as they are laid out
-//!     conformance tree INDEX NODE tree|hoisted|time|locked
+//!     conformance tree INDEX NODE tree|hoisted|time|locked [legacy|strict]
 //!                                 stdin: importers; stdout as above
 //!                                 (locked: two projects, the second with the first one's lock)
 //!
@@ -23,6 +23,7 @@ use pantry::install::run::Supply;
 use pantry::manifest;
 use pantry::network::Network;
 use pantry::project;
+use pantry::resolve::engines::Node;
 use pantry::resolve::graph::Group;
 use pantry::resolve::index::{Candidates, Index};
 use pantry::resolve::range::Range;
@@ -48,7 +49,7 @@ fn main() -> io::Result<()> {
             ranges(|a, b| Ok(Range::parse(a).zip(Range::parse(b)).map(|(a, b)| a.intersects(&b))))
         }
         ["project", node, how] => project(node, how).map_err(io::Error::other),
-        ["tree", index, node, how] => resolution(index, node, how),
+        ["tree", index, node, how, ref peers @ ..] => resolution(index, node, how, peers),
         _ => Err(io::Error::other("what: ranges, tree")),
     }
 }
@@ -88,11 +89,16 @@ fn project(node: &str, how: &str) -> Result<(), Error> {
     let settings = Settings::resolve(&invocation, Environment::Process)?;
     let project = manifest::find(&settings.working_directory()?)?;
     let manifests = project.read()?;
-    let rules = Rules { node: Version::parse(node).ok(), npm: None, before: None, exempt: Vec::new() };
+    let rules = rules(node);
     let workspace = manifest::workspace::workspace(&project.root, &manifests)?;
-    let request =
-        Request { importers: project::importers(&manifests, &workspace)?, rules, ..Request::default() };
     let network = Network::new(&settings, &project.root, &mut ui)?;
+    let request = Request {
+        importers: project::importers(&manifests, &workspace)?,
+        rules,
+        legacy_peers: network.legacy_peers,
+        strict_peers: network.strict_peers,
+        ..Request::default()
+    };
     if how == "tree" {
         let Network { client, registries, .. } = &network;
         let question = Question { client, registries, now: 0, before: None };
@@ -114,6 +120,11 @@ fn project(node: &str, how: &str) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// `node`: its version; anything else is none.
+fn rules(node: &str) -> Rules {
+    Rules { node: Version::parse(node).map(Node::from).unwrap_or_default(), ..Rules::default() }
 }
 
 /// `P name`, then its `T tag version` and `V version deprecated node npm`, each
@@ -177,7 +188,7 @@ fn read_index(path: &str) -> io::Result<Memory> {
     Ok(Memory(views))
 }
 
-fn resolution(index: &str, node: &str, how: &str) -> io::Result<()> {
+fn resolution(index: &str, node: &str, how: &str, peers: &[&str]) -> io::Result<()> {
     let index = read_index(index)?;
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
@@ -211,15 +222,11 @@ fn resolution(index: &str, node: &str, how: &str) -> io::Result<()> {
             });
         }
     }
-    let rules = Rules {
-        node: Version::parse(node).ok(),
-        npm: Version::parse("11.19.1").ok(),
-        before: None,
-        exempt: Vec::new(),
-    };
+    let rules = rules(node);
     let second = importers.len() - usize::from(how == "locked");
     let second = importers.split_off(second.min(importers.len()));
-    let request = Request { importers, rules, ..Request::default() };
+    let (legacy_peers, strict_peers) = (peers == ["legacy"], peers == ["strict"]);
+    let request = Request { importers, rules, legacy_peers, strict_peers, ..Request::default() };
     let mut out = io::BufWriter::new(io::stdout().lock());
     if how == "tree" {
         let folders = tree(&request, &index).map_err(io::Error::other)?;

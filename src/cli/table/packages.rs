@@ -11,6 +11,9 @@ const TREE: &[Flag] = &[
     flag("linker", "How node_modules is laid out").value("KIND", Kind::Choice(LINKERS)),
     flag("no-save", "Leave the manifest and the lockfile as they are"),
     flag("ignore-scripts", "Run no package scripts (they never run unless a package is trusted)"),
+    flag("legacy-peer-deps", "Neither install nor check peer dependencies"),
+    flag("strict-peer-deps", "Fail at every conflict of peer dependencies"),
+    flag("engine-strict", "Fail where a package is not for the node that is here"),
     flag("allow-source-change", "Let a package come from another source than the lockfile says").later(),
     flag("no-cache", "Look again at what was cached; mirrors still count"),
 ];

@@ -78,7 +78,8 @@ fn install(
     fails: bool,
 ) -> crate::error::Result<Done> {
     let graph = made(world, rows);
-    let selection = select(&graph, Groups { dev: true, optional: true }, &Platform::current(), &[], None);
+    let selection =
+        select(&graph, Groups { dev: true, optional: true }, &Platform::current(), &[], &[], None);
     let linker = LINKERS[linker];
     let options = Fingerprint::of(linker.name());
     let own = vec![false; graph.packages.len()];
