@@ -1,32 +1,25 @@
 // Random registries and manifests, resolved by npm's own arborist and by src/resolve, and compared
 // folder by folder.
 //
-//   node tests/conformance/fuzz.mjs [CASES] [FIRST-SEED] [lock|overrides]
+//   node tests/conformance/fuzz.mjs [CASES] [FIRST-SEED] [lock|overrides|legacy|strict]
 //
 // With `lock` each case is resolved a second time with another manifest and the first answer as lock; with `overrides`
-// the manifests have some.
+// the manifests have some; with `legacy` and `strict` peers are dealt with as `legacy-peer-deps` and `strict-peer-deps` say.
 import { createRequire } from 'node:module'
 import { createServer } from 'node:http'
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { random as numbers } from './random.mjs'
 const root = execFileSync('npm', ['root', '-g'], { encoding: 'utf8' }).trim()
 const require = createRequire(`${root}/npm/index.js`)
 const Arborist = require('@npmcli/arborist')
 const [cases = 100, first = 1, mode = ''] = process.argv.slice(2)
-let seed = 0
-const random = n => { // mulberry32
-  let t = (seed += 0x6d2b79f5)
-  t = Math.imul(t ^ (t >>> 15), t | 1)
-  t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-  return ((t ^ (t >>> 14)) >>> 0) % n
-}
-const one = list => list[random(list.length)]
-const chance = percent => random(100) < percent
 const VERSIONS = ['1.0.0', '1.1.0', '1.2.0', '2.0.0', '2.1.0', '3.0.0']
 const RANGES = ['^1.0.0', '^2.0.0', '*', '>=2', '1 || 2', '<3', 'latest', '^1 || ^3', '^3.0.0', '^1.1.0', '~1.0.0', '1.0.0', '2.0.0', '^4.0.0']
-function registry () {
+function registry (seed) {
+  const { below: random, one, chance } = numbers(seed)
   const names = 'abcdefghij'.slice(0, 3 + random(8)).split('').map(n => chance(10) ? `@s/${n}` : n)
   const style = { peers: one([0, 10, 30, 60]), optional: one([0, 0, 20]), deps: 1 + random(4), missing: one([0, 0, 0, 2]), wide: chance(70), published: one([65, 90, 100, 100]) }
   const packuments = new Map()
@@ -102,8 +95,7 @@ const ours = (args, input) => new Promise(resolve => {
 })
 const counts = { same: 0, sameFailure: 0, hoistDiffers: 0, treeDiffers: 0, onlyNpmFails: 0, onlyWeFail: 0, npmNoEnd: 0, npmInvalid: 0, lockDiffers: 0 }
 for (let n = +first; n < +first + +cases; n++) {
-  seed = n * 7919
-  const { packuments, manifests } = registry()
+  const { packuments, manifests } = registry(n * 7919)
   current = packuments
   const dir = join(work, `case-${n}`); mkdirSync(dir)
   const index = join(dir, 'index.tsv')
@@ -115,7 +107,7 @@ for (let n = +first; n < +first + +cases; n++) {
   writeFileSync(index, text.join('\n') + '\n')
   const npm = async (manifest, keepLock) => {
     writeFileSync(join(dir, 'package.json'), JSON.stringify(manifest))
-    const a = new Arborist({ path: dir, registry: `http://127.0.0.1:${server.address().port}/c${n}/`, cache: join(work, 'cache'), save: true, preferOnline: true })
+    const a = new Arborist({ path: dir, registry: `http://127.0.0.1:${server.address().port}/c${n}/`, cache: join(work, 'cache'), save: true, preferOnline: true, legacyPeerDeps: mode === 'legacy', strictPeerDeps: mode === 'strict' })
     try {
       const tree = await timeout(a.buildIdealTree({ save: true }), 20000)
       // What nothing leads to is a leftover of npm's (it prunes only with a lock).
@@ -142,7 +134,7 @@ for (let n = +first; n < +first + +cases; n++) {
   const input = manifest => 'I\t\n' + [...lines(manifest, []), ...overrides(manifest, manifest.overrides || {}, [])].join('\n') + '\n'
   const say = (what, more) => { counts[what]++; if (!what.startsWith('same')) console.log(`case ${n}: ${what} ${more ?? ''}`) }
   const theirs = await npm(manifests[0], mode === 'lock')
-  const t = await ours(['tree', index, '-', 'tree'], input(manifests[0]))
+  const t = await ours(['tree', index, '-', 'tree', mode], input(manifests[0]))
   if (theirs.error === 'INVALID') { say('npmInvalid', `ours ends with ${t.status}`); continue }
   if (theirs.error === 'TIMEOUT') { say('npmNoEnd', `ours ends with ${t.status}`); continue }
   if (theirs.error) { say(t.status ? 'sameFailure' : 'onlyNpmFails', theirs.error); continue }
@@ -152,7 +144,7 @@ for (let n = +first; n < +first + +cases; n++) {
     return '\n' + [...x.filter(l => !y.includes(l)).map(l => `    npm  ${l}`), ...y.filter(l => !x.includes(l)).map(l => `    ours ${l}`)].join('\n')
   }
   if (t.out.trim() !== theirs.tree) { say('treeDiffers', difference(theirs.tree, t.out.trim())); continue }
-  const h = await ours(['tree', index, '-', 'hoisted'], input(manifests[0]))
+  const h = await ours(['tree', index, '-', 'hoisted', mode], input(manifests[0]))
   const hoisted = h.out.trim().split('\n').sort().join('\n')
   if (hoisted !== theirs.tree) { say('hoistDiffers', difference(theirs.tree, hoisted)); if (mode !== 'lock') continue } else say('same')
   if (mode === 'lock') {

@@ -8,16 +8,10 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
+import { random as numbers } from './random.mjs'
 const root = execFileSync('npm', ['root', '-g'], { encoding: 'utf8' }).trim()
 const semver = createRequire(`${root}/npm/index.js`)('semver')
-let seed = 42
-const random = n => { // mulberry32
-  let t = (seed += 0x6d2b79f5)
-  t = Math.imul(t ^ (t >>> 15), t | 1)
-  t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-  return ((t ^ (t >>> 14)) >>> 0) % n
-}
-const one = list => list[random(list.length)]
+const { below: random, one } = numbers(42)
 const xr = () => one(['0', '1', '2', '3', '10', 'x', 'X', '*', '01', '1', '2', '0'])
 const pre = () => one(['', '', '', '', '-alpha', '-beta.2', '-0', '-rc.01', 'beta', '-', '--', '-1a', '+b.1', '-a+b'])
 const partial = () => one(['', '', '', '', 'v', '=', 'v ']) +
