@@ -33,6 +33,7 @@ mod roots;
 mod tests;
 mod tls;
 mod url;
+mod x25519;
 
 pub use body::Body;
 pub use client::{Client, ClientOptions, Reach, Request, Response};

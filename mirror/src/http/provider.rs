@@ -1,8 +1,10 @@
 //! What TLS computes with: *ring*, without what a client never does. A quarter of a megabyte of what its own
-//! provider names would only lie in the binary: signing with keys of one's own, its table for P-256 (`p256`), and on
-//! x86-64, where processors have instructions for AES and every server takes it, ChaCha20.
+//! provider names would only lie in the binary: signing with keys of one's own, its tables for P-256 and X25519
+//! (`p256`, `x25519`), and on x86-64, where processors have instructions for AES and every server takes it,
+//! ChaCha20.
 
 use super::p256::{Ecdh, Ecdsa};
+use super::x25519::X25519;
 use rustls::crypto::ring::{cipher_suite as suite, kx_group};
 use rustls::crypto::{CryptoProvider, GetRandomFailed, KeyProvider, SecureRandom, WebPkiSupportedAlgorithms};
 use rustls::pki_types::PrivateKeyDer;
@@ -14,7 +16,7 @@ use webpki::ring;
 pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(CryptoProvider {
         cipher_suites: SUITES.to_vec(),
-        kx_groups: vec![kx_group::X25519, &Ecdh, kx_group::SECP384R1],
+        kx_groups: vec![&X25519, &Ecdh, kx_group::SECP384R1],
         signature_verification_algorithms: SIGNATURES,
         secure_random: &System,
         key_provider: &System,
