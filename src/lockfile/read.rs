@@ -526,8 +526,10 @@ fn is_plain_http(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
         return false;
     };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
-    !authority.is_empty()
-        && !authority.contains('@')
-        && !url.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\')
+    let end = rest.bytes().position(|b| matches!(b, b'/' | b'?' | b'#'));
+    let authority = &rest[..end.unwrap_or(rest.len())];
+    // A character is only looked at as such where its byte does not tell: a lock has hundreds of these.
+    let plain = |url: &str| url.bytes().all(|b| b > b' ' && b < 0x7f && b != b'\\');
+    let odd = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
+    !authority.is_empty() && !authority.contains('@') && (plain(url) || !url.contains(odd))
 }
