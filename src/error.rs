@@ -118,12 +118,15 @@ pub enum Error {
     Other { status: Status, message: String, hints: Vec<String> },
 }
 
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T> = std::result::Result<T, Box<Error>>;
 
 impl Error {
     /// For `map_err`: `.map_err(Error::io("read", path))`.
-    pub fn io<'a>(action: &'static str, path: &'a std::path::Path) -> impl FnOnce(io::Error) -> Self + 'a {
-        move |source| Self::Io { action, path: path.into(), source }
+    pub fn io<'a>(
+        action: &'static str,
+        path: &'a std::path::Path,
+    ) -> impl FnOnce(io::Error) -> Box<Self> + 'a {
+        move |source| Box::new(Self::Io { action, path: path.into(), source })
     }
 
     pub fn status(&self) -> Status {
@@ -270,29 +273,29 @@ fn mzp_status(error: &mzp::Error) -> Status {
     }
 }
 
-impl From<HttpError> for Error {
+impl From<HttpError> for Box<Error> {
     fn from(error: HttpError) -> Self {
-        Self::Http(Box::new(error))
+        Error::Http(Box::new(error)).into()
     }
 }
 
-impl From<mzp::Error> for Error {
+impl From<mzp::Error> for Box<Error> {
     fn from(error: mzp::Error) -> Self {
         match error {
-            mzp::Error::Io { action, path, source } => Self::Io { action, path, source },
+            mzp::Error::Io { action, path, source } => Error::Io { action, path, source }.into(),
             mzp::Error::Mirror { source } => (*source).into(),
             mzp::Error::Http { source } => (*source).into(),
-            other => Self::Mzp(Box::new(other)),
+            other => Error::Mzp(Box::new(other)).into(),
         }
     }
 }
 
-impl From<mirror::Error> for Error {
+impl From<mirror::Error> for Box<Error> {
     fn from(error: mirror::Error) -> Self {
-        match error {
-            mirror::Error::Io { action, path, source } => Self::Io { action, path, source },
-            other => Self::Mirror(other),
-        }
+        Box::new(match error {
+            mirror::Error::Io { action, path, source } => Error::Io { action, path, source },
+            other => Error::Mirror(other),
+        })
     }
 }
 

@@ -187,8 +187,10 @@ fn read(path: &Path) -> Result<Option<String>> {
         // Some people keep it in a folder of links.
         Err(mirror::Error::NotRegular { .. }) => match std::fs::canonicalize(path) {
             Ok(target) if target != path => read(&target),
-            Ok(_) => Err(Error::Io { action: "read", path: path.to_path_buf(), source: not_a_file() }),
-            Err(source) => Err(Error::Io { action: "read", path: path.to_path_buf(), source }),
+            Ok(_) => {
+                Err(Box::new(Error::Io { action: "read", path: path.to_path_buf(), source: not_a_file() }))
+            }
+            Err(source) => Err(Box::new(Error::Io { action: "read", path: path.to_path_buf(), source })),
         },
         Err(e) => Err(e.into()),
     }

@@ -170,12 +170,12 @@ fn compare(mirror: &Mirror, package: &Package, record: &VersionRecord) -> Result
     if found == *wanted {
         return Ok(());
     }
-    Err(Error::OtherBytes {
+    Err(Box::new(Error::OtherBytes {
         package: format!("{}@{}", package.name, package.version).into(),
         mirror: mirror.dir().into(),
         locked: wanted.to_string().into(),
         found: found.to_string().into(),
-    })
+    }))
 }
 
 /// The packages that any of the platforms needs, each archive once, and which
@@ -286,16 +286,16 @@ impl Run<'_> {
         drop(downloads.finish());
         // Only now nobody else holds it.
         match (kept, Arc::into_inner(batch)) {
-            (Ok(()), Some(batch)) => batch.commit(waiting).map(drop).map_err(Error::from),
+            (Ok(()), Some(batch)) => batch.commit(waiting).map(drop).map_err(Box::from),
             (kept, batch) => {
                 if let Some(batch) = batch {
                     batch.abandon();
                 }
-                kept.and(Err(Error::Other {
+                kept.and(Err(Box::new(Error::Other {
                     status: Status::Failed,
                     message: "a download did not end".into(),
                     hints: Vec::new(),
-                }))
+                })))
             }
         }
     }

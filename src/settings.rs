@@ -299,7 +299,7 @@ fn user_home(environment: &Environment) -> Option<PathBuf> {
 }
 
 fn working_directory() -> Result<PathBuf> {
-    std::env::current_dir().map_err(|source| Error::NoWorkingDirectory { source })
+    std::env::current_dir().map_err(|source| Error::NoWorkingDirectory { source }.into())
 }
 
 fn absolute(path: PathBuf) -> Result<PathBuf> {

@@ -163,9 +163,9 @@ fn known(mirror: &mirror::Mirror, view: &mirror::record::RecordView, i: usize) -
 }
 
 /// The resolver's reason; which mirror an archive was last seen on is added here.
-pub fn failure(failure: Failure, mirrors: &Mirrors) -> Error {
-    let mut error = Error::from(failure);
-    if let Error::Missing(missing) = &mut error
+pub fn failure(failure: Failure, mirrors: &Mirrors) -> Box<Error> {
+    let mut error = Box::<Error>::from(failure);
+    if let Error::Missing(missing) = &mut *error
         && let Whereabouts::ArchiveAbsent { last_seen: last_seen @ None, .. } = &mut missing.whereabouts
     {
         *last_seen = mirrors.iter().map(|m| m.snapshot().label.clone()).find(|label| !label.is_empty());

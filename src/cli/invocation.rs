@@ -154,9 +154,9 @@ pub fn shown(program: Program, path: &str) -> String {
 
 /// A word that has to be text.
 pub(super) fn utf8<'a>(value: &'a OsStr, what: &str) -> Result<&'a str> {
-    value.to_str().ok_or_else(|| Error::Usage {
-        message: format!("{what} is not valid UTF-8: `{}`", escape(&value.to_string_lossy())),
-        hint: None,
+    value.to_str().ok_or_else(|| {
+        let message = format!("{what} is not valid UTF-8: `{}`", escape(&value.to_string_lossy()));
+        Error::Usage { message, hint: None }.into()
     })
 }
 
@@ -190,6 +190,6 @@ fn one_of(word: &str, words: &[&str], what: &str) -> Result<()> {
     Err(wrong(what, word, format!("one of {}", words.join(", ")), hint))
 }
 
-fn wrong(what: &str, text: &str, wanted: String, hint: Option<String>) -> Error {
-    Error::Usage { message: format!("{what} must be {wanted}, not `{}`", escape(text)), hint }
+fn wrong(what: &str, text: &str, wanted: String, hint: Option<String>) -> Box<Error> {
+    Box::new(Error::Usage { message: format!("{what} must be {wanted}, not `{}`", escape(text)), hint })
 }

@@ -223,7 +223,7 @@ impl State {
         Ok(())
     }
 
-    fn unknown_command(&self, word: &str) -> Error {
+    fn unknown_command(&self, word: &str) -> Box<Error> {
         let program = self.program;
         if let Some(family) = self.row {
             let command = shown(program, &self.path);
@@ -264,7 +264,7 @@ impl State {
         usage(format!("there is no command `{}`", escape(word)), Some(hint))
     }
 
-    fn needs_member(&self, family: &Command) -> Error {
+    fn needs_member(&self, family: &Command) -> Box<Error> {
         let names: Vec<_> = family.members.iter().map(|row| row.name).collect();
         usage(
             format!("`{}` needs one of: {}", shown(self.program, &self.path), names.join(", ")),
@@ -409,11 +409,11 @@ fn help_for(program: Program, path: &str) -> String {
     }
 }
 
-fn usage(message: impl Into<String>, hint: Option<String>) -> Error {
-    Error::Usage { message: message.into(), hint }
+fn usage(message: impl Into<String>, hint: Option<String>) -> Box<Error> {
+    Box::new(Error::Usage { message: message.into(), hint })
 }
 
-fn from_lexopt(error: lexopt::Error) -> Error {
+fn from_lexopt(error: lexopt::Error) -> Box<Error> {
     let message = match error {
         lexopt::Error::UnexpectedValue { option, value } => {
             format!("`{}` takes no value, but got `{}`", escape(&option), escape(&value.to_string_lossy()))

@@ -16,10 +16,10 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let named = add::named(&invocation.argument_texts()?)?;
     let how = How::of(invocation);
     if how.frozen {
-        return Err(Error::Usage {
+        return Err(Box::new(Error::Usage {
             message: "a package cannot be added to a lockfile that is to stay as it is".into(),
             hint: Some("leave out --frozen-lockfile".into()),
-        });
+        }));
     }
     let session = Session::open_or_begin(how, settings, ui)?;
     let locked = session.lock(ui)?;

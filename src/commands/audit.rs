@@ -89,7 +89,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         let response = network.client.get(&request)?;
         if response.status != 200 {
             let concerning = "the advisories".to_string();
-            return Err(Error::Answer { url: Box::new(url), status: response.status, concerning });
+            return Err(Box::new(Error::Answer { url: Box::new(url), status: response.status, concerning }));
         }
         let bytes = response.body.read_whole()?;
         advisories.extend(read(&bytes).map_err(|_| unreadable(&url))?);
@@ -176,14 +176,14 @@ fn read(bytes: &[u8]) -> std::result::Result<Vec<Advisory>, json::Error> {
     Ok(all)
 }
 
-fn unreadable(url: &Url) -> Error {
-    Error::Other {
+fn unreadable(url: &Url) -> Box<Error> {
+    Box::new(Error::Other {
         status: Status::Failed,
         message: format!("{url} did not answer with advisories"),
         hints: vec![
             "nothing is known about the packages; another registry may have advisories (--registry)".into(),
         ],
-    }
+    })
 }
 
 fn show(found: &[(&Advisory, PackageId)], graph: &Graph, packages: usize, ui: &mut Ui) -> Result<()> {

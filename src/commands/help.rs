@@ -34,7 +34,7 @@ fn text(invocation: &Invocation) -> Result<String> {
     Ok(help::command(program, &path, row, is_built))
 }
 
-fn unknown(invocation: &Invocation, words: &str) -> Error {
+fn unknown(invocation: &Invocation, words: &str) -> Box<Error> {
     let known = table::roots(invocation.program)
         .map(|row| row.name)
         .chain(help::TOPICS.iter().map(|(name, _)| *name));
@@ -43,5 +43,5 @@ fn unknown(invocation: &Invocation, words: &str) -> Error {
         Some(near) => format!("did you mean `{name} help {near}`?"),
         None => format!("`{name} help` lists the commands"),
     };
-    Error::Usage { message: format!("there is no command `{}`", escape(words)), hint: Some(hint) }
+    Box::new(Error::Usage { message: format!("there is no command `{}`", escape(words)), hint: Some(hint) })
 }

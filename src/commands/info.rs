@@ -45,7 +45,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         Some(_) => of_mirrors(&name, wanted, settings, ui)?,
         None => match of_registry(&name, wanted, settings, ui) {
             // Where nothing answers, what mirrors say is an answer.
-            Err(e @ Error::Http(_)) => match of_mirrors(&name, wanted, settings, ui) {
+            Err(e) if matches!(*e, Error::Http(_)) => match of_mirrors(&name, wanted, settings, ui) {
                 Ok(document) => {
                     ui.warn(&format!("mirrors alone were asked: {e}"));
                     document
@@ -127,7 +127,11 @@ fn fetch(network: &Network, url: &Url, credential: Option<&str>, concerning: &st
     let response = network.client.get(&request)?;
     if response.status != 200 {
         let concerning = concerning.to_string();
-        return Err(Error::Answer { url: Box::new(url.clone()), status: response.status, concerning });
+        return Err(Box::new(Error::Answer {
+            url: Box::new(url.clone()),
+            status: response.status,
+            concerning,
+        }));
     }
     Ok(response.body.read_whole()?)
 }
@@ -145,10 +149,13 @@ fn choose(
     let range = || Range::parse(wanted).and_then(|range| range.max_satisfying(versions.iter()));
     // Where nobody says what is latest: the newest.
     let newest = || (wanted == "latest").then(|| versions.len().checked_sub(1)).flatten();
-    exact.or_else(range).or_else(newest).ok_or_else(|| Error::Other {
-        status: Status::Unreachable,
-        message: format!("{name} has no version {}", escape(wanted)),
-        hints: vec![format!("`pantry info {name} versions` lists them")],
+    exact.or_else(range).or_else(newest).ok_or_else(|| {
+        Error::Other {
+            status: Status::Unreachable,
+            message: format!("{name} has no version {}", escape(wanted)),
+            hints: vec![format!("`pantry info {name} versions` lists them")],
+        }
+        .into()
     })
 }
 
@@ -183,11 +190,11 @@ fn of_mirrors(
         }
     }
     if all.is_empty() {
-        return Err(Error::Other {
+        return Err(Box::new(Error::Other {
             status: Status::Unreachable,
             message: format!("{name} is unknown to every index here"),
             hints: vec![format!("`pantry mirror pull {name}` fetches it where there is a network")],
-        });
+        }));
     }
     mirror::order::sort_by(
         &mut all,
@@ -306,11 +313,11 @@ fn show_field(document: &Document, name: &PackageName, field: &str, ui: &mut Ui)
         }
         _ => match value(&document.version, field) {
             None => {
-                return Err(Error::Other {
+                return Err(Box::new(Error::Other {
                     status: Status::Failed,
                     message: format!("{name} has no field `{}`", escape(field)),
                     hints: vec![format!("`pantry info {name} --json` shows all of them")],
-                });
+                }));
             }
             Some(raw) if json => return ui.line(&safe(raw)),
             Some(raw) => match Scanner::new(raw, Syntax::Json).string() {

@@ -31,11 +31,11 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     // One manifest is a project: another beside it would have to agree with it.
     let there = Format::ALL.iter().map(|f| dir.join(f.file())).find(|file| file.symlink_metadata().is_ok());
     if let Some(file) = there {
-        return Err(Error::Other {
+        return Err(Box::new(Error::Other {
             status: Status::Failed,
             message: format!("{} is there already", escape(&file.to_string_lossy())),
             hints: vec!["`pantry add NAME` adds to it; `pantry init DIR` makes another project".into()],
-        });
+        }));
     }
     let folder = dir.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let (mut name, mut version) = (name_for(&folder), "1.0.0".to_string());
@@ -136,7 +136,7 @@ fn write(path: &Path, text: &str, ui: &mut Ui) -> Result<()> {
             let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
             if let Err(source) = written {
                 let _ = std::fs::remove_file(path);
-                return Err(Error::Io { action: "write", path: path.into(), source });
+                return Err(Box::new(Error::Io { action: "write", path: path.into(), source }));
             }
         }
     }

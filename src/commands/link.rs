@@ -47,7 +47,7 @@ pub fn unlink(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Resu
         let name = own_name(&project)?;
         if !link::withdraw(&settings.home()?, &name)? {
             let message = format!("`{name}` is not offered");
-            return Err(Error::Other { status: Status::Failed, message, hints: Vec::new() });
+            return Err(Box::new(Error::Other { status: Status::Failed, message, hints: Vec::new() }));
         }
         ui.success(&format!("{name} is no longer offered"));
         return Ok(Status::Done);
@@ -88,16 +88,19 @@ fn named(folder: &Path) -> Result<(PackageName, PathBuf)> {
     let project = manifest::find(&folder)?;
     if project.root != folder {
         let message = format!("{} holds no package", escape(&folder.to_string_lossy()));
-        return Err(Error::Other { status: Status::Failed, message, hints: Vec::new() });
+        return Err(Box::new(Error::Other { status: Status::Failed, message, hints: Vec::new() }));
     }
     Ok((own_name(&project)?, folder))
 }
 
 fn own_name(project: &Project) -> Result<PackageName> {
     let manifests = project.read()?;
-    manifests.into_iter().find_map(|m| m.name).ok_or_else(|| Error::Other {
-        status: Status::Failed,
-        message: format!("the package in {} has no name", escape(&project.root.to_string_lossy())),
-        hints: vec!["give it a `name` in its manifest".into()],
+    manifests.into_iter().find_map(|m| m.name).ok_or_else(|| {
+        Error::Other {
+            status: Status::Failed,
+            message: format!("the package in {} has no name", escape(&project.root.to_string_lossy())),
+            hints: vec!["give it a `name` in its manifest".into()],
+        }
+        .into()
     })
 }

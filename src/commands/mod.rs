@@ -121,10 +121,10 @@ pub fn is_built(path: &str) -> bool {
 /// Whatever the command cannot do.
 pub fn run(invocation: &Invocation, ui: &mut Ui) -> Result<Status> {
     let Some(run) = find(&invocation.path) else {
-        return Err(Error::NotBuilt { what: format!("`{}`", invocation.shown()) });
+        return Err(Box::new(Error::NotBuilt { what: format!("`{}`", invocation.shown()) }));
     };
     if let Some(flag) = invocation.later_options().next() {
-        return Err(Error::NotBuilt { what: format!("`{} --{}`", invocation.shown(), flag.long) });
+        return Err(Box::new(Error::NotBuilt { what: format!("`{} --{}`", invocation.shown(), flag.long) }));
     }
     match run {
         Run::Plain(command) => command(invocation, ui),

@@ -106,11 +106,11 @@ fn agreed(asked: &[Named], invocation: &Invocation, ui: &mut Ui) -> Result<()> {
     let answer = ui.ask(&format!("{} is in no mirror here. Fetch and run it? (y/n) ", names.join(", ")))?;
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
-        _ => Err(Error::Other {
+        _ => Err(Box::new(Error::Other {
             status: Status::Failed,
             message: "nothing was fetched".into(),
             hints: vec!["--yes does not ask".into()],
-        }),
+        })),
     }
 }
 
@@ -148,10 +148,13 @@ fn program(root: &Path, word: &str, is_package: bool, settings: &Settings) -> Re
 
 fn known<'a>(word: &'a str, bins: &Path) -> Result<&'a str> {
     let is = mirror::name::BinName::parse(word).is_ok() && bins.join(word).exists();
-    is.then_some(word).ok_or_else(|| Error::Other {
-        status: Status::Failed,
-        message: format!("none of these packages has a program `{}`", escape(word)),
-        hints: Vec::new(),
+    is.then_some(word).ok_or_else(|| {
+        Error::Other {
+            status: Status::Failed,
+            message: format!("none of these packages has a program `{}`", escape(word)),
+            hints: Vec::new(),
+        }
+        .into()
     })
 }
 

@@ -159,22 +159,22 @@ pub fn installed(name: &str, root: &Path) -> Option<PathBuf> {
     tool::find(OsStr::new(name), &folders)
 }
 
-pub fn not_started(command: &std::process::Command, source: std::io::Error) -> Error {
-    Error::Io { action: "start", path: command.get_program().into(), source }
+pub fn not_started(command: &std::process::Command, source: std::io::Error) -> Box<Error> {
+    Box::new(Error::Io { action: "start", path: command.get_program().into(), source })
 }
 
-fn ended(event: &str, status: u8) -> Error {
+fn ended(event: &str, status: u8) -> Box<Error> {
     let message = format!("the script `{}` {}", escape(event), process::how(status));
-    Error::Other { status: Status::Child(status), message, hints: Vec::new() }
+    Box::new(Error::Other { status: Status::Child(status), message, hints: Vec::new() })
 }
 
-fn unknown(name: &str, scripts: &Scripts) -> Error {
+fn unknown(name: &str, scripts: &Scripts) -> Box<Error> {
     let hint = match suggest::closest(name, scripts.all().map(|(name, _)| name)) {
         Some(near) => format!("did you mean `{}`?", escape(near)),
         None => "`pantry scripts` lists the scripts".to_string(),
     };
     let message = format!("{} has no script `{}`", shown(scripts.file()), escape(name));
-    Error::Other { status: Status::Failed, message, hints: vec![hint] }
+    Box::new(Error::Other { status: Status::Failed, message, hints: vec![hint] })
 }
 
 fn shown(path: &Path) -> String {

@@ -562,14 +562,14 @@ struct Chain<'a> {
     need: Need<'a>,
 }
 
-fn unknown(word: &str, name: &str, here: &Here) -> Error {
+fn unknown(word: &str, name: &str, here: &Here) -> Box<Error> {
     let near = suggest::closest(name, here.graph.packages.iter().map(|p| p.name.as_str()));
     let hint = match near {
         Some(near) if near != name => format!("did you mean `{near}`?"),
         _ => "`pantry list --all` shows what is there".into(),
     };
     let message = format!("{} is not a package of this project", escape(word));
-    Error::Other { status: Status::Failed, message, hints: vec![hint] }
+    Box::new(Error::Other { status: Status::Failed, message, hints: vec![hint] })
 }
 
 #[cfg(test)]

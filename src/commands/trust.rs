@@ -100,11 +100,11 @@ fn change(invocation: &Invocation, settings: &Settings, may: bool, ui: &mut Ui) 
             known(name, &session)?;
         }
         if !rewrite(name, may, &mut work)? && !may {
-            return Err(Error::Other {
+            return Err(Box::new(Error::Other {
                 status: Status::Failed,
                 message: format!("{} is not trusted by the manifest", escape(name)),
                 hints: vec!["`trusted-dependencies` in config.toml counts for every project".into()],
-            });
+            }));
         }
     }
     // What is written is what was read, with one line more or less.
@@ -153,5 +153,5 @@ fn known(rule: &str, session: &Session<'_>) -> Result<()> {
         None => "`pantry trust` lists what asked".into(),
     };
     let message = format!("{} is not a package of this project", escape(name));
-    Err(Error::Other { status: Status::Failed, message, hints: vec![hint] })
+    Err(Box::new(Error::Other { status: Status::Failed, message, hints: vec![hint] }))
 }

@@ -270,8 +270,8 @@ mod tests {
     #[test]
     fn what_a_mirror_says_brings_its_hint() {
         let full = mirror::Error::NoSpace { path: "m".into(), needed: 2, free: 1 };
-        assert!(Error::from(full).hints()[0].contains("cache:clear"));
+        assert!(Box::<Error>::from(full).hints()[0].contains("cache:clear"));
         let none = mirror::Error::NotAMirror { path: "/media/s\u{1b}".into() };
-        assert_eq!(Error::from(none).hints(), ["`pantry mirror init '/media/s\\u{1b}'` makes one"]);
+        assert_eq!(Box::<Error>::from(none).hints(), ["`pantry mirror init '/media/s\\u{1b}'` makes one"]);
     }
 }

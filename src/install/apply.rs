@@ -72,15 +72,16 @@ impl Changes {
 }
 
 pub fn open_dir(path: &Path) -> Result<OwnedFd> {
-    mirror::file::openat(CWD, path, OFlags::DIRECTORY, Mode::empty()).map_err(|e| Error::Io {
-        action: "open",
-        path: path.to_path_buf(),
-        source: e.into(),
-    })
+    mirror::file::openat(CWD, path, OFlags::DIRECTORY, Mode::empty())
+        .map_err(|e| Error::Io { action: "open", path: path.to_path_buf(), source: e.into() }.into())
 }
 
-fn failed<'a>(action: &'static str, project: &'a Path, name: &'a str) -> impl Fn(io::Error) -> Error + 'a {
-    move |source| Error::Io { action, path: project.join(name), source }
+fn failed<'a>(
+    action: &'static str,
+    project: &'a Path,
+    name: &'a str,
+) -> impl Fn(io::Error) -> Box<Error> + 'a {
+    move |source| Box::new(Error::Io { action, path: project.join(name), source })
 }
 
 /// What is done between making the new tree and putting it in place.
@@ -105,7 +106,7 @@ impl Reserved {
             Ok(()) => Ok(Self { file, path }),
             Err(source) => {
                 let _ = std::fs::remove_file(&path);
-                Err(Error::Io { action: "write", path, source })
+                Err(Box::new(Error::Io { action: "write", path, source }))
             }
         }
     }
@@ -115,7 +116,7 @@ impl Reserved {
             .and_then(|()| self.file.set_len(text.len() as u64));
         match written {
             Ok(()) => Ok(self.path),
-            Err(source) => Err(Error::Io { action: "write", path: self.path, source }),
+            Err(source) => Err(Box::new(Error::Io { action: "write", path: self.path, source })),
         }
     }
 }

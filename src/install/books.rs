@@ -188,5 +188,9 @@ fn unchanged(root: &Path, manifest: &Rewritten) -> Result<()> {
         return Ok(());
     }
     let message = format!("{} was changed by somebody else meanwhile", escape(&path.to_string_lossy()));
-    Err(Error::Other { status: Status::Failed, message, hints: vec!["run the command again".into()] })
+    Err(Box::new(Error::Other {
+        status: Status::Failed,
+        message,
+        hints: vec!["run the command again".into()],
+    }))
 }

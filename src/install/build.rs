@@ -110,7 +110,7 @@ impl Builder<'_> {
                         let Some(stored) = self.listings.get(key) else {
                             let path = self.store.dir().join(key.as_str());
                             let source = std::io::ErrorKind::NotFound.into();
-                            return Err(Error::Io { action: "link", path, source });
+                            return Err(Box::new(Error::Io { action: "link", path, source }));
                         };
                         jobs.push(Job { at: path, key, stored, own: *own });
                     }
@@ -128,7 +128,7 @@ impl Builder<'_> {
         // The largest first, so that the threads end together.
         mirror::order::sort_by_key(&mut jobs, |j| std::cmp::Reverse(j.stored.file_count()));
         let next = AtomicUsize::new(0);
-        let failure: Mutex<Option<Error>> = Mutex::new(None);
+        let failure: Mutex<Option<Box<Error>>> = Mutex::new(None);
         let work = || {
             while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                 if let Err(e) = self.package(base, base_path, job) {
@@ -192,7 +192,7 @@ impl Builder<'_> {
 
     fn package(&self, base: &OwnedFd, base_path: &Path, job: &Job<'_>) -> Result<()> {
         let error = |path: PathBuf, action: &'static str| {
-            move |e: Errno| Error::Io { action, path, source: e.into() }
+            move |e: Errno| Box::new(Error::Io { action, path, source: e.into() })
         };
         let entry = self.store.dir().join(job.key.as_str());
         let from = mirror::file::open_directory(self.store.fd(), job.key.as_str())

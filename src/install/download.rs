@@ -103,7 +103,7 @@ struct State {
 enum Progress {
     Pending,
     Got(Got),
-    Failed(Error),
+    Failed(Box<Error>),
     /// Failed, and the error was given to whoever waited.
     Told,
 }
@@ -190,11 +190,11 @@ impl Downloads {
                         }
                     }
                     Some(Progress::Told) | None => {
-                        return Err(Error::Other {
+                        return Err(Box::new(Error::Other {
                             status: crate::error::Status::Unreachable,
                             message: format!("{}@{} could not be fetched", job.name, job.version),
                             hints: Vec::new(),
-                        });
+                        }));
                     }
                 }
             }
@@ -285,7 +285,7 @@ impl Shared {
         let mut tries = 0;
         loop {
             match self.fetch_once(job, workspace) {
-                Err(Error::Http(e)) if e.is_transient() && tries < RETRIES => tries += 1,
+                Err(e) if matches!(&*e, Error::Http(e) if e.is_transient()) && tries < RETRIES => tries += 1,
                 outcome => return outcome,
             }
         }
@@ -340,14 +340,12 @@ impl Shared {
 }
 
 /// A connection that broke while an archive was read is the network's error, not the archive's.
-fn at_its_cause(e: Error) -> Error {
-    match e {
-        Error::Archive { source, package } => match &*source {
-            ArchiveError::Read(io) if let Some(http) = mirror::http::HttpError::inside(io) => {
-                http.clone().into()
-            }
-            _ => Error::Archive { source, package },
-        },
-        other => other,
+fn at_its_cause(e: Box<Error>) -> Box<Error> {
+    if let Error::Archive { source, .. } = &*e
+        && let ArchiveError::Read(io) = &**source
+        && let Some(http) = mirror::http::HttpError::inside(io)
+    {
+        return http.clone().into();
     }
+    e
 }

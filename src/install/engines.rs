@@ -53,7 +53,7 @@ impl Engines {
         if self.strict && !words.is_empty() {
             let message = words.swap_remove(0);
             let hints = vec!["engine-strict is set: without it this is a warning".into()];
-            return Err(Error::Other { status: Status::Failed, message, hints });
+            return Err(Error::Other { status: Status::Failed, message, hints }.into());
         }
         let more = words.len().saturating_sub(MOST_NAMED);
         words.truncate(MOST_NAMED);

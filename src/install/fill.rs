@@ -30,7 +30,9 @@ pub fn keys(graph: &Graph, included: &[bool]) -> Result<Vec<Option<Key>>> {
             (true, None) if package.is_linked() => None,
             (true, Some(integrity)) => Some(Key::of(integrity)),
             (true, None) => {
-                return Err(Error::NoIntegrity { package: format!("{}@{}", package.name, package.version) });
+                return Err(Box::new(Error::NoIntegrity {
+                    package: format!("{}@{}", package.name, package.version),
+                }));
             }
         });
     }
@@ -105,7 +107,7 @@ pub struct FromMirrors {
     /// No mirror holds these, or none holds them whole.
     pub elsewhere: Vec<PackageId>,
     /// Mirrors whose archive had to be passed over, and what was wrong with it.
-    pub damaged: Vec<(PathBuf, Error)>,
+    pub damaged: Vec<(PathBuf, Box<Error>)>,
 }
 
 /// Extracts what the mirrors hold of `missing`. Where the archive of one is
@@ -133,7 +135,7 @@ pub fn from_mirrors(
     // The largest first, so that the threads end together.
     mirror::order::sort_by_key(&mut jobs, |(_, _, r)| std::cmp::Reverse(r.size));
     let spaces: Mutex<Vec<Workspace>> = Mutex::default();
-    let damaged: Mutex<Vec<(PathBuf, Error)>> = Mutex::default();
+    let damaged: Mutex<Vec<(PathBuf, Box<Error>)>> = Mutex::default();
     let made = in_parallel(&jobs, threads, |(id, at, record)| {
         let mut source = Some((*at, record.clone()));
         while let Some((at, record)) = source {
@@ -195,7 +197,9 @@ pub fn add(
     workspace: &mut Workspace,
 ) -> Result<(Key, Stored)> {
     let Some(integrity) = &package.integrity else {
-        return Err(Error::NoIntegrity { package: format!("{}@{}", package.name, package.version) });
+        return Err(Box::new(Error::NoIntegrity {
+            package: format!("{}@{}", package.name, package.version),
+        }));
     };
     let bins: Vec<RelPath> = package.bins.iter().map(|(_, path)| path.clone()).collect();
     let version = package.version.to_string();
@@ -219,7 +223,7 @@ pub fn in_parallel<T: Sync, R: Send>(
 ) -> Result<Vec<R>> {
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<R>> = Mutex::new(Vec::with_capacity(items.len()));
-    let failure: Mutex<Option<Error>> = Mutex::new(None);
+    let failure: Mutex<Option<Box<Error>>> = Mutex::new(None);
     let run = || {
         let mut own = Vec::new();
         while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {

@@ -278,7 +278,11 @@ fn with_store(
         (taken, old, fit) if options.frozen => {
             let differences = fit.and_then(std::result::Result::err).unwrap_or_default();
             let path = imported.map_or(lock_path, |file| options.root.join(file));
-            return Err(Error::StaleLock { path, missing: taken.is_none() && old.is_none(), differences });
+            return Err(Box::new(Error::StaleLock {
+                path,
+                missing: taken.is_none() && old.is_none(),
+                differences,
+            }));
         }
         (taken, old, _) => {
             let known = taken.as_ref().map(|taken| &taken.graph).or(old.as_ref().map(|(graph, _)| graph));
@@ -488,7 +492,7 @@ pub fn read_lock(path: &Path) -> Result<Option<(Graph, Vec<u8>)>> {
                 _ => "it is not a regular file",
             };
             let source = std::io::Error::other(what);
-            Err(Error::Io { action: "read", path: path.to_path_buf(), source })
+            Err(Box::new(Error::Io { action: "read", path: path.to_path_buf(), source }))
         }
         Err(e) => Err(e.into()),
     }
@@ -497,7 +501,7 @@ pub fn read_lock(path: &Path) -> Result<Option<(Graph, Vec<u8>)>> {
 fn refuse_unfit(graph: &Graph, selection: &Selection, platform: &Platform) -> Result<()> {
     let Some(id) = selection.unfit.first() else { return Ok(()) };
     let package = graph.package(*id);
-    Err(Error::WrongPlatform {
+    Err(Box::new(Error::WrongPlatform {
         package: format!("{}@{}", package.name, package.version).into(),
         platform: platform.to_string().into(),
         filters: Box::new(Filters {
@@ -505,7 +509,7 @@ fn refuse_unfit(graph: &Graph, selection: &Selection, platform: &Platform) -> Re
             cpu: package.cpu.clone(),
             libc: package.libc.clone(),
         }),
-    })
+    }))
 }
 
 fn scripts(graph: &Graph, selection: &Selection, own: &[bool]) -> Vec<String> {

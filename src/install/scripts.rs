@@ -192,8 +192,8 @@ pub fn read(dir: &Path) -> Result<Own> {
     Ok(own)
 }
 
-fn unreadable(path: &Path) -> Error {
-    Error::Io { action: "read", path: path.into(), source: std::io::ErrorKind::InvalidData.into() }
+fn unreadable(path: &Path) -> Box<Error> {
+    Box::new(Error::Io { action: "read", path: path.into(), source: std::io::ErrorKind::InvalidData.into() })
 }
 
 #[cfg(test)]

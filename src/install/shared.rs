@@ -83,7 +83,7 @@ impl Trusted {
     }
 
     fn add(&self, store: &Store, folders: &[&str]) -> Result<()> {
-        let io = |source| Error::Io { action: "write", path: self.path.clone(), source };
+        let io = |source| Box::new(Error::Io { action: "write", path: self.path.clone(), source });
         let mut bytes = Vec::with_capacity(16 + folders.len() * 8);
         if self.hashes.is_empty() {
             bytes.extend_from_slice(&store.boot().0);
@@ -123,7 +123,7 @@ pub fn ensure(
     }
     let store = builder.store;
     let links = store.dir().join("links");
-    let io = |source: io::Error| Error::Io { action: "create", path: links.clone(), source };
+    let io = |source| Box::new(Error::Io { action: "create", path: links.clone(), source });
     mirror::file::make_dirs(&links)?;
     let fd = super::apply::open_dir(&links)?;
     let all: Vec<(PackageId, &str, Key)> =

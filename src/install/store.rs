@@ -112,7 +112,7 @@ impl Store {
         let owner = rustix::fs::fstat(&fd).map_err(|e| io("read")(e.into()))?.st_uid;
         let me = rustix::process::geteuid().as_raw();
         if owner != me && owner != 0 && me != 0 {
-            return Err(Error::Other {
+            return Err(Box::new(Error::Other {
                 status: Status::Refused,
                 message: format!(
                     "{} belongs to another user ({owner}), who could change what is installed from it",
@@ -121,7 +121,7 @@ impl Store {
                 hints: vec![
                     "set PANTRY_HOME to a folder of your own, or take this one over with chown".into(),
                 ],
-            });
+            }));
         }
         Self::clean(dir);
         Ok(Self {
@@ -344,17 +344,19 @@ impl Store {
         workspace: &mut Workspace,
         private: &Path,
     ) -> Result<(Vec<u8>, Summary)> {
-        let io = |action| move |source| Error::Io { action, path: private.to_path_buf(), source };
+        let io = |action| move |source| Box::new(Error::Io { action, path: private.to_path_buf(), source });
         let mut sink = Extract::create(private).map_err(io("create"))?;
-        let summary = read(source, wanted, workspace, &mut sink).map_err(|e| match e {
-            // It is about this disk, not about the archive.
-            Error::Archive { source, package } => match *source {
-                ArchiveError::Write { source, .. } => {
-                    Error::Io { action: "write to", path: self.dir.clone(), source }
-                }
-                source => Error::Archive { package, source: Box::new(source) },
-            },
-            e => e,
+        let summary = read(source, wanted, workspace, &mut sink).map_err(|e| {
+            Box::new(match *e {
+                // It is about this disk, not about the archive.
+                Error::Archive { source, package } => match *source {
+                    ArchiveError::Write { source, .. } => {
+                        Error::Io { action: "write to", path: self.dir.clone(), source }
+                    }
+                    source => Error::Archive { package, source: Box::new(source) },
+                },
+                e => e,
+            })
         })?;
         let mut listing = sink.into_listing();
         // npm makes the files behind commands executable whatever the archive says.
@@ -414,8 +416,8 @@ impl Store {
         }
     }
 
-    fn error(&self, action: &'static str, key: &Key, source: io::Error) -> Error {
-        Error::Io { action, path: self.dir.join(key.as_str()), source }
+    fn error(&self, action: &'static str, key: &Key, source: io::Error) -> Box<Error> {
+        Box::new(Error::Io { action, path: self.dir.join(key.as_str()), source })
     }
 }
 

@@ -115,12 +115,12 @@ pub fn build(
     let volume = apply::open_dir(project)?;
     let symlinks = has_symlinks(volume_fd(&volume), apply::OLD).map_err(Error::io("write to", project))?;
     if !symlinks && linker != Linker::Hoisted {
-        return Err(Error::NoSymlinks { project: project.to_path_buf(), linker: linker.name() });
+        return Err(Box::new(Error::NoSymlinks { project: project.to_path_buf(), linker: linker.name() }));
     }
     // Its links are text.
     if linker == Linker::Store && store.dir().to_str().is_none() {
         let source = std::io::Error::other("its path is not valid UTF-8; use --linker hoisted");
-        return Err(Error::Io { action: "link to", path: store.dir().to_path_buf(), source });
+        return Err(Box::new(Error::Io { action: "link to", path: store.dir().to_path_buf(), source }));
     }
     let ladder = Ladder::for_volume(volume_fd(&volume));
     let builder = Builder { store, listings: &needs.listings, ladder: &ladder, threads: wanted.threads };
@@ -138,7 +138,7 @@ pub fn build(
         units.push(Unit::new(name.to_string(), vec![Op::Link { at: String::new(), target }]));
     }
     if !symlinks && !trees.is_empty() {
-        return Err(Error::NoSymlinks { project: project.to_path_buf(), linker: linker.name() });
+        return Err(Box::new(Error::NoSymlinks { project: project.to_path_buf(), linker: linker.name() }));
     }
     // Members first: until the project's own state is written, nothing says that all is done.
     let mut changes = Changes::default();

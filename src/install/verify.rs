@@ -25,7 +25,7 @@ pub struct Report {
     pub bytes: u64,
     pub damaged: Vec<Damaged>,
     /// Why some of it is still in use.
-    pub stuck: Option<Error>,
+    pub stuck: Option<Box<Error>>,
 }
 
 /// An entry or a shared tree that is not what was extracted.

@@ -136,13 +136,14 @@ impl fmt::Display for Error {
 }
 impl std::error::Error for Error {}
 
-impl From<Error> for crate::error::Error {
+impl From<Error> for Box<crate::error::Error> {
     fn from(e: Error) -> Self {
         let (status, hint) = (e.status(), e.hint());
         let message = match &e.excerpt {
             Some(_) => e.problem.to_string(),
             None => e.to_string(),
         };
-        Self::Text { status, excerpt: e.excerpt, message, hints: hint.into_iter().map(Into::into).collect() }
+        let hints = hint.into_iter().map(Into::into).collect();
+        Box::new(crate::error::Error::Text { status, excerpt: e.excerpt, message, hints })
     }
 }

@@ -182,19 +182,19 @@ impl fmt::Display for Error {
 }
 impl std::error::Error for Error {}
 
-impl From<Error> for crate::error::Error {
+impl From<Error> for Box<crate::error::Error> {
     fn from(e: Error) -> Self {
         let hints = e.hint().into_iter().map(Into::into).collect();
-        match e.problem {
-            Problem::Io(source) => Self::Io { action: "read", path: e.path, source },
+        Box::new(match e.problem {
+            Problem::Io(source) => crate::error::Error::Io { action: "read", path: e.path, source },
             problem => {
                 let message = match &e.excerpt {
                     Some(_) => problem.to_string(),
                     None => format!("{}: {problem}", escape(&e.path.to_string_lossy())),
                 };
-                Self::Text { status: Status::Failed, excerpt: e.excerpt, message, hints }
+                crate::error::Error::Text { status: Status::Failed, excerpt: e.excerpt, message, hints }
             }
-        }
+        })
     }
 }
 

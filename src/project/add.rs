@@ -51,7 +51,7 @@ fn one(word: &str) -> Result<Named> {
         name.contains(':') || name.starts_with('.') || (name.contains('/') && !name.starts_with('@'));
     let alias = match PackageName::parse(name) {
         Ok(alias) if !elsewhere => alias,
-        Err(source) if !elsewhere => return Err(Error::Name { source, place: place() }),
+        Err(source) if !elsewhere => return Err(Box::new(Error::Name { source, place: place() })),
         _ => return Err(from_elsewhere(word)),
     };
     let spec = if spec.trim().is_empty() { "*" } else { spec.trim() };
@@ -63,17 +63,17 @@ fn one(word: &str) -> Result<Named> {
         matches!(parsed.source, Source::Workspace { .. } | Source::Catalog { .. } | Source::Local { .. });
     if let (false, Err(unsupported)) = (here, parsed.npm()) {
         let message = unsupported.to_string();
-        return Err(Error::Other { status: Status::Failed, message, hints: Vec::new() });
+        return Err(Box::new(Error::Other { status: Status::Failed, message, hints: Vec::new() }));
     }
     Ok(Named { alias, spec: spec.into() })
 }
 
 /// What has no name before it comes from somewhere else than a registry.
-fn from_elsewhere(word: &str) -> Error {
+fn from_elsewhere(word: &str) -> Box<Error> {
     let value = Value::Text(word.to_string());
     let parsed = dependency::parse("package", &value, Dialect::Npm, &SourceResolution::default());
     match parsed.as_ref().map(dependency::Dependency::npm) {
-        Ok(Err(unsupported)) => Error::Other {
+        Ok(Err(unsupported)) => Box::new(Error::Other {
             status: Status::Failed,
             message: format!(
                 "`{}` is {}, which cannot be added without a name",
@@ -81,12 +81,12 @@ fn from_elsewhere(word: &str) -> Error {
                 unsupported.what
             ),
             hints: vec![format!("write `NAME@{}`", escape(&dependency::redact(word)))],
-        },
-        Err(problem) => Error::Usage { message: problem.to_string(), hint: None },
-        Ok(Ok(_)) => Error::Usage {
+        }),
+        Err(problem) => Box::new(Error::Usage { message: problem.to_string(), hint: None }),
+        Ok(Ok(_)) => Box::new(Error::Usage {
             message: format!("`{}` does not name a package", escape(word)),
             hint: Some("a package is NAME, NAME@RANGE or ALIAS@npm:NAME@RANGE".into()),
-        },
+        }),
     }
 }
 
@@ -183,10 +183,10 @@ pub fn without(work: &Work, folders: &[String], names: &[&str]) -> Result<Work> 
 }
 
 /// A name that no manifest of these folders asks for.
-pub fn unknown(work: &Work, folders: &[String], name: &str) -> Error {
+pub fn unknown(work: &Work, folders: &[String], name: &str) -> Box<Error> {
     let all = folders.iter().flat_map(|f| work.of(f)).flat_map(|m| &m.dependencies);
     let near = crate::cli::suggest::closest(name, all.map(|d| d.key.as_str()));
-    Error::Other {
+    Box::new(Error::Other {
         status: Status::Failed,
         message: match folders {
             [folder] if !folder.is_empty() => {
@@ -195,7 +195,7 @@ pub fn unknown(work: &Work, folders: &[String], name: &str) -> Error {
             _ => format!("the project does not depend on `{}`", escape(name)),
         },
         hints: near.map(|near| format!("did you mean `{}`?", escape(near))).into_iter().collect(),
-    }
+    })
 }
 
 #[cfg(test)]

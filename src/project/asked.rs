@@ -160,11 +160,11 @@ impl Whole<'_> {
     }
 }
 
-fn refused(request: &manifest::Request<'_>, message: String, hint: &str) -> Error {
-    Error::Text {
+fn refused(request: &manifest::Request<'_>, message: String, hint: &str) -> Box<Error> {
+    Box::new(Error::Text {
         status: Status::Failed,
         excerpt: Some(Box::new(request.manifest.excerpt(request.declared.offset))),
         message,
         hints: vec![hint.to_string()],
-    }
+    })
 }

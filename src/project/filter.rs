@@ -30,13 +30,18 @@ pub struct Folder {
 ///
 /// # Errors
 /// There are no members.
-pub fn folders(root: &Path, manifests: &[Manifest], workspace: &Workspace) -> Result<Vec<Folder>, Error> {
+pub fn folders(
+    root: &Path,
+    manifests: &[Manifest],
+    workspace: &Workspace,
+) -> Result<Vec<Folder>, Box<Error>> {
     if workspace.members.is_empty() {
         return Err(Error::Other {
             status: Status::Failed,
             message: format!("{} is no workspace: it names no members", escape(&root.to_string_lossy())),
             hints: vec!["`workspaces` in the manifest names their folders, such as `packages/*`".into()],
-        });
+        }
+        .into());
     }
     let folder = |path: &str, manifests: &[Manifest], name: Option<String>| Folder {
         path: path.to_string(),
@@ -60,7 +65,7 @@ pub fn paths(
     root: &Path,
     manifests: &[Manifest],
     workspace: &Workspace,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<String>, Box<Error>> {
     let folders = folders(root, manifests, workspace)?;
     let chosen = select(selectors, &folders, &matches)?;
     Ok(chosen
@@ -77,7 +82,7 @@ pub fn select(
     selectors: &[&str],
     folders: &[Folder],
     matches: &dyn Fn(&str, &str) -> bool,
-) -> Result<Vec<usize>, Error> {
+) -> Result<Vec<usize>, Box<Error>> {
     let mut chosen = vec![selectors.is_empty() || selectors[0].starts_with('!'); folders.len()];
     for selector in selectors {
         let (out, rest) = selector.strip_prefix('!').map_or((false, *selector), |rest| (true, rest));
@@ -97,7 +102,7 @@ pub fn select(
                 }
             };
             let message = format!("no member of the workspace is called `{}`", escape(pattern));
-            return Err(Error::Other { status: Status::Failed, message, hints: vec![hint] });
+            return Err(Box::new(Error::Other { status: Status::Failed, message, hints: vec![hint] }));
         }
         let mut hit = vec![false; folders.len()];
         for reach in [down.then_some(true), up.then_some(false)].into_iter().flatten() {

@@ -51,7 +51,7 @@ pub fn commands(graph: &Graph, home: &Path) -> Result<Vec<Command>> {
             let message =
                 format!("`{}` and `{}` both bring the command `{}`", pair[0].2, pair[1].2, pair[0].0);
             let hint = "remove one of them first: only one can be on the path";
-            return Err(Error::Other { status: Status::Failed, message, hints: vec![hint.into()] });
+            return Err(Box::new(Error::Other { status: Status::Failed, message, hints: vec![hint.into()] }));
         }
     }
     let bin = home.join(BIN);
@@ -60,7 +60,7 @@ pub fn commands(graph: &Graph, home: &Path) -> Result<Vec<Command>> {
         if path.symlink_metadata().is_ok() && !is_ours(&path) {
             let message =
                 format!("{} is there already, and not from pantry", escape(&path.to_string_lossy()));
-            return Err(Error::Other { status: Status::Failed, message, hints: Vec::new() });
+            return Err(Box::new(Error::Other { status: Status::Failed, message, hints: Vec::new() }));
         }
     }
     Ok(all.into_iter().map(|(name, target, _)| (name, target)).collect())

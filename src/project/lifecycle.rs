@@ -82,14 +82,14 @@ fn package(root: &Path, job: &Job, surroundings: &Surroundings, ui: &mut Ui) -> 
     let manifest = dir.join("package.json");
     let owner = Owner { dir: &dir, manifest: &manifest, name: Some(&job.name), version: Some(&job.version) };
     if own.is_gyp && surroundings.find("node-gyp", &dir).is_none() {
-        return Err(Error::Other {
+        return Err(Box::new(Error::Other {
             status: Status::Failed,
             message: format!(
                 "{}@{} has to be built by node-gyp, which is not on PATH",
                 job.name, job.version
             ),
             hints: vec!["`npm install --global node-gyp` installs it".into(), without(&job.name)],
-        });
+        }));
     }
     for (event, text) in &own.scripts {
         ui.status(&format!("Running {event} of {}@{}", job.name, job.version));
@@ -101,7 +101,7 @@ fn package(root: &Path, job: &Job, surroundings: &Surroundings, ui: &mut Ui) -> 
                 format!("the script `{event}` of {}@{} {}", job.name, job.version, process::how(status));
             said.lines().for_each(|line| message.extend(["\n  ", &escape(line)]));
             let status = process::ending().map_or(Status::Failed, Status::Child);
-            return Err(Error::Other { status, message, hints: vec![without(&job.name)] });
+            return Err(Box::new(Error::Other { status, message, hints: vec![without(&job.name)] }));
         }
     }
     Ok(!own.scripts.is_empty())
@@ -141,11 +141,11 @@ pub fn own(session: &Session<'_>, work: &Work, events: &[&str], ui: &mut Ui) -> 
         ui.status(&format!("$ {}", escape(text)));
         let (status, _) = run(&surroundings, &owner, event, text, None, ui)?;
         if status != 0 {
-            return Err(Error::Other {
+            return Err(Box::new(Error::Other {
                 status: process::ending().map_or(Status::Failed, Status::Child),
                 message: format!("the project's script `{event}` {}", process::how(status)),
                 hints: Vec::new(),
-            });
+            }));
         }
     }
     Ok(())

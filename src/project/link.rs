@@ -50,7 +50,7 @@ pub fn write(home: &Path, root: &Path, links: &Links) -> Result<()> {
     for (name, to) in links {
         let Some(to) = to.to_str().filter(|to| !to.contains(['\n', '\t'])) else {
             let source = std::io::Error::other("its path cannot be written down");
-            return Err(Error::Io { action: "link to", path: to.clone(), source });
+            return Err(Box::new(Error::Io { action: "link to", path: to.clone(), source }));
         };
         text.push_str(&format!("{name}\t{to}\n"));
     }
@@ -86,19 +86,24 @@ pub fn withdraw(home: &Path, name: &PackageName) -> Result<bool> {
 
 /// The folder that was offered under that name.
 pub fn find(home: &Path, name: &PackageName) -> Result<PathBuf> {
-    fs::read_link(offered(home, name)).map_err(|_| Error::Other {
-        status: Status::Failed,
-        message: format!("no folder was offered as `{name}`"),
-        hints: vec![format!("run `pantry link` in the folder of {name}, or `pantry link ../FOLDER` here")],
+    fs::read_link(offered(home, name)).map_err(|_| {
+        Error::Other {
+            status: Status::Failed,
+            message: format!("no folder was offered as `{name}`"),
+            hints: vec![format!(
+                "run `pantry link` in the folder of {name}, or `pantry link ../FOLDER` here"
+            )],
+        }
+        .into()
     })
 }
 
 /// A name that is not linked.
-pub fn unknown(links: &Links, name: &str) -> Error {
+pub fn unknown(links: &Links, name: &str) -> Box<Error> {
     let near = crate::cli::suggest::closest(name, links.iter().map(|(name, _)| name.as_str()));
-    Error::Other {
+    Box::new(Error::Other {
         status: Status::Failed,
         message: format!("`{}` is not linked here", escape(name)),
         hints: near.map(|near| format!("did you mean `{near}`?")).into_iter().collect(),
-    }
+    })
 }

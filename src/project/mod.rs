@@ -277,11 +277,11 @@ impl<'a> Session<'a> {
         let path = self.project.root.join(run::LOCKFILE);
         match run::read_lock(&path)? {
             Some((graph, _)) => Ok(graph),
-            None => Err(Error::Other {
+            None => Err(Box::new(Error::Other {
                 status: Status::Failed,
                 message: format!("{} is missing", escape(&path.to_string_lossy())),
                 hints: vec!["`pantry install` makes it".into()],
-            }),
+            })),
         }
     }
 
@@ -495,8 +495,8 @@ impl<'a> Session<'a> {
 }
 
 /// Says why versions that there are do not count.
-fn with_age(error: Error, before: Option<u64>) -> Error {
-    match (before, error) {
+fn with_age(error: Box<Error>, before: Option<u64>) -> Box<Error> {
+    match (before, &*error) {
         (Some(before), Error::Missing(missing))
             if matches!(missing.whereabouts, Whereabouts::NoVersionFits { .. }) =>
         {
@@ -505,10 +505,9 @@ fn with_age(error: Error, before: Option<u64>) -> Error {
                 "what was published after {} does not count (minimum-release-age or before in .npmrc)",
                 &date[..10]
             );
-            let error = Error::Missing(missing);
-            Error::Other { status: error.status(), message: error.to_string(), hints: vec![hint] }
+            Box::new(Error::Other { status: error.status(), message: error.to_string(), hints: vec![hint] })
         }
-        (_, error) => error,
+        _ => error,
     }
 }
 
@@ -549,7 +548,7 @@ impl Work {
             [] if !session.member.is_empty() && self.of(&session.member).is_empty() => {
                 // What a pattern names only through a link.
                 let message = format!("{} is not among the workspace's members", escape(&session.member));
-                Err(Error::Other { status: Status::Failed, message, hints: Vec::new() })
+                Err(Error::Other { status: Status::Failed, message, hints: Vec::new() }.into())
             }
             [] => Ok(vec![session.member.clone()]),
             selectors => filter::paths(selectors, &session.project.root, &self.manifests, &self.workspace),
@@ -583,16 +582,16 @@ pub fn reword(graph: &mut Graph, importers: &[ImporterRequest]) {
     }
 }
 
-fn unsupported(request: &manifest::Request<'_>) -> Error {
+fn unsupported(request: &manifest::Request<'_>) -> Box<Error> {
     let declared = request.declared;
     let message = match declared.dependency.npm() {
         Err(unsupported) => unsupported.to_string(),
         Ok(_) => format!("{} cannot be installed", declared.dependency.alias),
     };
-    Error::Text {
+    Box::new(Error::Text {
         status: Status::Failed,
         excerpt: Some(Box::new(request.manifest.excerpt(declared.offset))),
         message,
         hints: vec!["this version installs packages of the npm registry only".into()],
-    }
+    })
 }

@@ -72,7 +72,7 @@ pub fn allow(session: &Session<'_>, manifests: &[Manifest], may: bool) -> Result
     let (path, root) = (file(session), &session.project.root);
     let Some(shown) = root.to_str().filter(|path| !path.contains('\n')) else {
         let source = std::io::Error::other("its path cannot be written on a line");
-        return Err(Error::Io { action: "trust", path: root.clone(), source });
+        return Err(Box::new(Error::Io { action: "trust", path: root.clone(), source }));
     };
     if let Some(folder) = path.parent() {
         mirror::file::make_dirs(folder)?;

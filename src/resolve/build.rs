@@ -628,8 +628,8 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn index(error: crate::error::Error) -> Failure {
-    Failure::Index(Box::new(error))
+fn index(error: Box<crate::error::Error>) -> Failure {
+    Failure::Index(error)
 }
 
 /// Whether the manifests ask for anything that the lock was not made for.

@@ -112,31 +112,31 @@ pub enum Warning {
     },
 }
 
-impl From<Failure> for Error {
+impl From<Failure> for Box<Error> {
     fn from(failure: Failure) -> Self {
         let message = failure.to_string();
-        match failure {
-            Failure::Index(error) => *error,
+        Box::new(match failure {
+            Failure::Index(error) => return error,
             Failure::Name { source, dependant } => {
-                Self::Name { source, place: format!("a dependency of {dependant}") }
+                Error::Name { source, place: format!("a dependency of {dependant}") }
             }
-            Failure::PeerConflict(conflict) => Self::VersionConflict(Box::new((*conflict).into())),
+            Failure::PeerConflict(conflict) => Error::VersionConflict(Box::new((*conflict).into())),
             Failure::TooLarge { .. } | Failure::TooDeep => {
-                Self::Other { status: Status::Failed, message, hints: Vec::new() }
+                Error::Other { status: Status::Failed, message, hints: Vec::new() }
             }
             Failure::Unsettled { chain } => {
                 let last = chain.last().map(|step| escape(&step.name).into_owned());
                 let hints = last.map(|name| {
                     format!("ask for versions of `{name}` and its peers in the manifest that go together")
                 });
-                Self::Other { status: Status::Failed, message, hints: hints.into_iter().collect() }
+                Error::Other { status: Status::Failed, message, hints: hints.into_iter().collect() }
             }
             Failure::Overridden { package, .. } => {
                 let hint = format!(
                     "make both the same, or write `\"{0}\": \"${0}\"` into the overrides: what the project asks for",
                     escape(&package)
                 );
-                Self::Other { status: Status::Failed, message, hints: vec![hint] }
+                Error::Other { status: Status::Failed, message, hints: vec![hint] }
             }
             Failure::Missing(all) => {
                 let mut worded: Vec<Self> = all.iter().filter_map(Missing::worded).collect();
@@ -157,15 +157,15 @@ impl From<Failure> for Error {
                 if worded.len() < all.len() {
                     hints.push("versions, ranges, dist-tags and npm: aliases can be resolved".into());
                 }
-                Self::Other { status, message, hints }
+                Error::Other { status, message, hints }
             }
-        }
+        })
     }
 }
 
 impl Missing {
     /// As the one error that it is, when that has words for it.
-    fn worded(&self) -> Option<Error> {
+    fn worded(&self) -> Option<Box<Error>> {
         let whereabouts = match &self.reason {
             Reason::UnknownName => Whereabouts::Unknown,
             Reason::NoVersion { available } => Whereabouts::NoVersionFits { present: available.clone() },
@@ -177,12 +177,12 @@ impl Missing {
             }
             Reason::Unsupported(_) | Reason::NoMember { .. } => return None,
         };
-        Some(Error::Missing(Box::new(error::Missing {
+        Some(Box::new(Error::Missing(Box::new(error::Missing {
             package: self.package.clone(),
             range: self.bare_range().to_string(),
             chain: links(&self.chain),
             whereabouts,
-        })))
+        }))))
     }
 
     /// The range without `npm:name@`.

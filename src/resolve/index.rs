@@ -10,7 +10,7 @@ use std::rc::Rc;
 pub trait Index {
     /// `Ok(None)`: the name is unknown to every index that was asked. An error
     /// is final for the run (damaged mirror, unreachable upstream, …).
-    fn package(&self, name: &PackageName) -> Result<Option<Rc<dyn Candidates>>, crate::error::Error>;
+    fn package(&self, name: &PackageName) -> Result<Option<Rc<dyn Candidates>>, Box<crate::error::Error>>;
 }
 
 /// The versions of one package, ascending by precedence.
@@ -35,7 +35,7 @@ pub trait Candidates {
     fn checked(&self) -> u64 {
         0
     }
-    fn load(&self, i: usize) -> Result<VersionRecord, crate::error::Error>;
+    fn load(&self, i: usize) -> Result<VersionRecord, Box<crate::error::Error>>;
 }
 
 /// A record of a mirror: only archives that are in it can be had.
@@ -64,7 +64,7 @@ impl Candidates for RecordView {
     fn checked(&self) -> u64 {
         RecordView::checked(self)
     }
-    fn load(&self, i: usize) -> Result<VersionRecord, crate::error::Error> {
-        RecordView::load(self, i).map_err(crate::error::Error::Mirror)
+    fn load(&self, i: usize) -> Result<VersionRecord, Box<crate::error::Error>> {
+        RecordView::load(self, i).map_err(Box::from)
     }
 }

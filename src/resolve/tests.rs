@@ -27,7 +27,7 @@ struct Shelf {
 }
 
 impl Index for World {
-    fn package(&self, name: &PackageName) -> Result<Option<Rc<dyn Candidates>>, Error> {
+    fn package(&self, name: &PackageName) -> Result<Option<Rc<dyn Candidates>>, Box<Error>> {
         self.asked.borrow_mut().push(name.to_string());
         Ok(self.packages.get(name.as_str()).map(|s| Rc::clone(s) as Rc<dyn Candidates>))
     }
@@ -58,7 +58,7 @@ impl Candidates for Shelf {
     fn checked(&self) -> u64 {
         1_795_219_200
     }
-    fn load(&self, i: usize) -> Result<VersionRecord, Error> {
+    fn load(&self, i: usize) -> Result<VersionRecord, Box<Error>> {
         Ok(self.versions[i].0.clone())
     }
 }
@@ -376,7 +376,7 @@ fn a_peer_conflict_of_the_project_is_an_error() {
     assert_eq!((conflict.peer.as_str(), conflict.range.as_str()), ("p", "^1"));
     assert_eq!(conflict.found.as_deref(), Some("2.0.0"));
     assert_eq!(conflict.chain.last().unwrap().to_string(), "a@1.0.0");
-    assert_eq!(Error::from(failure).status(), Status::Failed);
+    assert_eq!(Box::<Error>::from(failure).status(), Status::Failed);
 }
 
 #[test]
@@ -470,7 +470,7 @@ fn everything_that_is_missing_is_told_at_once_with_the_way_to_it() {
     );
     let chain: Vec<String> = missing[0].chain.iter().map(Step::to_string).collect();
     assert_eq!(chain[..2], ["the project", "a@1.0.0"]);
-    let error = Error::from(failure);
+    let error = Box::<Error>::from(failure);
     assert_eq!(error.status(), Status::Unreachable);
     assert!(error.hints().iter().any(|h| h.contains("mirror pull --from")), "{:?}", error.hints());
     assert!(error.to_string().contains("wanted by a@1.0.0 -> b@1.0.0"), "{error}");
@@ -479,7 +479,7 @@ fn everything_that_is_missing_is_told_at_once_with_the_way_to_it() {
 #[test]
 fn one_missing_package_is_that_error() {
     let failure = resolve(&project("nope@^1"), &world(&[])).unwrap_err();
-    let Error::Missing(missing) = Error::from(failure) else { panic!() };
+    let Error::Missing(missing) = *Box::<Error>::from(failure) else { panic!() };
     assert_eq!((missing.package.as_str(), missing.range.as_str()), ("nope", "^1"));
 }
 
@@ -491,7 +491,7 @@ fn an_absent_archive_is_never_chosen() {
 #[test]
 fn what_is_not_in_a_registry_names_dependant_and_value() {
     let failure = resolve(&project("a@1"), &world(&["a@1.0.0: b@github:u/r"])).unwrap_err();
-    let error = Error::from(failure);
+    let error = Box::<Error>::from(failure);
     assert_eq!(error.status(), Status::Failed);
     let text = error.to_string();
     assert!(text.starts_with("b: `github:u/r` is a git repository") && text.contains("a@1.0.0"), "{text}");

@@ -142,15 +142,15 @@ pub(super) fn read(path: &Path) -> Result<Option<String>> {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(None);
         }
-        Err(source) => return Err(Error::Io { action: "read", path: path.into(), source }),
+        Err(source) => return Err(Box::new(Error::Io { action: "read", path: path.into(), source })),
         // A pipe would be waited for.
         Ok(found) if !found.is_file() || found.len() > LIMIT => {
             let rule = format!("a file of at most {} MiB", LIMIT >> 20).into();
-            return Err(Error::Setting {
+            return Err(Box::new(Error::Setting {
                 name: path.to_string_lossy().into(),
                 value: "something else".into(),
                 rule,
-            });
+            }));
         }
         Ok(_) => {}
     }

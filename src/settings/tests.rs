@@ -102,7 +102,7 @@ fn where_the_user_lives() {
     assert_eq!(settings.mzp_home().unwrap(), Path::new("/h/u/.mzp"));
     let settings = resolve("install", &[("HOME", "/h/u"), ("PANTRY_HOME", "/p")]).unwrap();
     assert_eq!(settings.store().unwrap(), Path::new("/p/store"));
-    assert!(matches!(resolve("install", &[]).unwrap().home(), Err(Error::NoHome)));
+    assert!(matches!(*resolve("install", &[]).unwrap().home().unwrap_err(), Error::NoHome));
     let relative = resolve("install", &[("PANTRY_HOME", "p")]).unwrap().home().unwrap();
     assert!(relative.is_absolute() && relative.ends_with("p"));
 }

@@ -102,8 +102,8 @@ fn one<T: Copy>(name: &str, word: &str, known: &[(&str, T)]) -> Result<T> {
     })
 }
 
-fn wrong(name: &str, value: &str, rule: &str) -> Error {
-    Error::Setting { name: name.into(), value: value.into(), rule: rule.into() }
+fn wrong(name: &str, value: &str, rule: &str) -> Box<Error> {
+    Box::new(Error::Setting { name: name.into(), value: value.into(), rule: rule.into() })
 }
 
 #[cfg(test)]

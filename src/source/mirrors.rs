@@ -11,7 +11,7 @@
 //! passed over; offline the mirrors do, and one that keeps a version to itself
 //! would change the choice, so damage is an error.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::install::platform::Platform;
 use crate::resolve::index::{Candidates, Index};
 use mirror::Mirror;
@@ -286,6 +286,6 @@ impl Candidates for Union {
     }
     fn load(&self, i: usize) -> Result<VersionRecord> {
         let (view, version) = self.at(i);
-        view.load(version).map_err(Error::Mirror)
+        view.load(version).map_err(Box::from)
     }
 }

@@ -78,7 +78,7 @@ impl Supply for Offline<'_> {
         _: &dyn Watch,
     ) -> Result<Downloaded> {
         match ids.first() {
-            Some(id) => Err(missing(self.mirrors()?, graph, *id)?),
+            Some(id) => Err(Box::new(missing(self.mirrors()?, graph, *id)?)),
             None => Ok(Vec::new()),
         }
     }

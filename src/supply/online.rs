@@ -259,9 +259,9 @@ impl Supply for Online<'_> {
         let mut resolution = Resolution { graph: Graph::default(), warnings: Vec::new() };
         self.crawled(store, &mut |crawler| {
             crawler.expect(questions.iter().map(|(name, version)| (name, version.as_str())));
-            resolution = foreign.complete(crawler).map_err(|e| match (e, crawler.outage().first()) {
+            resolution = foreign.complete(crawler).map_err(|e| match (&*e, crawler.outage().first()) {
                 (Error::Missing(_), Some((name, outage))) => outage.clone().into_error(name),
-                (e, _) => at_registry(&self.network, e),
+                _ => at_registry(&self.network, e),
             })?;
             Ok(())
         })?;
@@ -328,7 +328,7 @@ impl Supply for Online<'_> {
         };
         match outcome {
             // The alarm is the user's to see; everything else costs only the copy.
-            Err(e @ Error::Mirror(mirror::Error::Conflict(_))) => Err(e),
+            Err(e) if matches!(*e, Error::Mirror(mirror::Error::Conflict(_))) => Err(e),
             Err(e) => {
                 self.note(format!("what was downloaded is not kept in the home mirror: {e}"));
                 Ok(())
@@ -387,8 +387,8 @@ fn keep_all(
 }
 
 /// A name that a registry was asked for is unknown to that registry, not to «every index here».
-pub fn at_registry(network: &Network, mut error: Error) -> Error {
-    if let Error::Missing(missing) = &mut error
+pub fn at_registry(network: &Network, mut error: Box<Error>) -> Box<Error> {
+    if let Error::Missing(missing) = &mut *error
         && missing.whereabouts == Whereabouts::Unknown
         && let Ok(name) = PackageName::parse(&missing.package)
         && let Ok(registry) = network.registries.of(&name)
@@ -405,7 +405,7 @@ pub fn keep(batch: &Batch, key: Key, version: VersionRecord, got: &Got) -> Resul
 }
 
 /// The reason for a missing package when its registry could not be reached.
-fn unreached(failure: &resolve::Failure, outage: &Outage) -> Option<Error> {
+fn unreached(failure: &resolve::Failure, outage: &Outage) -> Option<Box<Error>> {
     let resolve::Failure::Missing(all) = failure else { return None };
     let wanted = |(name, _): &&(PackageName, _)| all.iter().any(|m| m.package == name.as_str());
     outage.iter().find(wanted).map(|(name, e)| e.clone().into_error(name))
@@ -535,11 +535,11 @@ impl Upstream for Archives {
         let response = client.get(&request)?;
         match response.status {
             200 => Ok(Box::new(response.body)),
-            status => Err(Error::Answer {
+            status => Err(Box::new(Error::Answer {
                 url: response.url.into(),
                 status,
                 concerning: format!("{}@{}", job.name, job.version),
-            }),
+            })),
         }
     }
 }

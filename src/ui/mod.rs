@@ -112,7 +112,7 @@ impl Ui {
         let mut line = String::new();
         let failed = |source| Error::Io { action: "read", path: "standard input".into(), source };
         match io::stdin().read_line(&mut line).map_err(failed)? {
-            0 => Err(failed(io::ErrorKind::UnexpectedEof.into())),
+            0 => Err(Box::new(failed(io::ErrorKind::UnexpectedEof.into()))),
             _ => Ok(line),
         }
     }
@@ -295,7 +295,7 @@ impl Ui {
             }
             Err(source) => {
                 self.closed = true;
-                Err(Error::Io { action: "write to", path: "standard output".into(), source })
+                Err(Box::new(Error::Io { action: "write to", path: "standard output".into(), source }))
             }
             Ok(()) => Ok(()),
         }

@@ -67,7 +67,7 @@ fn ranges(judge: impl Fn(&str, &str) -> io::Result<Option<bool>>) -> io::Result<
 struct Memory(HashMap<String, Rc<RecordView>>);
 
 impl Index for Memory {
-    fn package(&self, name: &PackageName) -> Result<Option<Rc<dyn Candidates>>, Error> {
+    fn package(&self, name: &PackageName) -> Result<Option<Rc<dyn Candidates>>, Box<Error>> {
         Ok(self.0.get(name.as_str()).map(|r| Rc::clone(r) as Rc<dyn Candidates>))
     }
 }
@@ -77,13 +77,13 @@ impl Watch for Silent {
     fn package_done(&self, _: u64) {}
 }
 impl crawl::Watch for Silent {
-    fn known(&self, _: &Key) -> Result<Option<RecordView>, Error> {
+    fn known(&self, _: &Key) -> Result<Option<RecordView>, Box<Error>> {
         Ok(None)
     }
 }
 
 /// `node`: the one whose `engines` npm looks at.
-fn project(node: &str, how: &str) -> Result<(), Error> {
+fn project(node: &str, how: &str) -> Result<(), Box<Error>> {
     let mut ui = Ui::new(Terminal::detect(&Environment::Process));
     let invocation = cli::parse(Program::Pantry, vec!["install".into()])?;
     let settings = Settings::resolve(&invocation, Environment::Process)?;
@@ -103,8 +103,8 @@ fn project(node: &str, how: &str) -> Result<(), Error> {
         let Network { client, registries, .. } = &network;
         let question = Question { client, registries, now: 0, before: None };
         let plan = Plan { question, most: 16, fresh_for: 0, prefer_known: false };
-        let folders =
-            crawl::crawl(&plan, &Silent, None, |crawler| tree(&request, crawler)).map_err(Error::from)?;
+        let folders = crawl::crawl(&plan, &Silent, None, |crawler| tree(&request, crawler))
+            .map_err(Box::<Error>::from)?;
         return folders.iter().try_for_each(|(path, what)| ui.line(&format!("{path}\t{what}")));
     }
     let settings = supply::online::settings(&settings)?;
@@ -112,7 +112,7 @@ fn project(node: &str, how: &str) -> Result<(), Error> {
         Online::new(settings, network, request, None, std::sync::Arc::new(Silent)).resolve(None, None)?;
     resolved.warnings.iter().for_each(|w| ui.warn(w));
     let graph = &resolved.graph;
-    for p in hoist::place(graph, &vec![true; graph.packages.len()]).map_err(Error::from)? {
+    for p in hoist::place(graph, &vec![true; graph.packages.len()]).map_err(Box::<Error>::from)? {
         let package = graph.package(p.package);
         match package.folder() {
             Some(folder) => ui.line(&format!("{}\t-> {folder}", p.path))?,

@@ -114,11 +114,11 @@ fn collect(path: &Path, out: &mut Vec<Source>) -> Result<()> {
         entries.filter_map(std::result::Result::ok).map(|e| e.path()).filter(|p| is_archive(p)).collect();
     mirror::order::sort(&mut archives);
     if archives.is_empty() {
-        return Err(Error::Other {
+        return Err(Box::new(Error::Other {
             status: Status::Failed,
             message: format!("{} holds neither archives (.tgz, .tar.xz, .zip) nor an mzp.toml", shown(path)),
             hints: vec!["name archives, a folder of archives, or a MinZ package's folder".into()],
-        });
+        }));
     }
     out.extend(archives.into_iter().map(Source::Archive));
     Ok(())
@@ -169,7 +169,7 @@ fn archive(
             writer.abandon();
             return Err(match e {
                 ArchiveError::Read(e) => Error::io("read", path)(e),
-                e => refuse(e),
+                e => Box::new(refuse(e)),
             });
         }
     };

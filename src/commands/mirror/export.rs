@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     if invocation.text("as")?.is_some_and(|shape| shape != "tgz-dir") {
-        return Err(Error::NotBuilt { what: "`pantry mirror export --as tree`".into() });
+        return Err(Box::new(Error::NotBuilt { what: "`pantry mirror export --as tree`".into() }));
     }
     let dir = folder(invocation, settings, None)?;
     let mirror = open(&dir, ui)?;
@@ -49,11 +49,11 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         Ok(())
     })?;
     if let Some((a, b)) = clash {
-        return Err(Error::Other {
+        return Err(Box::new(Error::Other {
             status: Status::Failed,
             message: format!("{a} and {b} would get the same file name"),
             hints: vec!["export them one by one, into different folders".into()],
-        });
+        }));
     }
     let bytes: u64 = plan.values().map(|(_, v)| v.size).sum();
     let dry = invocation.has("dry-run");

@@ -14,7 +14,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let mirror = open(&dir, ui)?;
     let begin = invocation.text("name")?.unwrap_or("").to_string();
     let versions = invocation.has("versions");
-    let mut failed: Option<Error> = None;
+    let mut failed: Option<Box<Error>> = None;
     let mut rows = Vec::new();
     let is_json = ui.is_json();
     mirror.for_each(Prefix::All, &mut |view| {

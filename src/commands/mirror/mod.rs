@@ -115,11 +115,11 @@ fn named(mirror: &Mirror, word: &str) -> Result<(Vec<Key>, Option<String>)> {
         Ok(())
     })?;
     if keys.is_empty() {
-        return Err(Error::Other {
+        return Err(Box::new(Error::Other {
             status: crate::error::Status::Unreachable,
             message: format!("{} is not in {}", escape(word), shown(mirror.dir())),
             hints: vec![format!("`pantry mirror list {}` shows what is", shown(mirror.dir()))],
-        });
+        }));
     }
     Ok((keys, version))
 }

@@ -22,10 +22,10 @@ use std::path::Path;
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     if settings.offline.is_some() {
-        return Err(Error::Usage {
+        return Err(Box::new(Error::Usage {
             message: "`pantry mirror pull` fetches from a network, and this run is offline".into(),
             hint: Some("leave out --offline (and PANTRY_OFFLINE), or copy from another mirror".into()),
-        });
+        }));
     }
     let here = settings.working_directory()?;
     let network = Network::new(settings, &here, ui)?;
@@ -78,9 +78,14 @@ fn platforms(invocation: &Invocation) -> Result<Vec<Platform>> {
         return Ok(vec![Platform::current()]);
     }
     let parse = |word: &str| {
-        Platform::parse(word).ok_or_else(|| Error::Usage {
-            message: format!("`{}` is not a platform", escape(word)),
-            hint: Some("platforms are named like linux-x64, linux-x64-musl, darwin-arm64, win32-x64".into()),
+        Platform::parse(word).ok_or_else(|| {
+            Error::Usage {
+                message: format!("`{}` is not a platform", escape(word)),
+                hint: Some(
+                    "platforms are named like linux-x64, linux-x64-musl, darwin-arm64, win32-x64".into(),
+                ),
+            }
+            .into()
         })
     };
     words.into_iter().map(parse).collect()
@@ -109,10 +114,10 @@ fn wanted(invocation: &Invocation, here: &Path, registries: &Registries) -> Resu
         all.push(from(&here.join(file), registries)?);
     }
     if all.is_empty() {
-        return Err(Error::Usage {
+        return Err(Box::new(Error::Usage {
             message: "`pantry mirror pull` needs packages, or a file with --from".into(),
             hint: Some("for example `pantry mirror pull --from package.json`".into()),
-        });
+        }));
     }
     Ok(all)
 }
@@ -167,13 +172,13 @@ fn from(path: &Path, registries: &Registries) -> Result<Wanted> {
         _ => {
             let format = manifest::Format::ALL.into_iter().find(|f| f.file() == name);
             let Some(format) = format.filter(|f| *f != manifest::Format::DepsTs) else {
-                return Err(Error::Usage {
+                return Err(Box::new(Error::Usage {
                     message: format!("{} is no manifest or lockfile that can be pulled from", shown(path)),
                     hint: Some(
                         "package.json, pantry.json, pantry.jsonc, package.jsonc, pantry.lock, package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml, bun.lock or yarn.lock"
                             .into(),
                     ),
-                });
+                }));
             };
             let bytes = mirror::file::read(path, manifest::LIMIT as u64)?;
             let manifests = [manifest::read(&bytes, path, format)?];

@@ -44,11 +44,11 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     // All or nothing, as everywhere.
     if !absent.is_empty() {
         batch.abandon();
-        return Err(Error::Other {
+        return Err(Box::new(Error::Other {
             status: Status::Unreachable,
             message: format!("the mirror has no archive of {}", absent.join(", ")),
             hints: vec!["`pantry mirror list --versions` shows what is".into()],
-        });
+        }));
     }
     let dry = invocation.has("dry-run");
     if dry {

@@ -23,7 +23,11 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         Some("staged") => Emit::Staged,
         Some(kind) => match Container::ALL.into_iter().find(|c| c.name() == kind) {
             Some(container) => Emit::Image(container),
-            None => return Err(Error::NotBuilt { what: format!("`{} --emit {kind}`", invocation.shown()) }),
+            None => {
+                return Err(Box::new(Error::NotBuilt {
+                    what: format!("`{} --emit {kind}`", invocation.shown()),
+                }));
+            }
         },
     };
     let mut options = options(invocation, settings, ui)?;

@@ -49,11 +49,11 @@ fn absent(dir: &Path, here: &Path) -> Result<()> {
     if std::fs::symlink_metadata(&manifest).is_err() {
         return Ok(());
     }
-    Err(Error::Other {
+    Err(Box::new(Error::Other {
         status: Status::Failed,
         message: format!("{} is there already", super::shown(&manifest, here)),
         hints: vec!["`mzp install` and `mzp build` work with it".into()],
-    })
+    }))
 }
 
 fn show(files: &[PathBuf], here: &Path, ui: &mut Ui) {

@@ -28,10 +28,10 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
 pub fn add(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let table = match (invocation.text("platform")?, invocation.has("dev")) {
         (Some(_), true) => {
-            return Err(Error::Usage {
+            return Err(Box::new(Error::Usage {
                 message: "--dev and --platform name two different tables of mzp.toml".into(),
                 hint: None,
-            });
+            }));
         }
         (Some(name), false) => Table::Platform(super::platform(name)?),
         (None, true) => Table::Dev,

@@ -88,7 +88,7 @@ fn start(settings: &Settings, ui: &mut Ui) -> Result<PathBuf> {
 
 /// A word of the command line that breaks its grammar.
 fn parsed<T>(result: std::result::Result<T, NameError>) -> Result<T> {
-    result.map_err(|e| Error::Usage { message: e.to_string(), hint: None })
+    result.map_err(|e| Error::Usage { message: e.to_string(), hint: None }.into())
 }
 
 /// Whether the lock has to fit.

@@ -14,7 +14,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let dry = invocation.has("dry-run");
     if invocation.path("to").is_some() && invocation.has("mirror") {
         let message = "--to and --mirror name two different places".into();
-        return Err(Error::Usage { message, hint: None });
+        return Err(Box::new(Error::Usage { message, hint: None }));
     }
     let to = invocation.path("to").map(|path| settings.working_directory().map(|here| here.join(path)));
     let to = to.transpose()?;

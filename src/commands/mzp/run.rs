@@ -22,7 +22,10 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let platform = options.platform;
     options.main = match (invocation.argument_path(0), invocation.text("example")?) {
         (Some(_), Some(_)) => {
-            return Err(Error::Usage { message: "a FILE and --example are both given".into(), hint: None });
+            return Err(Box::new(Error::Usage {
+                message: "a FILE and --example are both given".into(),
+                hint: None,
+            }));
         }
         (None, Some(name)) => {
             options.selection.dev = true;
@@ -35,7 +38,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let usual = settings.emulator.as_deref().filter(|_| !counted);
     if !invocation.passed_on.is_empty() && platform.name != "cpm" {
         let message = format!("a program for {platform} takes no arguments: only CP/M has a command line");
-        return Err(Error::Usage { message, hint: None });
+        return Err(Box::new(Error::Usage { message, hint: None }));
     }
     if let Some(emulator) = invocation.text("emulator")?.or(usual) {
         options.emit = Emit::Image(Container::usual(platform));
@@ -76,18 +79,18 @@ pub(super) fn start(
     output: &mut dyn Write,
 ) -> Result<Outcome> {
     let Some(made) = &report.assembled else {
-        return Err(Error::Io {
+        return Err(Box::new(Error::Io {
             action: "run",
             path: report.output.clone(),
             source: io::ErrorKind::NotFound.into(),
-        });
+        }));
     };
     machine::run(report.platform, &made.image, tail, limit, input, output)
         .map_err(Error::io("run", &report.output))
 }
 
 /// A run that came to no good end, in words.
-pub(super) fn unfinished(ending: &Ending, limit: u64) -> Error {
+pub(super) fn unfinished(ending: &Ending, limit: u64) -> Box<Error> {
     let (message, hint) = match ending {
         Ending::Lost { address, what } => (
             format!("the program went to {address:#06x}: it {what}"),
@@ -95,14 +98,14 @@ pub(super) fn unfinished(ending: &Ending, limit: u64) -> Error {
         ),
         _ => (format!("the program did not end within {limit} cycles"), "--max-cycles N allows more"),
     };
-    Error::Other { status: Status::Failed, message, hints: vec![hint.into()] }
+    Box::new(Error::Other { status: Status::Failed, message, hints: vec![hint.into()] })
 }
 
 /// Gives the machine's usual file to `COMMAND`, and passes on how that ends.
 fn emulate(command: &str, options: &Options) -> Result<Status> {
     let mut words = command.split_whitespace();
     let Some(program) = words.next() else {
-        return Err(Error::Usage { message: "--emulator needs a command".into(), hint: None });
+        return Err(Box::new(Error::Usage { message: "--emulator needs a command".into(), hint: None }));
     };
     let report = build(options)?;
     let status = Command::new(program)
@@ -114,18 +117,18 @@ fn emulate(command: &str, options: &Options) -> Result<Status> {
     match status.code() {
         Some(0) => Ok(Status::Done),
         Some(code) => Ok(Status::Child(u8::try_from(code).unwrap_or(1))),
-        None => Err(Error::Other {
+        None => Err(Box::new(Error::Other {
             status: Status::Failed,
             message: format!("{} was ended by a signal", escape(program)),
             hints: Vec::new(),
-        }),
+        })),
     }
 }
 
 /// Standard output by way of the terminal's one owner; ends the run when it is closed.
 struct Out<'a> {
     ui: &'a mut Ui,
-    failed: Option<Error>,
+    failed: Option<Box<Error>>,
 }
 
 impl Write for Out<'_> {

@@ -36,11 +36,11 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     options.selection.dev = true;
     let platform = options.platform;
     if !can_run(platform) {
-        return Err(Error::Other {
+        return Err(Box::new(Error::Other {
             status: Status::Failed,
             message: format!("there is no runner for {platform} here"),
             hints: vec!["--target NAME tests for another machine".into()],
-        });
+        }));
     }
     let here = options.start.clone();
     let list: Vec<PathBuf> = match invocation.arguments.as_slice() {
@@ -78,14 +78,14 @@ fn one(file: &Path, expected: &Expectation, options: &mut Options) -> Result<Ver
     options.main = Some(file.to_path_buf());
     let limit = expected.cycles.unwrap_or(CYCLES);
     let mut printed = Vec::new();
-    let outcome = match build(options).map_err(Error::from) {
+    let outcome = match build(options).map_err(Box::from) {
         Ok(report) => start(&report, "", limit, &mut &b""[..], &mut printed),
         Err(e) => Err(e),
     };
     let failed = |why: String, compared| Ok(Verdict::Failed { why, compared });
     match outcome {
         // Nothing can be tested without them.
-        Err(Error::Mzp(e)) if matches!(*e, mzp::Error::NoAssembler { .. }) => Err(Error::Mzp(e)),
+        Err(e) if matches!(&*e, Error::Mzp(e) if matches!(**e, mzp::Error::NoAssembler { .. })) => Err(e),
         Err(e) => failed(e.to_string(), None),
         Ok(outcome) => match outcome.ending {
             Ending::Done => match expected.difference(&printed) {

@@ -43,11 +43,11 @@ pub fn run(name: &str, invocation: &Invocation, settings: &Settings, ui: &mut Ui
         if given(invocation, "if-present") {
             return Ok(Status::Done);
         }
-        return Err(Error::Other {
+        return Err(Box::new(Error::Other {
             status: Status::Failed,
             message: format!("none of these members has a script `{}`", escape(name)),
             hints: vec!["`pantry scripts` lists those of one folder".into()],
-        });
+        }));
     }
     let surroundings = Surroundings::new(settings, "run", &here);
     if !given(invocation, "parallel") {
@@ -66,9 +66,9 @@ pub fn run(name: &str, invocation: &Invocation, settings: &Settings, ui: &mut Ui
     Ok(Status::Done)
 }
 
-fn of(member: &str, error: Error) -> Error {
+fn of(member: &str, error: Box<Error>) -> Box<Error> {
     let status = error.status();
-    Error::Other { status, message: format!("{}: {error}", escape(member)), hints: error.hints() }
+    Box::new(Error::Other { status, message: format!("{}: {error}", escape(member)), hints: error.hints() })
 }
 
 /// A chain of scripts whose lines get `prefix`.

@@ -98,7 +98,7 @@ fn install(
     let needs = tree::needs(&wanted, &world.store).unwrap();
     assert!(needs.missing.is_empty() && fill::keys(&graph, &selection.included).is_ok());
     tree::build(&wanted, &world.store, &needs, &mut || match fails {
-        true => Err(crate::error::Error::NoHome),
+        true => Err(crate::error::Error::NoHome.into()),
         false => Ok(Vec::new()),
     })
 }

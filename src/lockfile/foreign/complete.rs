@@ -108,7 +108,7 @@ impl Foreign {
             return Ok(failure::Missing { package: name, range, reason, chain: Vec::new() });
         }
         let whereabouts = Whereabouts::Unknown;
-        Err(Error::Missing(Box::new(Missing { package: name, range, chain, whereabouts })))
+        Err(Box::new(Error::Missing(Box::new(Missing { package: name, range, chain, whereabouts }))))
     }
 
     /// The edges that the record names, each to where the lockfile leads, or to whoever in it will do.
@@ -144,7 +144,7 @@ impl Foreign {
                 // The other package manager was content without it.
                 (None, EdgeKind::Peer) => kind = EdgeKind::PeerOptional,
                 (None, EdgeKind::Normal) => {
-                    return Err(Error::Other {
+                    return Err(Box::new(Error::Other {
                         status: Status::Failed,
                         message: format!(
                             "{}@{} depends on {alias} {}, which is not in the lockfile of {}",
@@ -157,7 +157,7 @@ impl Foreign {
                             "make it anew with its own package manager, or delete it to go by the manifest"
                                 .into(),
                         ],
-                    });
+                    }));
                 }
                 _ => {}
             }

@@ -175,12 +175,12 @@ pub fn named(path: &Path, asked: &[ImporterRequest]) -> Result<(&'static str, Fo
     }
 }
 
-fn unknown(path: &Path) -> Error {
+fn unknown(path: &Path) -> Box<Error> {
     let files = Maker::FILES.map(|(file, _)| file);
-    Error::Usage {
+    Box::new(Error::Usage {
         message: format!("{} is no lockfile of another package manager", escape(&path.to_string_lossy())),
         hint: Some(format!("those that can be read are called {}", files.join(", "))),
-    }
+    })
 }
 
 /// Whether a pantry.lock is one of the earlier pantry's: ours begins with `lockfileVersion`.

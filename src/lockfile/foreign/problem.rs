@@ -97,7 +97,7 @@ impl Problem {
         })
     }
 
-    pub fn into_error(self, maker: Maker, path: &Path, excerpt: Option<Box<Excerpt>>) -> Error {
+    pub fn into_error(self, maker: Maker, path: &Path, excerpt: Option<Box<Excerpt>>) -> Box<Error> {
         let status = match &self {
             Self::Common(lockfile::Problem::TwoArchives(_) | lockfile::Problem::BadUrl(_)) => Status::Refused,
             _ => Status::Failed,
@@ -108,7 +108,7 @@ impl Problem {
             Some(_) => words,
             None => format!("{}: {words}", escape(&path.to_string_lossy())),
         };
-        Error::Text { status, excerpt, message, hints }
+        Box::new(Error::Text { status, excerpt, message, hints })
     }
 
     fn words(&self, maker: Maker) -> String {

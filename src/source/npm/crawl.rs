@@ -11,7 +11,7 @@
 //! and double while all of them do nothing but wait for the network.
 
 use super::fetch::{Answer, FetchError, Question};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::resolve::index::{Candidates, Index};
 use crate::resolve::range::Range;
 use mirror::name::PackageName;
@@ -310,7 +310,7 @@ impl Candidates for Live {
         self.record.published(i)
     }
     fn load(&self, i: usize) -> Result<VersionRecord> {
-        self.record.load(i).map_err(Error::Mirror)
+        self.record.load(i).map_err(Box::from)
     }
 }
 

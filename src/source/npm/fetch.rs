@@ -59,18 +59,18 @@ impl FetchError {
         }
     }
 
-    pub fn into_error(self, name: &PackageName) -> Error {
+    pub fn into_error(self, name: &PackageName) -> Box<Error> {
         match self {
             Self::Http(e) => e.into(),
             Self::Status { url, status } => {
-                Error::Answer { url: Box::new(url), status, concerning: name.to_string() }
+                Box::new(Error::Answer { url: Box::new(url), status, concerning: name.to_string() })
             }
-            Self::Document { url, what, refused } => Error::Other {
+            Self::Document { url, what, refused } => Box::new(Error::Other {
                 status: if refused { Status::Refused } else { Status::Failed },
                 message: format!("{name}: {url}: {what}"),
                 hints: vec![format!("`{}` may not be an npm registry", url)],
-            },
-            Self::Config { message, status } => Error::Other { status, message, hints: Vec::new() },
+            }),
+            Self::Config { message, status } => Error::Other { status, message, hints: Vec::new() }.into(),
         }
     }
 }
@@ -101,7 +101,8 @@ impl Question<'_> {
         in_passing: bool,
         around: Around<'_>,
     ) -> Result<Answer, FetchError> {
-        let config = |e: Error| FetchError::Config { message: format!("{name}: {e}"), status: e.status() };
+        let config =
+            |e: Box<Error>| FetchError::Config { message: format!("{name}: {e}"), status: e.status() };
         let registry = self.registries.of(name).map_err(config)?;
         let (url, credential) = self.registries.document(&registry, name).map_err(config)?;
         let etag = etag.filter(|e| !e.is_empty());
@@ -140,7 +141,7 @@ impl Question<'_> {
         explicit: Option<&str>,
         cap: u64,
     ) -> Result<Body, FetchError> {
-        let config = |e: Error| match e {
+        let config = |e: Box<Error>| match *e {
             Error::Http(e) => FetchError::Http(*e),
             e => FetchError::Config { message: format!("{name}: {e}"), status: e.status() },
         };
