@@ -12,7 +12,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the release binary, target/release/pantry (and mzp beside it)
-	$(CARGO) rustc --release --bin pantry -- $$(sh src/build/flags.sh)
+	RUSTFLAGS="$$RUSTFLAGS $$(sh src/build/flags.sh every)" $(CARGO) rustc --release --bin pantry -- $$(sh src/build/flags.sh)
 	ln -sf pantry target/release/mzp
 
 prerequisites: ## what the tests lean on (strace, python3, node): installed by apt-get where that is possible
@@ -51,12 +51,12 @@ SMALL = $(foreach crate,zlib-rs flate2 sha2 miniserde,--config 'profile.release.
 
 size-mzp: prerequisites ## the build for MinZ alone, without npm and a network: what it can do, and its size beside its budget
 	$(CARGO) build --quiet --bin pantry
-	RUSTFLAGS='--cfg sha2_backend_soft="compact"' $(CARGO) rustc --release --bin pantry --no-default-features --target-dir target/mzp $(SMALL) -- $$(sh src/build/flags.sh 1)
+	RUSTFLAGS="--cfg sha2_backend_soft=\"compact\" $$(sh src/build/flags.sh every)" $(CARGO) rustc --release --bin pantry --no-default-features --target-dir target/mzp $(SMALL) -- $$(sh src/build/flags.sh 1)
 	@sh tests/mzp-only.sh target/debug/pantry target/mzp/release/pantry
 	@sh tests/size.sh target/mzp/release/pantry 1300000 "mzp only, release, stripped, dynamic"
 
 dist: ## fully static binaries with their hashes in target/dist (needs libc.a: Debian's libc6-dev)
-	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) rustc --release --bin pantry --target $(HOST) -- $$(sh src/build/flags.sh)
+	RUSTFLAGS="-C target-feature=+crt-static $$(sh src/build/flags.sh every)" $(CARGO) rustc --release --bin pantry --target $(HOST) -- $$(sh src/build/flags.sh)
 	@mkdir -p target/dist
 	@cp target/$(HOST)/release/pantry target/dist/pantry-$(HOST)
 	@cd target/dist && sha256sum pantry-$(HOST) > pantry-$(HOST).sha256
