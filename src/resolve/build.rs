@@ -1,7 +1,7 @@
 //! Building the tree: importers first, then every placed package's own
 //! dependencies, breadth first, in the order of their paths.
 
-use super::choose::{Rules, choose};
+use super::choose::{Rules, choose_with};
 use super::collate;
 use super::failure::{Failure, Missing, PeerConflict, Reason, Step, Warning};
 use super::graph::Graph;
@@ -14,7 +14,7 @@ use super::tree::{EdgeId, NodeId, NodeSet, Tree};
 use super::{Folder, ImporterRequest, Request};
 use crate::install::hoist;
 use mirror::name::PackageName;
-use mirror::record::DependencyKind;
+use mirror::record::{DependencyKind, VersionRecord};
 use mirror::version::Version;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
@@ -63,6 +63,8 @@ pub struct Builder<'a> {
     sources: HashMap<Name, Rc<str>>,
     chosen: HashMap<(Name, SpecId), Result<ManifestId, Reason>>,
     loaded: HashMap<(Name, usize), ManifestId>,
+    /// The version that was looked at last.
+    looked_at: Option<((Name, usize), VersionRecord)>,
     compared: usize,
     folders: Vec<(Folder, ManifestId)>,
     queue: BTreeSet<(u32, Box<[u8]>, NodeId)>,
@@ -91,6 +93,7 @@ impl<'a> Builder<'a> {
             sources: HashMap::new(),
             chosen: HashMap::new(),
             loaded: HashMap::new(),
+            looked_at: None,
             compared: 0,
             folders: Vec::new(),
             queue: BTreeSet::new(),
@@ -475,7 +478,10 @@ impl<'a> Builder<'a> {
                         return Err(Failure::TooLarge { places: MOST_COMPARED });
                     }
                     let rules = self.rules.of(self.tree.names.text(package).as_str());
-                    match choose(&*candidates, wanted, &rules).map_err(index)? {
+                    let found = choose_with(&*candidates, wanted, &rules, &mut |i| {
+                        self.fits(package, &*candidates, i)
+                    });
+                    match found.map_err(index)? {
                         Some(i) => Ok(self.manifest(package, &*candidates, i)?),
                         None => Err(why_none(&*candidates, wanted, &rules)?),
                     }
@@ -484,6 +490,22 @@ impl<'a> Builder<'a> {
         };
         self.chosen.insert((name, spec), answer.clone());
         Ok(answer)
+    }
+
+    /// Whether a version is for the node that is here. What is loaded for that is not loaded again.
+    fn fits(&mut self, package: Name, candidates: &dyn Candidates, i: usize) -> crate::error::Result<bool> {
+        if self.rules.node.is_unknown() {
+            return Ok(true);
+        }
+        if let Some(known) = self.loaded.get(&(package, i))
+            && let Origin::Index { record, .. } = &self.tree.manifests[known.0 as usize].origin
+        {
+            return Ok(self.rules.node.fits(&record.engines));
+        }
+        let record = candidates.load(i)?;
+        let fits = self.rules.node.fits(&record.engines);
+        self.looked_at = Some(((package, i), record));
+        Ok(fits)
     }
 
     fn candidates(&mut self, package: Name) -> Result<Option<Rc<dyn Candidates>>, Failure> {
@@ -504,7 +526,10 @@ impl<'a> Builder<'a> {
         if let Some(&known) = self.loaded.get(&(package, i)) {
             return Ok(known);
         }
-        let record = candidates.load(i).map_err(index)?;
+        let record = match self.looked_at.take() {
+            Some((which, record)) if which == (package, i) => record,
+            _ => candidates.load(i).map_err(index)?,
+        };
         let (mut dependencies, mut peers) = (Vec::with_capacity(record.dependencies.len()), Vec::new());
         for d in &record.dependencies {
             let kind = match d.kind {

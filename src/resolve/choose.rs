@@ -32,14 +32,22 @@ impl Rules {
     pub fn in_time(&self, candidates: &dyn Candidates, i: usize) -> bool {
         self.before.is_none_or(|before| candidates.published(i) <= before)
     }
-
-    fn engines_fit(&self, candidates: &dyn Candidates, i: usize) -> Result<bool> {
-        Ok(self.node.is_unknown() || self.node.fits(&candidates.load(i)?.engines))
-    }
 }
 
 /// The place of the version to take; `None`: there is none that can be had.
 pub fn choose(candidates: &dyn Candidates, wanted: &Wanted, rules: &Rules) -> Result<Option<usize>> {
+    let node = &rules.node;
+    let fits = &mut |i| Ok(node.is_unknown() || node.fits(&candidates.load(i)?.engines));
+    choose_with(candidates, wanted, rules, fits)
+}
+
+/// The same, where somebody knows better how to find out whether a version is for the node that is here.
+pub fn choose_with(
+    candidates: &dyn Candidates,
+    wanted: &Wanted,
+    rules: &Rules,
+    fits: &mut dyn FnMut(usize) -> Result<bool>,
+) -> Result<Option<usize>> {
     let range = match wanted {
         Wanted::Unsupported(_) | Wanted::Member(_) | Wanted::Link(_) => return Ok(None),
         Wanted::Version(version, _) => {
@@ -50,14 +58,15 @@ pub fn choose(candidates: &dyn Candidates, wanted: &Wanted, rules: &Rules) -> Re
             let Some(version) = candidates.tag(tag).and_then(|v| Version::parse(v).ok()) else {
                 // A mirror that was filled from plain archives knows no tags: the highest is the latest.
                 return match Range::parse("*").filter(|_| &**tag == "latest") {
-                    Some(all) => choose(candidates, &Wanted::Range(all), rules),
+                    Some(all) => choose_with(candidates, &Wanted::Range(all), rules, fits),
                     None => Ok(None),
                 };
             };
             return match find(candidates, &version) {
                 Some(i) if !rules.in_time(candidates, i) => {
                     let range = Range::parse(&format!("<={version}"));
-                    range.map_or(Ok(None), |range| choose(candidates, &Wanted::Range(range), rules))
+                    range
+                        .map_or(Ok(None), |range| choose_with(candidates, &Wanted::Range(range), rules, fits))
                 }
                 found => Ok(found.filter(|&i| candidates.is_available(i))),
             };
@@ -70,7 +79,7 @@ pub fn choose(candidates: &dyn Candidates, wanted: &Wanted, rules: &Rules) -> Re
         && candidates.is_available(i)
         && rules.in_time(candidates, i)
         && !candidates.is_deprecated(i)
-        && rules.engines_fit(candidates, i)?
+        && fits(i)?
     {
         return Ok(Some(i));
     }
@@ -81,8 +90,7 @@ pub fn choose(candidates: &dyn Candidates, wanted: &Wanted, rules: &Rules) -> Re
         if !range.satisfies(&version) || !candidates.is_available(i) || !rules.in_time(candidates, i) {
             continue;
         }
-        let against =
-            usize::from(candidates.is_deprecated(i)) + if rules.engines_fit(candidates, i)? { 0 } else { 2 };
+        let against = usize::from(candidates.is_deprecated(i)) + if fits(i)? { 0 } else { 2 };
         best[against].get_or_insert(i);
         if against == 0 {
             break;
