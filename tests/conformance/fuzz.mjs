@@ -16,12 +16,15 @@ const root = execFileSync('npm', ['root', '-g'], { encoding: 'utf8' }).trim()
 const require = createRequire(`${root}/npm/index.js`)
 const Arborist = require('@npmcli/arborist')
 const [cases = 100, first = 1, mode = ''] = process.argv.slice(2)
+const NODE = '20.1.0'
 const VERSIONS = ['1.0.0', '1.1.0', '1.2.0', '2.0.0', '2.1.0', '3.0.0']
 const RANGES = ['^1.0.0', '^2.0.0', '*', '>=2', '1 || 2', '<3', 'latest', '^1 || ^3', '^3.0.0', '^1.1.0', '~1.0.0', '1.0.0', '2.0.0', '^4.0.0']
 function registry (seed) {
   const { below: random, one, chance } = numbers(seed)
   const names = 'abcdefghij'.slice(0, 3 + random(8)).split('').map(n => chance(10) ? `@s/${n}` : n)
   const style = { peers: one([0, 10, 30, 60]), optional: one([0, 0, 20]), deps: 1 + random(4), missing: one([0, 0, 0, 2]), wide: chance(70), published: one([65, 90, 100, 100]) }
+  // An optional package that is not for this node is left out when it is installed, not when it is chosen.
+  const limited = style.optional ? 0 : one([0, 0, 20])
   const packuments = new Map()
   const range = () => chance(style.missing) ? '^4.0.0' : one(RANGES.slice(0, style.wide ? 8 : -1))
   const other = name => one(names.filter(n => n !== name || chance(3)))
@@ -41,6 +44,7 @@ function registry (seed) {
     for (const v of VERSIONS.filter(() => chance(style.published))) {
       versions[v] = { name, version: v, ...dependencies(name, 'dependencies'), dist: { tarball: `http://127.0.0.1:1/${name}-${v}.tgz`, integrity: `sha512-${Buffer.from(`${name}@${v}`.padEnd(64, '.')).toString('base64')}` } }
       if (chance(5)) versions[v].deprecated = 'old'
+      if (limited && chance(limited)) versions[v].engines = { node: one(['>=18', '>=22', '<20', '^18 || ^20', 'odd']) }
     }
     const all = Object.keys(versions)
     if (!all.length) continue
@@ -102,12 +106,12 @@ for (let n = +first; n < +first + +cases; n++) {
   const text = []
   for (const [name, p] of packuments) {
     text.push(`P\t${name}`, ...Object.entries(p['dist-tags']).map(([t, v]) => `T\t${t}\t${v}`))
-    for (const [v, m] of Object.entries(p.versions)) text.push(`V\t${v}\t${m.deprecated ? 1 : 0}\t\t`, ...lines(m, ['D']))
+    for (const [v, m] of Object.entries(p.versions)) text.push(`V\t${v}\t${m.deprecated ? 1 : 0}\t${m.engines?.node ?? ''}\t`, ...lines(m, ['D']))
   }
   writeFileSync(index, text.join('\n') + '\n')
   const npm = async (manifest, keepLock) => {
     writeFileSync(join(dir, 'package.json'), JSON.stringify(manifest))
-    const a = new Arborist({ path: dir, registry: `http://127.0.0.1:${server.address().port}/c${n}/`, cache: join(work, 'cache'), save: true, preferOnline: true, legacyPeerDeps: mode === 'legacy', strictPeerDeps: mode === 'strict' })
+    const a = new Arborist({ path: dir, registry: `http://127.0.0.1:${server.address().port}/c${n}/`, cache: join(work, 'cache'), save: true, preferOnline: true, legacyPeerDeps: mode === 'legacy', strictPeerDeps: mode === 'strict', nodeVersion: NODE })
     try {
       const tree = await timeout(a.buildIdealTree({ save: true }), 20000)
       // What nothing leads to is a leftover of npm's (it prunes only with a lock).
@@ -134,7 +138,7 @@ for (let n = +first; n < +first + +cases; n++) {
   const input = manifest => 'I\t\n' + [...lines(manifest, []), ...overrides(manifest, manifest.overrides || {}, [])].join('\n') + '\n'
   const say = (what, more) => { counts[what]++; if (!what.startsWith('same')) console.log(`case ${n}: ${what} ${more ?? ''}`) }
   const theirs = await npm(manifests[0], mode === 'lock')
-  const t = await ours(['tree', index, '-', 'tree', mode], input(manifests[0]))
+  const t = await ours(['tree', index, NODE, 'tree', mode], input(manifests[0]))
   if (theirs.error === 'INVALID') { say('npmInvalid', `ours ends with ${t.status}`); continue }
   if (theirs.error === 'TIMEOUT') { say('npmNoEnd', `ours ends with ${t.status}`); continue }
   if (theirs.error) { say(t.status ? 'sameFailure' : 'onlyNpmFails', theirs.error); continue }
@@ -144,12 +148,12 @@ for (let n = +first; n < +first + +cases; n++) {
     return '\n' + [...x.filter(l => !y.includes(l)).map(l => `    npm  ${l}`), ...y.filter(l => !x.includes(l)).map(l => `    ours ${l}`)].join('\n')
   }
   if (t.out.trim() !== theirs.tree) { say('treeDiffers', difference(theirs.tree, t.out.trim())); continue }
-  const h = await ours(['tree', index, '-', 'hoisted', mode], input(manifests[0]))
+  const h = await ours(['tree', index, NODE, 'hoisted', mode], input(manifests[0]))
   const hoisted = h.out.trim().split('\n').sort().join('\n')
   if (hoisted !== theirs.tree) { say('hoistDiffers', difference(theirs.tree, hoisted)); if (mode !== 'lock') continue } else say('same')
   if (mode === 'lock') {
     const again = await npm(manifests[1])
-    const l = await ours(['tree', index, '-', 'locked'], input(manifests[0]) + input(manifests[1]))
+    const l = await ours(['tree', index, NODE, 'locked'], input(manifests[0]) + input(manifests[1]))
     if (again.error || l.status) { if (!again.error !== !l.status) say('lockDiffers', `npm ${again.error ?? 'ok'}, ours ${l.err.trim().slice(0, 200) || 'ok'}`); continue }
     if (l.out.trim() !== again.tree) say('lockDiffers', difference(again.tree, l.out.trim()))
   }
