@@ -37,7 +37,7 @@ impl Hash {
 }
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 impl fmt::Debug for Hash {
@@ -70,7 +70,14 @@ pub fn base32(bytes: &[u8]) -> String {
     out
 }
 
-fn hex_decode(text: &str, out: &mut [u8]) -> Option<()> {
+/// Lower-case hexadecimal digits, two a byte.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half & 15)]);
+    bytes.iter().flat_map(|b| [digit(b >> 4), digit(*b)]).collect()
+}
+
+/// What [`hex`] wrote, in either case; `None` when it is not exactly as many digits.
+pub fn hex_decode(text: &str, out: &mut [u8]) -> Option<()> {
     let b = text.as_bytes();
     if b.len() != out.len() * 2 {
         return None;

@@ -29,7 +29,7 @@
 //! The blob list: `HASH BYTES` per line, sorted; a blob over 1 GiB lies in parts, and its
 //! line goes on with `HASH BYTES` of each part.
 
-use crate::digest::Hash;
+use crate::digest::{Hash, hex};
 use crate::record::{Ecosystem, Key};
 use crate::root::number;
 use std::fmt;
@@ -45,7 +45,7 @@ pub struct MirrorId(pub [u8; 16]);
 
 impl fmt::Display for MirrorId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 impl fmt::Debug for MirrorId {
@@ -139,8 +139,7 @@ impl Snapshot {
                 "segment {} {} {} {} {} {} ",
                 s.file.hash, s.file.bytes, s.level, s.records, s.fence_at, s.fence_bytes
             );
-            s.fence_hash.iter().for_each(|b| _ = write!(o, "{b:02x}"));
-            let _ = writeln!(o, " {} {}", escape(&s.first), escape(&s.last));
+            let _ = writeln!(o, "{} {} {}", hex(&s.fence_hash), escape(&s.first), escape(&s.last));
         }
         for p in &self.packs {
             let _ = writeln!(o, "pack {} {}", p.hash, p.bytes);

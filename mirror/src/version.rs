@@ -23,6 +23,8 @@ pub struct Version {
 }
 
 const MAX: u64 = (1 << 53) - 1;
+/// Of any `u64`: the fields are public.
+const MAX_DIGITS: usize = 20;
 
 impl Version {
     /// Strict: exactly the grammar of semver.org; at most 256 bytes.
@@ -162,7 +164,22 @@ impl PartialOrd for Version {
 }
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)?;
+        // Most of what is written many times over is numbers: without a formatter for each.
+        let mut text = [b'.'; 3 * MAX_DIGITS + 2];
+        let mut at = text.len();
+        for (place, number) in [self.patch, self.minor, self.major].into_iter().enumerate() {
+            at -= usize::from(place > 0);
+            let mut rest = number;
+            loop {
+                at -= 1;
+                text[at] = b'0' + (rest % 10) as u8;
+                rest /= 10;
+                if rest == 0 {
+                    break;
+                }
+            }
+        }
+        f.write_str(std::str::from_utf8(&text[at..]).unwrap_or_default())?;
         if !self.pre.is_empty() {
             write!(f, "-{}", self.pre)?;
         }

@@ -142,11 +142,11 @@ pub fn close_members(project: &Path) -> Result<()> {
 }
 
 /// Takes out of a member's `node_modules` all that was there, and the folder itself if nothing is left in it.
-pub fn empty(folder: &Path, builder: &Builder<'_>, before: State, settle: Settle<'_>) -> Result<Changes> {
+pub fn empty(folder: &Path, builder: &Builder<'_>, before: &State, settle: Settle<'_>) -> Result<Changes> {
     if !is_folder(folder, BOOKS) {
         std::fs::create_dir_all(folder.join(BOOKS)).map_err(failed("create", folder, BOOKS))?;
     }
-    let changes = by_units(folder, builder, &[], &before, settle)?;
+    let changes = by_units(folder, builder, &[], before, &[], settle)?;
     remove_tree(folder, BOOKS)?;
     // Whatever else is in there stays.
     let _ = std::fs::remove_dir(folder.join(MODULES));
@@ -344,14 +344,8 @@ impl<'a> Standing<'a> {
     }
 }
 
-/// Changes a tree of ours to `units`, touching only what differs.
-pub fn by_units(
-    project: &Path,
-    builder: &Builder<'_>,
-    units: &[Unit],
-    before: &State,
-    settle: Settle<'_>,
-) -> Result<Changes> {
+/// What of `units` is not in the tree as it should be.
+pub fn differing<'u>(project: &Path, units: &'u [Unit], before: &State) -> Vec<&'u Unit> {
     let mut old: HashMap<&str, Digest> = before.units.iter().map(|(p, d)| (p.as_str(), *d)).collect();
     // What scripts were at work in when they were stopped is made anew.
     for unit in &before.todo {
@@ -359,15 +353,30 @@ pub fn by_units(
     }
     let modules = project.join(MODULES);
     let mut standing = Standing { modules: &modules, parents: HashMap::new() };
-    let changed: Vec<&Unit> =
-        units.iter().filter(|u| old.get(u.path.as_str()) != Some(&u.digest) || !standing.holds(u)).collect();
+    // A folder whose time is the same has the same entries.
+    let untouched = before.dirs_unchanged(project);
+    let mut stands =
+        |unit: &'u Unit| (untouched && !unit.path.starts_with(".pantry/")) || standing.holds(unit);
+    let is_same = |unit: &&Unit| old.get(unit.path.as_str()) == Some(&unit.digest);
+    units.iter().filter(|unit| !is_same(unit) || !stands(unit)).collect()
+}
+
+/// Changes a tree of ours to `units`, touching only what differs. What is called `strangers` goes, too.
+pub fn by_units(
+    project: &Path,
+    builder: &Builder<'_>,
+    units: &[Unit],
+    before: &State,
+    strangers: &[String],
+    settle: Settle<'_>,
+) -> Result<Changes> {
+    let changed = differing(project, units, before);
     let wanted: std::collections::HashSet<&str> = units.iter().map(|u| u.path.as_str()).collect();
-    let dropped: Vec<&str> = before
-        .units
-        .iter()
-        .map(|(p, _)| p.as_str())
-        .filter(|p| !wanted.contains(p) && standing.meta(p).is_some())
-        .collect();
+    let modules = project.join(MODULES);
+    let mut standing = Standing { modules: &modules, parents: HashMap::new() };
+    let known = before.units.iter().map(|(path, _)| path).chain(strangers);
+    let dropped: Vec<&str> =
+        known.map(String::as_str).filter(|p| !wanted.contains(p) && standing.meta(p).is_some()).collect();
     let changes = Changes { put: changed.len(), dropped: dropped.len(), kept: units.len() - changed.len() };
     if changed.is_empty() && dropped.is_empty() {
         let state = Reserved::at(project.join(NEXT), settle.draft)?;

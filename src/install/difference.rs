@@ -5,6 +5,7 @@
 
 use super::select::Selection;
 use crate::resolve::graph::Graph;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// A package with another version than before.
@@ -48,12 +49,24 @@ pub fn keep(graph: &Graph, selection: &mut Selection, all: &[bool], names: &str)
 impl Difference {
     /// Between two lists of [`names`].
     pub fn between(before: &str, after: &str) -> Self {
+        // What both have is let out while both are in order: an edit leaves most as it is.
+        let (mut only_before, mut only_after) = (Vec::new(), Vec::new());
+        let (mut old, mut new) = (before.split(' ').peekable(), after.split(' ').peekable());
+        while let (Some(a), Some(b)) = (old.peek(), new.peek()) {
+            match a.cmp(b) {
+                Ordering::Equal => _ = (old.next(), new.next()),
+                Ordering::Less => only_before.extend(old.next()),
+                Ordering::Greater => only_after.extend(new.next()),
+            }
+        }
+        only_before.extend(old);
+        only_after.extend(new);
         // Name → versions that only the one or only the other has.
         let mut parted: BTreeMap<&str, (Vec<&str>, Vec<&str>)> = BTreeMap::new();
-        for (name, version) in split(before) {
+        for (name, version) in split(&only_before) {
             parted.entry(name).or_default().0.push(version);
         }
-        for (name, version) in split(after) {
+        for (name, version) in split(&only_after) {
             let (old, new) = parted.entry(name).or_default();
             match old.iter().position(|v| *v == version) {
                 Some(same) => drop(old.remove(same)),
@@ -84,8 +97,8 @@ impl Difference {
 }
 
 /// A name may begin with `@`, a version never holds one.
-fn split(names: &str) -> impl Iterator<Item = (&str, &str)> {
-    names.split(' ').filter_map(|name| name.rsplit_once('@'))
+fn split<'a>(names: &[&'a str]) -> impl Iterator<Item = (&'a str, &'a str)> {
+    names.iter().filter_map(|name| name.rsplit_once('@'))
 }
 
 #[cfg(test)]

@@ -302,7 +302,12 @@ fn with_store(
         (Some(None), _) => LockChange::Created,
         (None, _) => LockChange::Unchanged,
     };
-    let state = State::read(options.root).unwrap_or_default();
+    if store.is_some() && !options.lock_only {
+        apply::recover(options.root)?;
+    }
+    let mut known = State::read(options.root);
+    let nothing = State::default();
+    let state = known.as_ref().unwrap_or(&nothing);
     let unwanted = options.engines.map_or_else(Vec::new, |e| e.unfit(&graph));
     let selecting = |failed: &[PackageId], only| {
         select(&graph, options.groups, options.platform, failed, &unwanted, only)
@@ -354,7 +359,8 @@ fn with_store(
         report.direct = direct(old, &graph, &selection, &folders);
         report.warnings.extend(deprecated(old, &graph, &selection));
     }
-    report.difference = Difference::between(&state.names, &difference::names(&graph, &selection));
+    let names = difference::names(&graph, &selection);
+    report.difference = Difference::between(&state.names, &names);
     if options.prune {
         report.foreign = state.strangers(options.root);
     }
@@ -382,6 +388,7 @@ fn with_store(
         project: options.root,
         graph: &graph,
         selection: &selection,
+        names: &names,
         linker: options.linker,
         options: fingerprint(options),
         own: &own,
@@ -393,22 +400,22 @@ fn with_store(
     let written = Cell::new(false);
     let mut tries = 0;
     let done = loop {
-        let mut needs = tree::needs(&wanted, store)?;
-        step("store looked at");
-        if !needs.missing.is_empty() {
-            let missing = std::mem::take(&mut needs.missing);
+        let mut plan = tree::plan(&wanted, store, known.take())?;
+        step("tree planned");
+        if !plan.missing.is_empty() {
+            let missing = std::mem::take(&mut plan.missing);
             watch.begin(missing.len());
             let mirrors = supply.mirrors()?;
             let mut got = fill::from_mirrors(store, mirrors, &graph, &missing, options.threads, watch)?;
             step("mirrors gave what they have");
             report.from_mirrors += got.listings.len();
             report.downloaded += got.elsewhere.len();
-            needs.listings.extend(got.listings);
+            plan.listings.extend(got.listings);
             if !got.elsewhere.is_empty() {
                 let downloaded = supply.download(store, &graph, &got.elsewhere, watch);
                 // That a mirror's archive is damaged says more than that there is no other.
                 let downloaded = downloaded.map_err(|e| got.damaged.pop().map_or(e, |(_, damage)| damage));
-                needs.listings.extend(downloaded?);
+                plan.listings.extend(downloaded?);
                 step("downloaded");
             }
             for (mirror, damage) in &got.damaged {
@@ -447,7 +454,7 @@ fn with_store(
             }
             Ok(inputs)
         };
-        match tree::build(&wanted, store, &needs, &mut save) {
+        match tree::build(&wanted, store, &plan, &mut save) {
             // `--force` or `store verify` of another process took an entry out of the store after
             // it was looked at here, because it is damaged: it is made anew.
             Err(e) if tries < 3 && store.has_lost(&e) => tries += 1,

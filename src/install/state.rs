@@ -18,6 +18,7 @@
 
 use super::listing::BootId;
 use super::unit::{Digest, Unit};
+use mirror::digest::{hex, hex_decode};
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -207,9 +208,11 @@ impl State {
     /// Whether nobody added or removed entries of the directories we know.
     pub fn dirs_unchanged(&self, project: &Path) -> bool {
         let modules = project.join("node_modules");
-        self.dirs
-            .iter()
-            .all(|(time, path)| std::fs::metadata(modules.join(path)).is_ok_and(|m| mtime(&m) == *time))
+        !self.dirs.is_empty()
+            && self
+                .dirs
+                .iter()
+                .all(|(time, path)| std::fs::metadata(modules.join(path)).is_ok_and(|m| mtime(&m) == *time))
     }
 
     /// Written by the running system, or checked since it started.
@@ -240,7 +243,7 @@ impl Draft {
             format!("{FIRST}\nboot {} U\noptions {}\npackages {packages}\n", hex(&boot.0), hex(&options.0));
         let mut list = String::new();
         for unit in units {
-            let _ = writeln!(list, "unit {:?} {}", unit.digest, unit.path);
+            list.extend(["unit ", &hex(&unit.digest.0), " ", &unit.path, "\n"]);
         }
         Self { text, units: list, names, beside: Vec::new(), inputs: 0 }
     }
@@ -310,20 +313,7 @@ pub fn ran(project: &Path, units: &[&str]) -> crate::error::Result<()> {
     Ok(mirror::file::replace_scratch(&project.join(PATH), new.as_bytes())?)
 }
 
-fn hex(bytes: &[u8; 16]) -> String {
-    bytes.iter().fold(String::with_capacity(32), |mut s, b| {
-        let _ = write!(s, "{b:02x}");
-        s
-    })
-}
-
 fn hex16(text: &str) -> Option<[u8; 16]> {
-    if text.len() != 32 || !text.is_ascii() {
-        return None;
-    }
     let mut out = [0; 16];
-    for (i, o) in out.iter_mut().enumerate() {
-        *o = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
-    }
-    Some(out)
+    hex_decode(text, &mut out).map(|()| out)
 }

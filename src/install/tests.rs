@@ -68,7 +68,7 @@ impl World {
         let draft = self.draft(units);
         let settle = apply::Settle { save: &mut || Ok(Vec::new()), draft: &draft };
         match State::read(&self.project) {
-            Some(before) => apply::by_units(&self.project, &builder, units, &before, settle).unwrap(),
+            Some(before) => apply::by_units(&self.project, &builder, units, &before, &[], settle).unwrap(),
             None => apply::whole(&self.project, &builder, units, settle).unwrap(),
         }
     }

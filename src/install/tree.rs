@@ -10,12 +10,13 @@ use super::scripts::{self, Job};
 use super::select::Selection;
 use super::state::{Draft, Fingerprint, Input, State};
 use super::store::{Key, Store};
-use super::unit::{Digest, Linker, Op, Unit};
-use super::{difference, hoisted, isolated, shared};
+use super::unit::{Linker, Op, Unit};
+use super::{hoisted, isolated, shared};
 use crate::error::{Error, Result};
 use crate::resolve::graph::{Graph, Importer, PackageId};
 use mirror::name::PackageName;
-use std::collections::HashMap;
+use rustix::fd::AsFd;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Everything the tree depends on.
@@ -23,6 +24,8 @@ pub struct Wanted<'a> {
     pub project: &'a Path,
     pub graph: &'a Graph,
     pub selection: &'a Selection,
+    /// Of the selection ([`super::difference::names`]).
+    pub names: &'a str,
     pub linker: Linker,
     pub options: Fingerprint,
     /// Packages whose scripts may run, by package.
@@ -58,12 +61,28 @@ pub struct Done {
 }
 
 /// What the tree is made from, and what must be in the store before [`build`] can run.
-pub struct Needs {
+pub struct Plan {
     /// Store key per package of the graph; `None` for what is not installed.
     pub keys: Vec<Option<Key>>,
+    /// Of the packages that have to be linked or copied from the store.
     pub listings: HashMap<Key, Stored>,
+    /// Of these, what the store lacks.
     pub missing: Vec<PackageId>,
+    own: Tree,
+    /// Beside it, of a workspace's members.
+    members: Vec<Tree>,
     shared: Option<Shared>,
+    boot: BootId,
+    symlinks: bool,
+}
+
+/// One `node_modules`.
+struct Tree {
+    /// Of the importer, relative to the project.
+    path: String,
+    units: Vec<Unit>,
+    /// What the last install made of it; `None`: everything is made anew.
+    before: Option<State>,
 }
 
 struct Shared {
@@ -72,26 +91,74 @@ struct Shared {
     to_make: Vec<PackageId>,
 }
 
-/// Looks at the store. With `force` every entry is compared with its checksums.
-/// For `linker=store` only packages whose shared folder is wanting are looked at.
-pub fn needs(wanted: &Wanted<'_>, store: &Store) -> Result<Needs> {
-    let Wanted { graph, selection, threads, force, .. } = *wanted;
+/// Completes what a killed run left, and compares what is wanted with what stands: only packages of units
+/// that differ are looked for in the store (for `linker=store`: whose shared folder is wanting). With
+/// `force` that is all of them, and every entry is compared with its checksums.
+/// `state`: as it was read after a recovery, if it was.
+pub fn plan(wanted: &Wanted<'_>, store: &Store, mut state: Option<State>) -> Result<Plan> {
+    let Wanted { project, graph, selection, linker, threads, force, .. } = *wanted;
+    apply::recover(project)?;
+    let volume = apply::open_dir(project)?;
+    let symlinks = has_symlinks(volume.as_fd(), apply::OLD).map_err(Error::io("write to", project))?;
+    let no_symlinks =
+        || Box::new(Error::NoSymlinks { project: project.to_path_buf(), linker: linker.name() });
+    if !symlinks && linker != Linker::Hoisted {
+        return Err(no_symlinks());
+    }
+    // Its links are text.
+    if linker == Linker::Store && store.dir().to_str().is_none() {
+        let source = std::io::Error::other("its path is not valid UTF-8; use --linker hoisted");
+        return Err(Box::new(Error::Io { action: "link to", path: store.dir().to_path_buf(), source }));
+    }
     let keys = fill::keys(graph, &selection.included)?;
-    let shared = (wanted.linker == Linker::Store).then(|| {
+    let shared = (linker == Linker::Store).then(|| {
         let folders = shared::Folders::of(graph, &keys);
         let trusted = if force { shared::Trusted::none(store) } else { shared::Trusted::read(store) };
         let to_make = shared::wanting(graph, &folders, &trusted);
         Shared { folders, trusted, to_make }
     });
-    let (listings, missing) = match &shared {
-        None => fill::present(store, &keys, threads, force)?,
-        Some(shared) => {
-            let mut some = vec![None; keys.len()];
-            shared.to_make.iter().for_each(|id| some[id.index()] = keys[id.index()]);
-            fill::present(store, &some, threads, force)?
+    let boot = BootId::of(&[project, store.dir()]);
+    let mut trees = trees(wanted, &keys, shared.as_ref(), store, symlinks)?;
+    let mut own = trees.remove(0);
+    let mut members = trees;
+    members.retain(|tree| wanted.is_for(&tree.path));
+    if !symlinks && !members.is_empty() {
+        return Err(no_symlinks());
+    }
+    for tree in &members {
+        apply::recover(&project.join(&tree.path))?;
+    }
+    for tree in std::iter::once(&mut own).chain(&mut members) {
+        let before = state.take().or_else(|| State::read(&project.join(&tree.path)));
+        tree.before = before.filter(|state| !force && state.is_trusted(boot));
+    }
+    if !wanted.is_for("") && linker != Linker::Hoisted {
+        // Links for the project's own code, which are not asked for now: those that stand.
+        let known = own.before.iter().flat_map(|before| &before.units);
+        let standing: HashSet<&str> = known.map(|(path, _)| path.as_str()).collect();
+        own.units.retain(|unit| unit.path.starts_with(".pantry/") || standing.contains(unit.path.as_str()));
+    }
+    for (name, folder) in wanted.links {
+        own.units.retain(|unit| unit.path != name.as_str());
+        let target = folder.to_string_lossy().into_owned();
+        own.units.push(Unit::new(name.to_string(), vec![Op::Link { at: String::new(), target }]));
+    }
+    let mut needed: HashSet<Key> = HashSet::new();
+    for tree in std::iter::once(&own).chain(&members) {
+        match &tree.before {
+            Some(before) => {
+                let differing = apply::differing(&project.join(&tree.path), &tree.units, before);
+                needed.extend(differing.into_iter().flat_map(Unit::packages));
+            }
+            None => needed.extend(tree.units.iter().flat_map(Unit::packages)),
         }
-    };
-    Ok(Needs { keys, listings, missing, shared })
+    }
+    if let Some(shared) = &shared {
+        needed.extend(shared.to_make.iter().filter_map(|id| keys[id.index()]));
+    }
+    let needed: Vec<Option<Key>> = keys.iter().map(|key| key.filter(|key| needed.contains(key))).collect();
+    let (listings, missing) = fill::present(store, &needed, threads, force)?;
+    Ok(Plan { keys, listings, missing, own, members, shared, boot, symlinks })
 }
 
 /// Puts the tree in place. The project must be locked, the store complete. `save` writes the
@@ -100,81 +167,67 @@ pub fn needs(wanted: &Wanted<'_>, store: &Store) -> Result<Needs> {
 pub fn build(
     wanted: &Wanted<'_>,
     store: &Store,
-    needs: &Needs,
+    plan: &Plan,
     save: &mut dyn FnMut() -> Result<Vec<Input>>,
 ) -> Result<Done> {
-    let Wanted { project, linker, .. } = *wanted;
-    apply::recover(project)?;
-    let before = if wanted.force { None } else { State::read(project) };
-    let boot = BootId::of(&[project, store.dir()]);
-    let mut before = before.filter(|s| s.is_trusted(boot));
-    if let Some(before) = before.as_mut().filter(|_| wanted.prune) {
-        let strangers = before.strangers(project);
-        before.units.extend(strangers.into_iter().map(|path| (path, Digest([0; 16]))));
-    }
-    let volume = apply::open_dir(project)?;
-    let symlinks = has_symlinks(volume_fd(&volume), apply::OLD).map_err(Error::io("write to", project))?;
-    if !symlinks && linker != Linker::Hoisted {
-        return Err(Box::new(Error::NoSymlinks { project: project.to_path_buf(), linker: linker.name() }));
-    }
-    // Its links are text.
-    if linker == Linker::Store && store.dir().to_str().is_none() {
-        let source = std::io::Error::other("its path is not valid UTF-8; use --linker hoisted");
-        return Err(Box::new(Error::Io { action: "link to", path: store.dir().to_path_buf(), source }));
-    }
-    let ladder = Ladder::for_volume(volume_fd(&volume));
-    let builder = Builder { store, listings: &needs.listings, ladder: &ladder, threads: wanted.threads };
-    let mut trees = units(wanted, needs, &builder, symlinks)?;
-    let mut units = trees.remove(0).1;
-    trees.retain(|(path, _)| wanted.is_for(path));
-    if !wanted.is_for("") && linker != Linker::Hoisted {
-        // Links for the project's own code, which are not asked for now: those that stand.
-        let stands = |unit: &Unit| before.iter().flat_map(|b| &b.units).any(|(path, _)| *path == unit.path);
-        units.retain(|unit| unit.path.starts_with(".pantry/") || stands(unit));
-    }
-    for (name, folder) in wanted.links {
-        units.retain(|unit| unit.path != name.as_str());
-        let target = folder.to_string_lossy().into_owned();
-        units.push(Unit::new(name.to_string(), vec![Op::Link { at: String::new(), target }]));
-    }
-    if !symlinks && !trees.is_empty() {
-        return Err(Box::new(Error::NoSymlinks { project: project.to_path_buf(), linker: linker.name() }));
+    let project = wanted.project;
+    let Plan { own, members, .. } = plan;
+    let ladder = Ladder::for_volume(apply::open_dir(project)?.as_fd());
+    let builder = Builder { store, listings: &plan.listings, ladder: &ladder, threads: wanted.threads };
+    if let Some(Shared { folders, trusted, to_make }) = &plan.shared {
+        shared::ensure(wanted.graph, &plan.keys, folders, to_make, trusted, &builder)?;
     }
     // Members first: until the project's own state is written, nothing says that all is done.
     let mut changes = Changes::default();
     let (mut beside, mut unrun) = (Vec::new(), Vec::new());
-    if !trees.is_empty() {
+    if !members.is_empty() {
         apply::open_members(project)?;
     }
-    for (path, units) in &trees {
-        let done = member(&project.join(path), wanted, &builder, units, boot)?;
+    for tree in members {
+        let done = member(&project.join(&tree.path), wanted, &builder, tree, plan.boot)?;
         changes = changes.and(done);
-        if !units.is_empty() {
-            beside.push(path.clone());
+        if !tree.units.is_empty() {
+            beside.push(tree.path.clone());
         }
-        let own = units.iter().filter(|unit| unit.has_own());
-        unrun.extend(own.map(|unit| format!("{path}/node_modules/{}", unit.path)));
+        let own = tree.units.iter().filter(|unit| unit.has_own());
+        unrun.extend(own.map(|unit| format!("{}/node_modules/{}", tree.path, unit.path)));
     }
     let packages = wanted.selection.included.iter().filter(|i| **i).count();
-    let names = difference::names(wanted.graph, wanted.selection);
-    let mut draft = Draft::new(boot, wanted.options, packages, &units, names);
-    (draft.beside, draft.inputs) = (beside, trees.len());
+    let names = wanted.names.to_string();
+    let mut draft = Draft::new(plan.boot, wanted.options, packages, &own.units, names);
+    (draft.beside, draft.inputs) = (beside, members.len());
     let settle = apply::Settle { save, draft: &draft };
-    let own = match before {
-        Some(before) => apply::by_units(project, &builder, &units, &before, settle)?,
-        None if apply::is_pinned(project) => {
-            apply::by_units(project, &builder, &units, &State::foreign(project), settle)?
-        }
-        None => apply::whole(project, &builder, &units, settle)?,
+    let strangers = match &own.before {
+        Some(before) if wanted.prune => before.strangers(project),
+        _ => Vec::new(),
     };
+    let done = put(project, &builder, &own.units, own.before.as_ref(), &strangers, settle)?;
     apply::close_members(project)?;
-    let changes = changes.and(own);
+    let changes = changes.and(done);
     // Only a tree with files of its own has to be asked for what waits in it.
-    let jobs = match units.iter().any(Unit::has_own).then(|| State::read(project)).flatten() {
-        Some(state) => scripts::jobs(wanted.graph, &needs.keys, &units, &state.todo),
+    let jobs = match own.units.iter().any(Unit::has_own).then(|| State::read(project)).flatten() {
+        Some(state) => scripts::jobs(wanted.graph, &plan.keys, &own.units, &state.todo),
         None => Vec::new(),
     };
-    Ok(Done { unrun, changes, jobs, packages, way: ladder.name(), without_symlinks: !symlinks })
+    Ok(Done { unrun, changes, jobs, packages, way: ladder.name(), without_symlinks: !plan.symlinks })
+}
+
+/// `strangers`: what goes although no install of ours put it there.
+fn put(
+    folder: &Path,
+    builder: &Builder<'_>,
+    units: &[Unit],
+    before: Option<&State>,
+    strangers: &[String],
+    settle: apply::Settle<'_>,
+) -> Result<Changes> {
+    match before {
+        Some(before) => apply::by_units(folder, builder, units, before, strangers, settle),
+        None if apply::is_pinned(folder) => {
+            apply::by_units(folder, builder, units, &State::foreign(folder), &[], settle)
+        }
+        None => apply::whole(folder, builder, units, settle),
+    }
 }
 
 /// A member's own `node_modules`: what cannot lie in the project's, with the books of a tree of its own.
@@ -182,76 +235,66 @@ fn member(
     folder: &Path,
     wanted: &Wanted<'_>,
     builder: &Builder<'_>,
-    units: &[Unit],
+    tree: &Tree,
     boot: BootId,
 ) -> Result<Changes> {
-    apply::recover(folder)?;
-    let before = State::read(folder).filter(|s| !wanted.force && s.is_trusted(boot));
+    let Tree { units, before, .. } = tree;
     if units.is_empty() && !folder.join("node_modules").exists() {
         return Ok(Changes::default());
     }
     let draft = Draft::new(boot, wanted.options, units.len(), units, String::new());
     let settle = apply::Settle { save: &mut || Ok(Vec::new()), draft: &draft };
     if units.is_empty() {
-        return apply::empty(folder, builder, before.unwrap_or_else(|| State::foreign(folder)), settle);
+        return match before {
+            Some(before) => apply::empty(folder, builder, before, settle),
+            None => apply::empty(folder, builder, &State::foreign(folder), settle),
+        };
     }
-    match before {
-        Some(before) => apply::by_units(folder, builder, units, &before, settle),
-        None if apply::is_pinned(folder) => {
-            apply::by_units(folder, builder, units, &State::foreign(folder), settle)
-        }
-        None => apply::whole(folder, builder, units, settle),
-    }
+    put(folder, builder, units, before.as_ref(), &[], settle)
 }
 
 /// The units of every importer, the project's own first.
-fn units(
+fn trees(
     wanted: &Wanted<'_>,
-    needs: &Needs,
-    builder: &Builder<'_>,
+    keys: &[Option<Key>],
+    shared: Option<&Shared>,
+    store: &Store,
     symlinks: bool,
-) -> Result<Vec<(String, Vec<Unit>)>> {
-    let (graph, included, keys) = (wanted.graph, &wanted.selection.included, &needs.keys);
+) -> Result<Vec<Tree>> {
+    let Wanted { graph, own, .. } = *wanted;
+    let included = &wanted.selection.included;
     let nothing = Importer::default();
     // The root sorts first.
     let root = graph.importers.first().filter(|i| i.path.is_empty());
-    let mut trees = vec![(String::new(), Vec::new())];
-    trees.extend(graph.importers.iter().filter(|i| !i.path.is_empty()).map(|i| (i.path.clone(), Vec::new())));
+    let members = graph.importers.iter().filter(|i| !i.path.is_empty()).map(|i| i.path.clone());
+    let paths = std::iter::once(String::new()).chain(members);
+    let mut trees: Vec<Tree> = paths.map(|path| Tree { path, units: Vec::new(), before: None }).collect();
     let placements = match wanted.linker {
         // Of the whole graph, also for a few members: a later install of all has nothing to move.
         Linker::Hoisted => hoist::place(graph, included)?,
         Linker::Isolated => {
-            trees[0].1 = isolated::packages(graph, keys, wanted.own);
-            trees[0].1.extend(isolated::undeclared(graph, keys));
+            trees[0].units = isolated::packages(graph, keys, own);
+            trees[0].units.extend(isolated::undeclared(graph, keys));
             Vec::new()
         }
-        Linker::Store => {
-            if let Some(Shared { folders, trusted, to_make }) = &needs.shared {
-                shared::ensure(graph, keys, folders, to_make, trusted, builder)?;
-            }
-            Vec::new()
-        }
+        Linker::Store => Vec::new(),
     };
     let skipped = usize::from(root.is_none());
-    for (i, (_, units)) in trees.iter_mut().enumerate() {
+    for (i, tree) in trees.iter_mut().enumerate() {
         let at = i.checked_sub(skipped);
         let importer = at.and_then(|at| graph.importers.get(at)).unwrap_or(&nothing);
-        match (wanted.linker, &needs.shared) {
+        match (wanted.linker, shared) {
             (Linker::Hoisted, _) => {
                 if let Some(at) = at.filter(|at| *at < graph.importers.len()) {
-                    *units = hoisted::units(graph, at as u32, &placements, keys, wanted.own, symlinks);
+                    tree.units = hoisted::units(graph, at as u32, &placements, keys, own, symlinks);
                 }
             }
-            (Linker::Isolated, _) => units.extend(isolated::links(graph, importer, keys, included)),
+            (Linker::Isolated, _) => tree.units.extend(isolated::links(graph, importer, keys, included)),
             (Linker::Store, Some(shared)) => {
-                *units = shared::units(graph, importer, included, &shared.folders, builder.store);
+                tree.units = shared::units(graph, importer, included, &shared.folders, store);
             }
             (Linker::Store, None) => {}
         }
     }
     Ok(trees)
-}
-
-fn volume_fd(fd: &rustix::fd::OwnedFd) -> rustix::fd::BorrowedFd<'_> {
-    rustix::fd::AsFd::as_fd(fd)
 }

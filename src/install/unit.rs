@@ -89,7 +89,7 @@ pub struct Digest(pub [u8; 16]);
 
 impl std::fmt::Debug for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+        f.write_str(&mirror::digest::hex(&self.0))
     }
 }
 

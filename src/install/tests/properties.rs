@@ -87,6 +87,7 @@ fn install(
         project,
         graph: &graph,
         selection: &selection,
+        names: "",
         linker,
         options,
         own: &own,
@@ -95,9 +96,9 @@ fn install(
         links: &[],
         threads: 2,
     };
-    let needs = tree::needs(&wanted, &world.store).unwrap();
-    assert!(needs.missing.is_empty() && fill::keys(&graph, &selection.included).is_ok());
-    tree::build(&wanted, &world.store, &needs, &mut || match fails {
+    let plan = tree::plan(&wanted, &world.store, None).unwrap();
+    assert!(plan.missing.is_empty() && fill::keys(&graph, &selection.included).is_ok());
+    tree::build(&wanted, &world.store, &plan, &mut || match fails {
         true => Err(crate::error::Error::NoHome.into()),
         false => Ok(Vec::new()),
     })
