@@ -39,6 +39,17 @@ impl Bin {
     }
 }
 
+/// A script in the place of a link with that text, for a tree whose packages lie outside the project: what they load
+/// without naming it (a plugin, `typescript`) is found in the project, as with pnpm's global virtual store.
+pub fn with_the_projects_packages(target: &str) -> String {
+    let target = target.replace('\'', "'\\''");
+    format!(
+        "#!/bin/sh\nfile=$0\n[ ! -L \"$file\" ] || file=$(readlink -f \"$file\")\n\
+         case $file in /*) ;; *) file=$PWD/$file ;; esac\nhere=${{file%/*}}\n\
+         export NODE_PATH=\"${{here%/.bin}}${{NODE_PATH:+:$NODE_PATH}}\"\nexec \"$here/\"'{target}' \"$@\"\n"
+    )
+}
+
 /// When two packages bring the same command: the direct dependency wins, then
 /// the package whose name is the command, then the first by name.
 pub fn preferred<'a>(a: (&'a str, bool), b: (&'a str, bool), command: &str) -> std::cmp::Ordering {

@@ -6,6 +6,7 @@
 //!     react-dom/                     its files
 //!     react                          → ../../react@19.2.0-<…>/node_modules/react
 //! node_modules/react-dom             → $PANTRY_HOME/store/links/react-dom@19.2.0-<…>/node_modules/react-dom
+//! node_modules/.bin/react            a script that starts it, with the project's packages in NODE_PATH
 //! ```
 //!
 //! The 16 characters are a hash over the package and everything it can reach,
@@ -13,6 +14,7 @@
 //! costs one link per direct dependency. Packages that depend on each other in
 //! a circle share one hash over the circle.
 
+use super::bins::with_the_projects_packages;
 use super::build::Builder;
 use super::isolated::{bin_unit, direct, scope_directory, up};
 use super::store::{Key, Store};
@@ -205,7 +207,16 @@ pub fn units(
             Some(Unit::new(alias.to_string(), vec![Op::Link { at: String::new(), target }]))
         })
         .collect();
-    units.extend(bin_unit(graph, importer, included));
+    let commands = bin_unit(graph, importer, included).into_iter().flat_map(|unit| unit.ops);
+    let ops: Vec<Op> = commands
+        .map(|op| match op {
+            Op::Link { at, target } => Op::Script { at, text: with_the_projects_packages(&target) },
+            other => other,
+        })
+        .collect();
+    if !ops.is_empty() {
+        units.push(Unit::new(".bin".into(), ops));
+    }
     units
 }
 
