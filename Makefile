@@ -6,7 +6,7 @@ HOST  := $(shell rustc -vV | sed -n 's/^host: //p')
 BIN   := target/release/pantry
 
 .DEFAULT_GOAL := help
-.PHONY: conformance test-mz size-mzp help build test lint bench dist demo test-full soak fuzz faults many powercut coverage mutants doc size format prerequisites
+.PHONY: apps conformance test-mz size-mzp help build test lint bench dist demo test-full soak fuzz faults many powercut coverage mutants doc size format prerequisites
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ dist: ## fully static binaries with their hashes in target/dist (needs libc.a: D
 conformance: prerequisites ## real manifests resolved by npm and by pantry against the same frozen registry; ranges beside npm's semver
 	node tests/conformance/compare.mjs
 	node tests/conformance/ranges.mjs
+
+apps: prerequisites build ## 33 real tools (tsc, vite, next, jest, webpack, …) installed in each linker and started, beside npm's and pnpm's trees: an hour
+	node tests/apps/run.mjs
 
 bench: ## the specification's ten benchmarks beside bun, pnpm and npm, in one table of ratios
 	@sh tests/bench/run.sh
