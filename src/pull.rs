@@ -196,7 +196,7 @@ fn selected(options: &Options, graph: &Graph) -> (Vec<PackageId>, Vec<bool>) {
     let mut ids: Vec<PackageId> = graph.ids().filter(|id| included[id.index()]).collect();
     ids.retain(|id| {
         let package = graph.package(*id);
-        !package.is_linked() && seen.insert((record_key(package), package.version.to_string()))
+        !package.is_local() && seen.insert((record_key(package), package.version.to_string()))
     });
     (ids, optional)
 }

@@ -60,7 +60,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let least = invocation.text("audit-level")?.unwrap_or("low");
     let least = LEVELS.iter().position(|level| *level == least).unwrap_or(0);
     let ids: Vec<PackageId> =
-        graph.ids().filter(|id| included[id.index()] && !graph.package(*id).is_linked()).collect();
+        graph.ids().filter(|id| included[id.index()] && !graph.package(*id).is_local()).collect();
     let mut groups: Vec<(Registry, Vec<PackageId>)> = Vec::new();
     for id in &ids {
         let registry = network.registries.of(&graph.package(*id).name)?;

@@ -12,7 +12,7 @@ use mirror::name::escape;
 
 pub fn stats(_: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let dir = settings.store()?;
-    let stats = cache::stats(&dir)?;
+    let stats = cache::all(&dir)?;
     if ui.is_json() {
         ui.json(|o| {
             o.text("store", &dir.to_string_lossy());
@@ -20,12 +20,16 @@ pub fn stats(_: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status>
             o.number("files", stats.files);
             o.number("bytes", stats.bytes);
             o.number("sharedTrees", stats.shared_trees);
+            o.number("pxTrees", stats.px_trees);
+            o.number("onDisk", stats.on_disk);
         })?;
         return Ok(Status::Done);
     }
     ui.line(&format!("store         {}", mirror::name::escape(&dir.to_string_lossy())))?;
     ui.line(&format!("packages      {} ({} in {} files)", stats.packages, size(stats.bytes), stats.files))?;
     ui.line(&format!("shared trees  {}", stats.shared_trees))?;
+    ui.line(&format!("trees of px   {}", stats.px_trees))?;
+    ui.line(&format!("on disk       {}", size(stats.on_disk)))?;
     Ok(Status::Done)
 }
 
@@ -41,15 +45,19 @@ pub fn clear(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Resul
     if ui.is_json() {
         ui.json(|o| {
             o.number("packages", stats.packages);
+            o.number("pxTrees", stats.px_trees);
             o.number("bytes", stats.bytes + built);
             o.number("minzBuilds", builds);
         })?;
     } else {
         let packages = count(stats.packages, "package", "packages");
-        let built = match builds {
+        let mut built = match builds {
             0 => String::new(),
             n => format!(" and {} of MinZ programs ({})", count(n, "build", "builds"), size(built)),
         };
+        if stats.px_trees > 0 {
+            built.push_str(&format!(" and {} of px", count(stats.px_trees, "tree", "trees")));
+        }
         ui.success(&format!(
             "Removed {packages} ({}) from the store{built}; mirrors are untouched",
             size(stats.bytes)

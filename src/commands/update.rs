@@ -8,6 +8,7 @@ use crate::install::select::{Groups, select};
 use crate::manifest::edit;
 use crate::project::add;
 use crate::project::newer::{self, Newer};
+use crate::project::packed;
 use crate::project::{Change, How, Session, Work, importers, reword};
 use crate::resolve::ImporterRequest;
 use crate::resolve::graph::{Graph, Group};
@@ -35,7 +36,9 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let prepare = |index: &dyn Index, importers: &mut Vec<ImporterRequest>| {
         for importer in importers.iter_mut().filter(|i| folders.contains(&i.path)) {
             for requested in &mut importer.dependencies {
-                if !names.is_empty() && !names.contains(&requested.alias) {
+                if (!names.is_empty() && !names.contains(&requested.alias))
+                    || work.is_member(&requested.alias)
+                {
                     continue;
                 }
                 let newer = newer::look(index, requested, &rules)?;
@@ -85,7 +88,7 @@ fn needed(session: &Session<'_>, folders: &[String]) -> Result<Vec<PackageName>>
     let Some((graph, _)) = read_lock(&session.project.root.join(LOCKFILE))? else { return Ok(Vec::new()) };
     let all = Groups { dev: true, optional: true };
     let needed = select(&graph, all, &session.platform, &[], &[], Some(folders)).included;
-    let packages = graph.packages.iter().zip(needed).filter(|(p, on)| *on && !p.is_linked());
+    let packages = graph.packages.iter().zip(needed).filter(|(p, on)| *on && !p.is_local());
     Ok(packages.map(|(p, _)| p.name.clone()).collect())
 }
 
@@ -122,7 +125,8 @@ fn named(
 
 pub fn outdated(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let session = Session::open(How::of(invocation), settings, ui)?;
-    let work = session.look_at()?;
+    let mut work = session.look_at()?;
+    packed::read(&session.project.root, &mut work.workspace)?;
     let mut folders = work.targets(&session, invocation)?;
     // As npm: at the root, of all members.
     if session.member.is_empty() && !invocation.has("filter") {
@@ -136,6 +140,7 @@ pub fn outdated(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Re
         importer
             .dependencies
             .retain(|d| (dev || d.group != Group::Dev) && (names.is_empty() || names.contains(&d.alias)));
+        importer.dependencies.retain(|d| !work.is_member(&d.alias));
     }
     let installed = session.installed()?;
     let mut rows: Vec<Row> = Vec::new();

@@ -11,7 +11,7 @@ use mirror::archive::Workspace;
 use mirror::name::RelPath;
 use mirror::record::{Ecosystem, Key as RecordKey, VersionRecord};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -187,6 +187,26 @@ fn is_gone(e: &mirror::Error) -> bool {
         mirror::Error::Absent { .. } => true,
         _ => false,
     }
+}
+
+/// Archives of this machine, which no mirror has, into the store; the rest stays in `missing`.
+pub fn packed(
+    store: &Store,
+    root: &Path,
+    graph: &Graph,
+    missing: &mut Vec<PackageId>,
+) -> Result<Vec<(Key, Stored)>> {
+    let mut workspace = Workspace::new();
+    let mut made = Vec::new();
+    for id in &*missing {
+        let package = graph.package(*id);
+        if let Some(path) = package.packed() {
+            let mut file = mirror::file::open_regular(&root.join(path))?;
+            made.push(add(store, package, &mut file, &mut workspace)?);
+        }
+    }
+    missing.retain(|id| graph.package(*id).packed().is_none());
+    Ok(made)
 }
 
 /// One archive into the store, as the graph says it must be.

@@ -403,8 +403,9 @@ fn with_store(
         let mut plan = tree::plan(&wanted, store, known.take())?;
         step("tree planned");
         if !plan.missing.is_empty() {
-            let missing = std::mem::take(&mut plan.missing);
+            let mut missing = std::mem::take(&mut plan.missing);
             watch.begin(missing.len());
+            plan.listings.extend(fill::packed(store, options.root, &graph, &mut missing)?);
             let mirrors = supply.mirrors()?;
             let mut got = fill::from_mirrors(store, mirrors, &graph, &missing, options.threads, watch)?;
             step("mirrors gave what they have");
@@ -474,10 +475,6 @@ fn with_store(
     report.changes = done.changes;
     report.manifests = manifests;
     report.way = done.way;
-    let words = |at: &String| {
-        format!("{at}: scripts of packages that lie in a member's own node_modules do not run yet")
-    };
-    report.warnings.extend(done.unrun.iter().map(words));
     report.jobs = done.jobs;
     for job in &mut report.jobs {
         let without = selecting(&[job.package], options.only);

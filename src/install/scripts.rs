@@ -81,29 +81,35 @@ pub struct Job {
     pub package: PackageId,
     pub name: String,
     pub version: String,
-    /// The unit that it stands in; relative to `node_modules`, as `place`.
+    /// The unit that it stands in; relative to `node_modules`, as `place` (`../a/node_modules/x`: of a member).
     pub unit: String,
     pub place: String,
     /// The project can do without it.
     pub optional: bool,
 }
 
-/// The packages with files of their own in the units called `todo`: what others need first.
-pub fn jobs(graph: &Graph, keys: &[Option<Key>], units: &[Unit], todo: &[String]) -> Vec<Job> {
+/// What stands before the units of a member's own `node_modules`.
+pub fn of_member(path: &str) -> String {
+    format!("../{path}/node_modules/")
+}
+
+/// The packages with files of their own in the units called `todo`: what others need first. Of each tree
+/// what stands before its units.
+pub fn jobs(graph: &Graph, keys: &[Option<Key>], trees: &[(String, &[Unit])], todo: &[String]) -> Vec<Job> {
     let ranks = ranks(graph);
     let mut jobs = Vec::new();
-    for unit in units.iter().filter(|u| todo.contains(&u.path)) {
-        for op in &unit.ops {
+    for (tree, unit) in trees.iter().flat_map(|(tree, units)| units.iter().map(move |u| (tree, u))) {
+        let path = format!("{tree}{}", unit.path);
+        for op in unit.ops.iter().filter(|_| todo.contains(&path)) {
             let Op::Package { at, key, own: true } = op else { continue };
             let Some(id) = graph.ids().find(|id| keys[id.index()] == Some(*key)) else { continue };
             let package = graph.package(id);
-            let place = if at.is_empty() { unit.path.clone() } else { format!("{}/{at}", unit.path) };
             jobs.push(Job {
                 package: id,
                 name: package.name.to_string(),
                 version: package.version.to_string(),
-                unit: unit.path.clone(),
-                place,
+                unit: path.clone(),
+                place: if at.is_empty() { path.clone() } else { format!("{path}/{at}") },
                 optional: false,
             });
         }

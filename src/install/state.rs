@@ -233,6 +233,8 @@ pub struct Draft {
     names: String,
     /// Members that have a `node_modules` of their own.
     pub beside: Vec<String>,
+    /// Units of theirs that wait for scripts, as [`super::scripts::Job::unit`] has them.
+    pub todo: Vec<String>,
     /// Members and what else is watched because of them take room, too.
     pub inputs: usize,
 }
@@ -245,13 +247,14 @@ impl Draft {
         for unit in units {
             list.extend(["unit ", &hex(&unit.digest.0), " ", &unit.path, "\n"]);
         }
-        Self { text, units: list, names, beside: Vec::new(), inputs: 0 }
+        Self { text, units: list, names, beside: Vec::new(), todo: Vec::new(), inputs: 0 }
     }
 
     /// Bytes that [`Draft::finish`] surely has room in: a line for a scope or for scripts is shorter than one
     /// for a unit, and a line for each of a few inputs is to come.
     pub fn room(&self) -> usize {
-        self.text.len() + 3 * self.units.len() + self.names.len() + 2_000 + self.inputs * 400
+        let todo: usize = self.todo.iter().map(|path| path.len() + 8).sum();
+        self.text.len() + 3 * self.units.len() + self.names.len() + 2_000 + self.inputs * 400 + todo
     }
 
     /// The whole file for a tree at `modules` (which may still be in its private place).
@@ -279,7 +282,7 @@ impl Draft {
                 let _ = writeln!(text, "dir {} {dir}", mtime(&meta));
             }
         }
-        for path in todo {
+        for path in todo.iter().copied().chain(self.todo.iter().map(String::as_str)) {
             let _ = writeln!(text, "todo {path}");
         }
         text.push_str(&self.units);

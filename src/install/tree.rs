@@ -49,8 +49,6 @@ impl Wanted<'_> {
 
 /// What was done, and how files got into the tree.
 pub struct Done {
-    /// Folders of members that hold packages whose scripts would have run in the project's own tree.
-    pub unrun: Vec<String>,
     pub changes: Changes,
     /// Scripts that are to run now.
     pub jobs: Vec<Job>,
@@ -179,7 +177,7 @@ pub fn build(
     }
     // Members first: until the project's own state is written, nothing says that all is done.
     let mut changes = Changes::default();
-    let (mut beside, mut unrun) = (Vec::new(), Vec::new());
+    let (mut beside, mut todo) = (Vec::new(), Vec::new());
     if !members.is_empty() {
         apply::open_members(project)?;
     }
@@ -189,13 +187,15 @@ pub fn build(
         if !tree.units.is_empty() {
             beside.push(tree.path.clone());
         }
-        let own = tree.units.iter().filter(|unit| unit.has_own());
-        unrun.extend(own.map(|unit| format!("{}/node_modules/{}", tree.path, unit.path)));
+        if tree.units.iter().any(Unit::has_own) {
+            let state = State::read(&project.join(&tree.path)).unwrap_or_default();
+            todo.extend(state.todo.iter().map(|unit| scripts::of_member(&tree.path) + unit));
+        }
     }
     let packages = wanted.selection.included.iter().filter(|i| **i).count();
     let names = wanted.names.to_string();
     let mut draft = Draft::new(plan.boot, wanted.options, packages, &own.units, names);
-    (draft.beside, draft.inputs) = (beside, members.len());
+    (draft.beside, draft.todo, draft.inputs) = (beside, todo, members.len());
     let settle = apply::Settle { save, draft: &draft };
     let strangers = match &own.before {
         Some(before) if wanted.prune => before.strangers(project),
@@ -205,11 +205,14 @@ pub fn build(
     apply::close_members(project)?;
     let changes = changes.and(done);
     // Only a tree with files of its own has to be asked for what waits in it.
-    let jobs = match own.units.iter().any(Unit::has_own).then(|| State::read(project)).flatten() {
-        Some(state) => scripts::jobs(wanted.graph, &plan.keys, &own.units, &state.todo),
+    let mut all: Vec<(String, &[Unit])> = vec![(String::new(), &own.units)];
+    all.extend(members.iter().map(|tree| (scripts::of_member(&tree.path), tree.units.as_slice())));
+    let waits = all.iter().flat_map(|(_, units)| *units).any(Unit::has_own);
+    let jobs = match waits.then(|| State::read(project)).flatten() {
+        Some(state) => scripts::jobs(wanted.graph, &plan.keys, &all, &state.todo),
         None => Vec::new(),
     };
-    Ok(Done { unrun, changes, jobs, packages, way: ladder.name(), without_symlinks: !plan.symlinks })
+    Ok(Done { changes, jobs, packages, way: ladder.name(), without_symlinks: !plan.symlinks })
 }
 
 /// `strangers`: what goes although no install of ours put it there.

@@ -1,7 +1,7 @@
 //! Whether a lock answers what the manifests ask.
 
 use crate::resolve::graph::{Graph, Group, Importer, Wanted};
-use crate::resolve::{Folder, ImporterRequest, Requested};
+use crate::resolve::{Folder, ImporterRequest, Packed, Requested};
 use mirror::name::PackageName;
 use std::fmt;
 
@@ -43,6 +43,10 @@ pub enum Difference {
     Folder {
         path: String,
     },
+    /// An archive of this machine that is not the one that was locked.
+    Packed {
+        path: String,
+    },
     /// The first override that is not what it was; the other one is missing where there is none.
     Override {
         locked: Option<(String, String)>,
@@ -81,6 +85,7 @@ impl fmt::Display for Difference {
             Self::Folder { path } => {
                 write!(f, "the package in {} has another name, version or command", text(path))
             }
+            Self::Packed { path } => write!(f, "{} is another archive than was locked", text(path)),
             Self::Override { locked, asked } => {
                 let one = |o: &Option<(String, String)>| match o {
                     Some((what, by)) => format!("{} by {}", text(what), text(by)),
@@ -124,6 +129,14 @@ pub fn fits(lock: &Graph, asked: &[ImporterRequest]) -> Result<(), Vec<Differenc
         let same = |f: &&Folder| f.path == path && f.name == package.name && f.version == package.version;
         if !root.folders.iter().any(|f| same(&f) && f.bins == package.bins) {
             found.push(Difference::Folder { path: path.to_string() });
+        }
+    }
+    for package in &lock.packages {
+        let Some(path) = package.packed() else { continue };
+        let same =
+            |p: &Packed| p.path == path && p.name == package.name && p.record.integrity == package.integrity;
+        if !root.packed.iter().any(same) {
+            found.push(Difference::Packed { path: path.to_string() });
         }
     }
     let locked = |f: &&Folder| lock.packages.iter().any(|p| p.folder() == Some(&f.path));

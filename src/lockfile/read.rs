@@ -506,8 +506,8 @@ fn parse_key(key: &Key<'_>) -> Result<Package, Fault> {
 /// What a package must have, whatever else it says.
 fn check(package: &Package, key: &Key<'_>) -> Result<(), Fault> {
     let name = || key.name.clone().into_owned();
-    match (&package.integrity, package.source.strip_prefix(LINK)) {
-        (None, None) => return at(key.offset, Problem::NoIntegrity(name())),
+    match (&package.integrity, package.source.strip_prefix(LINK).or(package.packed())) {
+        (None, _) if !package.is_linked() => return at(key.offset, Problem::NoIntegrity(name())),
         (Some(i), _) if !i.algorithm().is_strong() => {
             return at(key.offset, Problem::WeakIntegrity(name(), i.algorithm()));
         }

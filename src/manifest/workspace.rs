@@ -14,6 +14,7 @@ use super::find::{is_absence, look, read_file};
 use super::{Error, Format, LIMIT, Manifest, Problem, Project};
 use crate::dependency::{LocalForm, Source};
 use crate::json::{Excerpt, Scanner, Syntax, yaml};
+use crate::resolve::Packed;
 use mirror::name::PackageName;
 use mirror::version::Version;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,10 @@ pub struct Workspace {
     pub members: Vec<Member>,
     /// Other folders that the project or a member depends on (`file:`, `link:`), and those that these do.
     pub linked: Vec<Member>,
+    /// Archives that any of them depends on (`file:x.tgz`), by path.
+    pub archives: Vec<String>,
+    /// Those of them that are there, once somebody has read them.
+    pub packed: Vec<Packed>,
     /// Relative to the root: files and folders that may say something else one day.
     pub watched: Vec<PathBuf>,
     /// Patterns that name no folder with a manifest.
@@ -110,8 +115,8 @@ pub fn workspace(root: &Path, manifests: &[Manifest]) -> Result<Workspace, Error
 /// Finds the folders that dependencies name, from the project's on. What lies outside of the project is a
 /// link and no more: its own dependencies are not looked at.
 fn link(root: &Path, manifests: &[Manifest], found: &mut Workspace) -> Result<(), Error> {
-    let mut open: Vec<String> = folders("", manifests);
-    found.members.iter().for_each(|m| open.extend(folders(&m.path, &m.manifests)));
+    let mut open: Vec<String> = locals("", manifests, false);
+    found.members.iter().for_each(|m| open.extend(locals(&m.path, &m.manifests, false)));
     while let Some(path) = open.pop() {
         let known = |m: &Member| m.path == path;
         if path.is_empty() || found.members.iter().any(known) || found.linked.iter().any(known) {
@@ -122,21 +127,40 @@ fn link(root: &Path, manifests: &[Manifest], found: &mut Workspace) -> Result<()
         }
         if let Some(folder) = member(root, &path)? {
             if !path.starts_with("..") {
-                open.extend(folders(&path, &folder.manifests));
+                open.extend(locals(&path, &folder.manifests, false));
             }
             found.watched.extend(folder.manifests.iter().map(|f| Path::new(&path).join(f.format.file())));
             found.linked.push(folder);
         }
     }
     mirror::order::sort_by(&mut found.linked, |a, b| a.path.cmp(&b.path));
+    let mut archives = locals("", manifests, true);
+    for folder in found.members.iter().chain(&found.linked).filter(|f| !f.path.starts_with("..")) {
+        archives.extend(locals(&folder.path, &folder.manifests, true));
+    }
+    mirror::order::sort(&mut archives);
+    archives.dedup();
+    found.watched.extend(archives.iter().map(PathBuf::from));
+    found.archives = archives;
     Ok(())
 }
 
-/// The folders that the dependencies of manifests in `at` name.
-fn folders(at: &str, manifests: &[Manifest]) -> Vec<String> {
+/// Once manifests have changed: the folders and archives that they name now; what is new to be watched.
+pub fn relink(root: &Path, manifests: &[Manifest], found: &mut Workspace) -> Result<Vec<PathBuf>, Error> {
+    let watched = std::mem::take(&mut found.watched);
+    found.linked.clear();
+    link(root, manifests, found)?;
+    let mut new = std::mem::replace(&mut found.watched, watched);
+    new.retain(|path| !found.watched.contains(path));
+    found.watched.extend(new.iter().cloned());
+    Ok(new)
+}
+
+/// The folders that the dependencies of manifests in `at` name, or the archives.
+fn locals(at: &str, manifests: &[Manifest], archives: bool) -> Vec<String> {
     let all = manifests.iter().flat_map(|m| &m.dependencies);
     all.filter_map(|d| match &d.dependency.source {
-        Source::Local { path, form: LocalForm::Folder | LocalForm::Link } => join(at, path),
+        Source::Local { path, form } if (*form == LocalForm::Archive) == archives => join(at, path),
         _ => None,
     })
     .collect()

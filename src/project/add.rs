@@ -3,14 +3,15 @@
 //! What is written is npm's choice: the version that was chosen with `save-prefix` before it (`^1.4.2`),
 //! unless that would allow versions outside of the range that was asked for; then that range.
 
-use super::{Work, importers, reword};
-use crate::dependency::{self, Dialect, Source, SourceResolution, Value};
+use super::{Work, importers, packed, reword};
+use crate::dependency::{self, Dialect, LocalForm, Source, SourceResolution, Value};
 use crate::error::{Error, Result, Status};
-use crate::manifest::{self, Manifest, edit};
+use crate::manifest::{self, Manifest, edit, workspace};
 use crate::resolve::graph::{Graph, Group};
 use crate::resolve::range::Range;
 use crate::resolve::spec::{Spec, Wanted};
 use mirror::name::{PackageName, escape};
+use std::path::Path;
 
 /// One package as the command line names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Named {
     pub alias: PackageName,
     /// npm's words right of it; `*` where there are none.
     pub spec: String,
+    /// A folder or archive of this machine.
+    pub local: bool,
 }
 
 /// What `add` was told.
@@ -26,6 +29,7 @@ pub struct Adding<'a> {
     pub named: &'a [Named],
     /// The project's own (`""`) or members'.
     pub folders: &'a [String],
+    pub root: &'a Path,
     /// `None`: where it stands, else among the normal ones.
     pub group: Option<Group>,
     /// What stands before a version: `^`, `~`, nothing.
@@ -65,7 +69,64 @@ fn one(word: &str) -> Result<Named> {
         let message = unsupported.to_string();
         return Err(Box::new(Error::Other { status: Status::Failed, message, hints: Vec::new() }));
     }
-    Ok(Named { alias, spec: spec.into() })
+    Ok(Named { alias, spec: spec.into(), local: matches!(parsed.source, Source::Local { .. }) })
+}
+
+/// Where folders and archives are that the command line names.
+pub struct Place<'a> {
+    pub here: &'a Path,
+    pub root: &'a Path,
+    /// Whose manifest is to have them.
+    pub folder: &'a str,
+}
+
+impl Place<'_> {
+    /// A path of the command line as the manifest has it: `NAME@file:PATH`, the name being what is found there.
+    /// Other words stay.
+    pub fn reword(&self, word: &str) -> Result<String> {
+        let at = word.get(1..).and_then(|rest| rest.find('@')).map(|i| i + 1);
+        let named = at.filter(|at| PackageName::parse(&word[..*at]).is_ok());
+        let value = &word[named.map_or(0, |at| at + 1)..];
+        let parsed =
+            dependency::parse("x", &Value::Text(value.into()), Dialect::Npm, &SourceResolution::default());
+        let Ok(dependency::Dependency { source: Source::Local { path, form }, .. }) = parsed else {
+            return Ok(word.into());
+        };
+        // A plain word is a package's name, unless there is such an archive.
+        let is_archive = form == LocalForm::Archive && self.here.join(value).is_file();
+        if named.is_none() && PackageName::parse(value).is_ok() && !is_archive {
+            return Ok(word.into());
+        }
+        let target = workspace::join("", &relative(&self.here.join(&path), self.root)).unwrap_or_default();
+        let name = match (named, form) {
+            (Some(at), _) => word[..at].to_string(),
+            (None, LocalForm::Archive) => packed::one(self.root, &target)?.name.to_string(),
+            (None, _) => {
+                let found = workspace::member(self.root, &target)?.and_then(|m| m.name);
+                let none = || Error::Other {
+                    status: Status::Failed,
+                    message: format!("there is no package in the folder {}", escape(&path)),
+                    hints: vec!["a folder with a package.json or pantry.json is one".into()],
+                };
+                found.ok_or_else(none)?.to_string()
+            }
+        };
+        let scheme = if form == LocalForm::Link { "link:" } else { "file:" };
+        Ok(format!("{name}@{scheme}{}", relative(&self.root.join(&target), &self.root.join(self.folder))))
+    }
+}
+
+/// The way from one folder to a path, by their words alone.
+fn relative(to: &Path, from: &Path) -> String {
+    let (to, from) = (to.to_string_lossy(), from.to_string_lossy());
+    let clean = |text: &str| workspace::join("", text.trim_start_matches('/')).unwrap_or_default();
+    let (to, from) = (clean(&to), clean(&from));
+    let parts = |text: &str| text.split('/').filter(|p| !p.is_empty()).map(String::from).collect::<Vec<_>>();
+    let (to, from) = (parts(&to), parts(&from));
+    let same = to.iter().zip(&from).take_while(|(a, b)| a == b).count();
+    let mut way = vec![".."; from.len() - same];
+    way.extend(to[same..].iter().map(String::as_str));
+    way.join("/")
 }
 
 /// What has no name before it comes from somewhere else than a registry.
@@ -109,6 +170,9 @@ impl Adding<'_> {
             let manifests = self.with(work.of(folder), &mut |named| words(folder, named))?;
             after = after.with(folder, manifests);
         }
+        if self.named.iter().any(|n| n.local) {
+            after.relink(self.root)?;
+        }
         Ok(after)
     }
 
@@ -148,7 +212,9 @@ pub fn saved(spec: &str, version: &str, prefix: &str) -> String {
     };
     let new = format!("{prefix}{version}");
     let chosen = match &parsed.wanted {
-        Wanted::Unsupported(_) | Wanted::Member(_) | Wanted::Link(_) => return spec.to_string(),
+        Wanted::Unsupported(_) | Wanted::Member(_) | Wanted::Link(_) | Wanted::Packed(_) => {
+            return spec.to_string();
+        }
         Wanted::Range(asked) if Range::parse(&new).is_some_and(|new| new.is_within(asked)) => &new,
         Wanted::Range(_) => range,
         Wanted::Version(..) | Wanted::Tag(_) => &new,
@@ -248,7 +314,7 @@ mod tests {
             "",
             "..",
             "../x",
-            "left@^^ y z/",
+            "left@^^ y z",
             "user/repo",
             "https://example.com/x.tgz",
             "npm:",

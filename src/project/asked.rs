@@ -7,12 +7,14 @@
 //! | `catalog:`, `catalog:name` | what the catalog has |
 //! | `workspace:*`, `workspace:^`, `workspace:x@1` | themselves; `workspace:../a` the member's name |
 //! | `file:../a`, `link:../a`, `./a` | `link:` and the folder's path from the root |
+//! | `file:../a.tgz` | `file:` and the archive's path from the root |
 
 use super::unsupported;
 use crate::dependency::{self, Dependency, Dialect, LocalForm, Source, SourceResolution, Value};
 use crate::error::{Error, Result, Status};
 use crate::manifest::workspace::{Member, Workspace, join};
 use crate::manifest::{self, Manifest, Merged, Problem};
+use crate::resolve::graph::PACKED;
 use crate::resolve::spec::Spec;
 use crate::resolve::{Folder, ImporterRequest, Requested};
 use mirror::name::{PackageName, escape};
@@ -37,6 +39,7 @@ pub fn importers(manifests: &[Manifest], workspace: &Workspace) -> Result<Vec<Im
     };
     root.folders.extend(workspace.members.iter().filter_map(|m| folder(m, true)));
     root.folders.extend(workspace.linked.iter().filter_map(|m| folder(m, false)));
+    root.packed.clone_from(&workspace.packed);
     let mut all = vec![root];
     for member in workspace.members.iter().chain(&workspace.linked) {
         if !member.path.starts_with("..") {
@@ -91,6 +94,13 @@ impl Whole<'_> {
                     let message =
                         format!("{}: there is no package in the folder {}", dependency.alias, escape(path));
                     refused(request, message, "a folder with a package.json or pantry.json is one")
+                })
+            }
+            Source::Local { path, form: LocalForm::Archive } => {
+                let packed = join(at, path).filter(|p| self.workspace.packed.iter().any(|k| k.path == *p));
+                packed.map(|path| format!("{PACKED}{path}")).ok_or_else(|| {
+                    let message = format!("{}: there is no archive {}", dependency.alias, escape(path));
+                    refused(request, message, "its path is meant from the manifest's folder")
                 })
             }
             _ => dependency.npm_words().ok_or_else(|| unsupported(request)),

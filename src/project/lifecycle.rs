@@ -66,6 +66,11 @@ pub fn packages(session: &Session<'_>, jobs: &[Job], ui: &mut Ui) -> Result<Outc
         }
     }
     let done: Vec<&str> = jobs.iter().map(|j| j.unit.as_str()).filter(|u| !waiting.contains(u)).collect();
+    for unit in &done {
+        if let Some((member, unit)) = unit.strip_prefix("../").and_then(|u| u.split_once("/node_modules/")) {
+            state::ran(&root.join(member), &[unit])?;
+        }
+    }
     state::ran(root, &done)?;
     mirror::order::sort(&mut outcome.ran);
     outcome.ran.dedup();
@@ -77,7 +82,10 @@ pub fn packages(session: &Session<'_>, jobs: &[Job], ui: &mut Ui) -> Result<Outc
 
 /// Runs one package's scripts; whether it has some.
 fn package(root: &Path, job: &Job, surroundings: &Surroundings, ui: &mut Ui) -> Result<bool> {
-    let dir = root.join("node_modules").join(&job.place);
+    let dir = match job.place.strip_prefix("../") {
+        Some(in_member) => root.join(in_member),
+        None => root.join("node_modules").join(&job.place),
+    };
     let own = scripts::read(&dir)?;
     let manifest = dir.join("package.json");
     let owner = Owner { dir: &dir, manifest: &manifest, name: Some(&job.name), version: Some(&job.version) };

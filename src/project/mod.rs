@@ -23,6 +23,7 @@ pub mod lifecycle;
 pub mod link;
 pub mod newer;
 pub mod node;
+pub mod packed;
 pub mod trust;
 
 pub use asked::importers;
@@ -264,7 +265,8 @@ impl<'a> Session<'a> {
             _ => self.project.read()?,
         };
         manifests.iter().flat_map(|m| &m.warnings).for_each(|w| ui.warn(&w.to_string()));
-        let workspace = self.workspace(&manifests, &mut inputs, ui)?;
+        let mut workspace = self.workspace(&manifests, &mut inputs, ui)?;
+        packed::read(&self.project.root, &mut workspace)?;
         if !self.how.dry_run && books::is_pending(&self.project.root) {
             let asked = importers(&manifests, &workspace)?;
             books::recover(&self.project.root, &asked)?;
@@ -540,6 +542,18 @@ impl Work {
             None => {}
         }
         self
+    }
+
+    /// Whether it is a member's name: no registry is asked for it.
+    pub fn is_member(&self, name: &PackageName) -> bool {
+        self.workspace.members.iter().any(|m| m.name.as_ref() == Some(name))
+    }
+
+    /// Looks for the folders and archives that edited manifests name.
+    pub fn relink(&mut self, root: &Path) -> Result<()> {
+        let new = manifest::workspace::relink(root, &self.manifests, &mut self.workspace)?;
+        self.inputs.extend(new.iter().map(|path| Input::look_or_miss(root, path)));
+        packed::read(root, &mut self.workspace)
     }
 
     /// The folders whose manifests a command is about: the members that selectors name, else the one it stands in.

@@ -34,7 +34,7 @@ impl Run<'_> {
         let target = target.refresh()?;
         let batch = Batch::begin(&target, 0)?;
         let mut named: BTreeMap<Key, Vec<PackageId>> = BTreeMap::new();
-        for id in self.graph.ids().filter(|id| !self.graph.package(*id).is_linked()) {
+        for id in self.graph.ids().filter(|id| !self.graph.package(*id).is_local()) {
             named.entry(record_key(self.graph.package(id))).or_default().push(id);
         }
         let locked_tags = self.locked_tags();

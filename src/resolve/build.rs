@@ -4,7 +4,7 @@
 mod load;
 mod start;
 
-use super::Folder;
+use super::{Folder, Packed};
 use super::choose::Rules;
 use super::collate;
 use super::failure::{Failure, Missing, PeerConflict, Reason, Step, Warning};
@@ -66,6 +66,7 @@ pub struct Builder<'a> {
     looked_at: Option<((Name, usize), VersionRecord)>,
     compared: usize,
     folders: Vec<(Folder, ManifestId)>,
+    packed: Vec<Packed>,
     queue: BTreeSet<(u32, Box<[u8]>, NodeId)>,
 }
 

@@ -49,7 +49,7 @@ pub fn choose_with(
     fits: &mut dyn FnMut(usize) -> Result<bool>,
 ) -> Result<Option<usize>> {
     let range = match wanted {
-        Wanted::Unsupported(_) | Wanted::Member(_) | Wanted::Link(_) => return Ok(None),
+        Wanted::Unsupported(_) | Wanted::Member(_) | Wanted::Link(_) | Wanted::Packed(_) => return Ok(None),
         Wanted::Version(version, _) => {
             return Ok(find(candidates, version)
                 .filter(|&i| candidates.is_available(i) && rules.in_time(candidates, i)));

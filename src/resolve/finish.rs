@@ -5,7 +5,7 @@
 
 use super::build::Builder;
 use super::failure::{Failure, Warning};
-use super::graph::{Edge, EdgeKind, Graph, Importer, LINK, Package, PackageId, Wanted};
+use super::graph::{Edge, EdgeKind, Graph, Importer, LINK, PACKED, Package, PackageId, Wanted};
 use super::names::{Kind, ManifestId, Name, Origin, SpecId};
 use super::tree::{EdgeId, NodeId, NodeSet};
 use super::{Request, Resolution, collate};
@@ -231,7 +231,7 @@ pub fn resolution(mut b: Builder<'_>, request: &Request<'_>) -> Resolution {
     b.warnings.extend(warnings);
     let mut once = Vec::new();
     for warning in std::mem::take(&mut b.warnings) {
-        if !once.contains(&warning) {
+        if !once.contains(&warning) && !was_told(&warning, request) {
             once.push(warning);
         }
     }
@@ -239,6 +239,21 @@ pub fn resolution(mut b: Builder<'_>, request: &Request<'_>) -> Resolution {
     // What cannot be laid out is told by whoever is to lay it out.
     graph.places = hoist::places(&graph, &b).unwrap_or_default();
     Resolution { graph, warnings: once }
+}
+
+/// What the lock leaves out as well was told when it was made.
+fn was_told(warning: &Warning, request: &Request<'_>) -> bool {
+    let (Warning::LeftOut(missing), Some(locked)) = (warning, request.locked) else { return false };
+    let by_project = locked.importers.iter().flat_map(|i| &i.dependencies);
+    let mut by_project = by_project.map(|w| (&w.alias, &w.range, w.target));
+    let by_packages = locked.packages.iter().flat_map(|p| &p.dependencies);
+    let mut by_packages = by_packages.map(|e| (&e.alias, &e.range, e.target));
+    let same = |(alias, range, target): (&PackageName, &String, Option<PackageId>)| {
+        target.is_none()
+            && *range == missing.range
+            && (alias.as_str() == missing.package || range.starts_with("npm:"))
+    };
+    by_project.any(same) || by_packages.any(same)
 }
 
 /// The tree that was built is the model of the one that is laid out.
@@ -294,9 +309,10 @@ fn classes(b: &Builder<'_>, nodes: &[NodeId]) -> Classes {
         let Some(m) = b.tree.manifest(n) else { continue };
         let next = versions.len() as u32;
         let mut text = m.version.to_string();
-        if let Origin::Folder { path, .. } = &m.origin {
-            text.push('\n');
-            text.push_str(path);
+        match &m.origin {
+            Origin::Folder { path: own, .. } => text.extend(["\n", own]),
+            Origin::Index { source: own, .. } if own.starts_with(PACKED) => text.extend(["\n", own]),
+            _ => {}
         }
         let version = *versions.entry((m.name, text)).or_insert(next);
         let next = groups.len() as u32;

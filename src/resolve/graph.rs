@@ -117,7 +117,18 @@ impl Package {
 /// The source of a folder of the project begins so; the rest is its path from the project's root.
 pub const LINK: &str = "link:";
 
+/// The source of an archive of this machine begins so; the rest is its path from the project's root.
+pub const PACKED: &str = "file:";
+
 impl Package {
+    /// An archive that no mirror has, by its path from the project's root.
+    pub fn packed(&self) -> Option<&str> {
+        self.source.strip_prefix(PACKED)
+    }
+    /// Of this machine: no registry knows it.
+    pub fn is_local(&self) -> bool {
+        self.is_linked() || self.packed().is_some()
+    }
     /// A folder of the project, which no mirror has.
     pub fn is_linked(&self) -> bool {
         self.folder().is_some()

@@ -21,8 +21,8 @@
 //! ```
 //!
 //! What is knowingly not as in npm: an `npm-shrinkwrap.json` inside a package
-//! is not looked at; git repositories, addresses and packed archives are refused
-//! until their sources exist; `workspace:` means a member, as in pnpm and yarn.
+//! is not looked at; git repositories and addresses are refused until their
+//! sources exist; `workspace:` means a member, as in pnpm and yarn.
 
 mod build;
 pub mod choose;
@@ -50,6 +50,7 @@ pub use overrides::{Override, Selector};
 use graph::{EdgeKind, Graph, Group};
 use index::Index;
 use mirror::name::{BinName, PackageName, RelPath};
+use mirror::record::VersionRecord;
 use mirror::version::Version;
 use names::Kind;
 
@@ -85,6 +86,18 @@ pub struct ImporterRequest {
     pub overrides: Vec<Override>,
     /// Those of the project count: members of the workspace, and other folders that manifests name.
     pub folders: Vec<Folder>,
+    /// Those of the project count: archives that manifests name.
+    pub packed: Vec<Packed>,
+}
+
+/// An archive of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// From the project's root with `/`; `../` in front where it lies outside.
+    pub path: String,
+    pub name: PackageName,
+    /// What its own package.json says; its hash as SHA-512.
+    pub record: VersionRecord,
 }
 
 /// A folder that is a package: what depends on it gets a link.

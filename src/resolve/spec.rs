@@ -28,6 +28,8 @@ pub enum Wanted {
     Member(Range),
     /// A folder, by its path from the project's root (`link:packages/a`); only what manifests ask for is one.
     Link(Box<str>),
+    /// An archive, by its path from the project's root (`file:lib/a.tgz`); only what manifests ask for is one.
+    Packed(Box<str>),
     /// Not in a registry, or not a value at all.
     Unsupported(Unsupported),
 }
@@ -52,10 +54,12 @@ impl Spec {
         if let Some(rest) = value.strip_prefix("workspace:") {
             return Self::member(rest.trim());
         }
-        match value.strip_prefix("link:") {
-            Some(path) => Self { package: None, wanted: Wanted::Link(path.into()) },
-            None => Self { package: None, wanted: Wanted::parse(value) },
-        }
+        let wanted = match (value.strip_prefix("link:"), value.strip_prefix("file:")) {
+            (Some(path), _) => Wanted::Link(path.into()),
+            (_, Some(path)) if is_tarball(path) => Wanted::Packed(path.into()),
+            _ => Wanted::parse(value),
+        };
+        Self { package: None, wanted }
     }
 
     fn member(value: &str) -> Self {
@@ -77,7 +81,9 @@ impl Spec {
         let nested = rest.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("npm:"));
         match PackageName::parse(name) {
             Ok(name) if !nested => match Wanted::parse(rest) {
-                Wanted::Unsupported(_) | Wanted::Member(_) | Wanted::Link(_) => Self::malformed(),
+                Wanted::Unsupported(_) | Wanted::Member(_) | Wanted::Link(_) | Wanted::Packed(_) => {
+                    Self::malformed()
+                }
                 wanted => Self { package: Some(name), wanted },
             },
             _ => Self::malformed(),
@@ -87,7 +93,7 @@ impl Spec {
     /// The package that a registry is asked for, where it is to come from one.
     pub fn registry_name(&self, alias: &PackageName) -> Option<PackageName> {
         match self.wanted {
-            Wanted::Unsupported(_) | Wanted::Member(_) | Wanted::Link(_) => None,
+            Wanted::Unsupported(_) | Wanted::Member(_) | Wanted::Link(_) | Wanted::Packed(_) => None,
             _ => Some(self.package.clone().unwrap_or_else(|| alias.clone())),
         }
     }
@@ -103,7 +109,7 @@ impl Spec {
         match &self.wanted {
             Wanted::Range(range) | Wanted::Member(range) => range.is_star() || range.satisfies(version),
             Wanted::Version(_, range) => range.satisfies(version),
-            Wanted::Tag(_) | Wanted::Link(_) => true,
+            Wanted::Tag(_) | Wanted::Link(_) | Wanted::Packed(_) => true,
             Wanted::Unsupported(_) => false,
         }
     }
@@ -177,6 +183,7 @@ mod tests {
             Wanted::Tag(_) => "tag",
             Wanted::Member(_) => "member",
             Wanted::Link(_) => "link",
+            Wanted::Packed(_) => "packed",
             Wanted::Unsupported(Unsupported::File) => "file",
             Wanted::Unsupported(Unsupported::Git) => "git",
             Wanted::Unsupported(Unsupported::Url) => "url",
@@ -199,7 +206,8 @@ mod tests {
             ("~/a", "file"),
             ("/a", "file"),
             ("C:\\a", "file"),
-            ("file:a.tgz", "file"),
+            ("file:a.tgz", "packed"),
+            ("file:a", "file"),
             ("link:../a", "link"),
             ("a.tgz", "file"),
             ("user/repo", "git"),

@@ -16,7 +16,7 @@ use crate::resolve::graph::{Graph, PackageId};
 use crate::resolve::spec::Spec;
 use crate::resolve::{self, ImporterRequest, Requested, Resolution};
 use crate::source::mirrors::{Damage, MirrorIndex, Mirrors};
-use crate::source::npm::crawl::{Arrival, Crawler, Outage, Plan, Watch, crawl};
+use crate::source::npm::crawl::{Arrival, Crawler, Outage, Plan, Watch, crawl, registry_edge};
 use crate::source::npm::fetch::Question;
 use mirror::http::Request;
 use mirror::name::{BinName, PackageName, RelPath};
@@ -414,18 +414,22 @@ fn unreached(failure: &resolve::Failure, outage: &Outage) -> Option<Box<Error>> 
 /// The manifests' own edges, as names and ranges of packages. A member's name is nobody's business but the
 /// project's: where the member will do, no registry hears of it.
 pub fn seeds(importers: &[ImporterRequest]) -> Vec<(PackageName, String)> {
-    let all = importers.iter().flat_map(|i| &i.dependencies);
+    let packed = importers.iter().flat_map(|i| &i.packed).flat_map(|p| &p.record.dependencies);
+    let packed = packed.filter_map(|d| registry_edge(&d.name, &d.range));
+    in_registries(importers).map(|d| target(&d.alias, &d.range)).chain(packed).collect()
+}
+
+fn in_registries(importers: &[ImporterRequest]) -> impl Iterator<Item = &Requested> {
     let folders: Vec<&PackageName> = importers.iter().flat_map(|i| &i.folders).map(|f| &f.name).collect();
-    let in_registry = |d: &&Requested| {
+    let all = importers.iter().flat_map(|i| &i.dependencies);
+    all.filter(move |d| {
         !folders.contains(&&d.alias) && Spec::parse(&d.range).registry_name(&d.alias).is_some()
-    };
-    all.filter(in_registry).map(|d| target(&d.alias, &d.range)).collect()
+    })
 }
 
 /// The packages that they ask registries for.
 fn names(importers: &[ImporterRequest]) -> Vec<PackageName> {
-    let all = importers.iter().filter(|i| i.path.is_empty()).flat_map(|i| &i.dependencies);
-    all.filter_map(|d| Spec::parse(&d.range).registry_name(&d.alias)).collect()
+    in_registries(importers).filter_map(|d| Spec::parse(&d.range).registry_name(&d.alias)).collect()
 }
 
 /// `npm:x@1` under the name `y` asks for `x`.

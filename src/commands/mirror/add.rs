@@ -5,14 +5,15 @@ use super::{count, folder, open_for_writing, shown, shown_key, size, waiting};
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status};
 use crate::import;
+use crate::project::packed::Gyp;
 use crate::settings::Settings;
 use crate::tee::Tee;
 use crate::ui::{Ui, Unit};
 use mirror::Batch;
-use mirror::archive::{ArchiveError, Entry, Expect, Limits, Sink, Workspace};
-use mirror::name::{RelPath, escape};
+use mirror::archive::{ArchiveError, Expect, Limits, Workspace};
+use mirror::name::escape;
 use mirror::record::{Key, VersionRecord};
-use std::io::{self, BufRead, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
@@ -180,17 +181,4 @@ fn archive(
     })?;
     let stored = writer.finish()?;
     Ok((imported.key, stored.of(imported.record), imported.notes))
-}
-
-/// Looks for a `binding.gyp`, which npm builds at install.
-struct Gyp(bool);
-
-impl Sink for Gyp {
-    fn directory(&mut self, _: &RelPath) -> io::Result<()> {
-        Ok(())
-    }
-    fn file(&mut self, entry: Entry, _: &mut dyn BufRead) -> io::Result<()> {
-        self.0 |= entry.path.as_str() == "binding.gyp";
-        Ok(())
-    }
 }

@@ -130,10 +130,9 @@ fn split(named: ImporterRequest) -> Vec<ImporterRequest> {
         match free {
             Some(importer) => importer.dependencies.push(requested),
             None => out.push(ImporterRequest {
-                overrides: Vec::new(),
-                folders: Vec::new(),
                 path: if out.is_empty() { String::new() } else { format!("also-{}", out.len()) },
                 dependencies: vec![requested],
+                ..ImporterRequest::default()
             }),
         }
     }
@@ -142,7 +141,9 @@ fn split(named: ImporterRequest) -> Vec<ImporterRequest> {
 
 /// What manifests in `root` ask for, with those of the members.
 fn asked(root: &Path, manifests: &[manifest::Manifest]) -> Result<Vec<ImporterRequest>> {
-    project::importers(manifests, &manifest::workspace::workspace(root, manifests)?)
+    let mut workspace = manifest::workspace::workspace(root, manifests)?;
+    project::packed::read(root, &mut workspace)?;
+    project::importers(manifests, &workspace)
 }
 
 fn from(path: &Path, registries: &Registries) -> Result<Wanted> {

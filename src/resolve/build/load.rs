@@ -1,14 +1,15 @@
 //! From a dependency's value to the manifest of a version.
 
 use super::{Builder, MOST_COMPARED, Unloaded, index};
-use crate::resolve::Folder;
 use crate::resolve::choose::{Rules, choose_with};
 use crate::resolve::failure::{Failure, Reason, Step};
+use crate::resolve::graph::PACKED;
 use crate::resolve::index::Candidates;
 use crate::resolve::names::{Dep, Dependencies, Kind, Manifest, ManifestId, Name, Origin, SpecId};
 use crate::resolve::spec::{Spec, Unsupported, Wanted};
+use crate::resolve::{Folder, Packed};
 use mirror::name::PackageName;
-use mirror::record::DependencyKind;
+use mirror::record::{DependencyKind, VersionRecord};
 use mirror::version::Version;
 use std::rc::Rc;
 
@@ -44,6 +45,13 @@ impl Builder<'_> {
         let answer = match &parsed.wanted {
             Wanted::Unsupported(kind) => Err(Reason::Unsupported(*kind)),
             Wanted::Member(_) | Wanted::Link(_) => self.folder(name, spec),
+            Wanted::Packed(path) => match self.packed.iter().find(|p| *p.path == **path).cloned() {
+                Some(Packed { name, record, .. }) => {
+                    let name = self.tree.names.name(&name);
+                    Ok(self.recorded(name, format!("{PACKED}{path}").into(), record)?)
+                }
+                None => Err(Reason::Unsupported(Unsupported::File)),
+            },
             wanted => match self.candidates(package)? {
                 None => Err(Reason::UnknownName),
                 Some(candidates) => {
@@ -105,6 +113,19 @@ impl Builder<'_> {
             Some((which, record)) if which == (package, i) => record,
             _ => candidates.load(i).map_err(index)?,
         };
+        let source = self.sources.entry(package).or_insert_with(|| candidates.source().into()).clone();
+        let id = self.recorded(package, source, record)?;
+        self.loaded.insert((package, i), id);
+        Ok(id)
+    }
+
+    /// The manifest that a record tells of.
+    fn recorded(
+        &mut self,
+        package: Name,
+        source: Rc<str>,
+        record: VersionRecord,
+    ) -> Result<ManifestId, Failure> {
         let (mut dependencies, mut peers) = (Vec::with_capacity(record.dependencies.len()), Vec::new());
         for d in &record.dependencies {
             let kind = match d.kind {
@@ -133,7 +154,6 @@ impl Builder<'_> {
         let dependencies = Dependencies::new(dependencies, &self.tree.names);
         let bundled = record.bundled.iter().filter_map(|b| PackageName::parse(b).ok()).collect::<Vec<_>>();
         let bundled = bundled.iter().map(|b| self.tree.names.name(b)).collect();
-        let source = self.sources.entry(package).or_insert_with(|| candidates.source().into()).clone();
         let id = ManifestId(self.tree.manifests.len() as u32);
         self.tree.manifests.push(Manifest {
             name: package,
@@ -143,7 +163,6 @@ impl Builder<'_> {
             bundled,
             origin: Origin::Index { source, record: Rc::new(record) },
         });
-        self.loaded.insert((package, i), id);
         Ok(id)
     }
 
@@ -164,7 +183,7 @@ fn why_none(candidates: &dyn Candidates, wanted: &Wanted, rules: &Rules) -> Resu
             Wanted::Range(range) => range.is_star() || range.satisfies(&version),
             Wanted::Version(_, range) => range.satisfies(&version),
             Wanted::Tag(tag) => candidates.tag(tag) == Some(candidates.version(i)),
-            Wanted::Unsupported(_) | Wanted::Member(_) | Wanted::Link(_) => false,
+            Wanted::Unsupported(_) | Wanted::Member(_) | Wanted::Link(_) | Wanted::Packed(_) => false,
         }
     };
     let absent = (0..candidates.len()).rev().find(|&i| !candidates.is_available(i) && fits(i));

@@ -8,10 +8,11 @@ use crate::resolve::graph::Graph;
 use crate::resolve::index::Index;
 use crate::resolve::names::{Dep, Dependencies, Kind, Manifest, ManifestId, Name, Names, Origin};
 use crate::resolve::tree::{EdgeId, Tree};
-use crate::resolve::{Folder, ImporterRequest, Request, overrides};
+use crate::resolve::{Folder, ImporterRequest, Packed, Request, overrides};
 use mirror::name::PackageName;
 use mirror::version::Version;
 use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
 impl<'a> Builder<'a> {
     /// The importers (and what a lock holds) in place, nothing new loaded yet.
@@ -39,6 +40,7 @@ impl<'a> Builder<'a> {
             looked_at: None,
             compared: 0,
             folders: Vec::new(),
+            packed: request.importers.iter().flat_map(|i| i.packed.iter().cloned()).collect(),
             queue: BTreeSet::new(),
         };
         let mut importers: Vec<&ImporterRequest> = request.importers.iter().collect();
@@ -164,13 +166,22 @@ impl<'a> Builder<'a> {
                 package.bundled.iter().filter_map(|b| PackageName::parse(b).ok()).collect::<Vec<_>>();
             let name = names.name(&package.name);
             let bundled = bundled.iter().map(|b| names.name(b)).collect();
+            // An archive that is still the one that was locked.
+            let same =
+                |p: &&Packed| package.packed() == Some(&p.path) && p.record.integrity == package.integrity;
+            let origin = match self.packed.iter().find(same) {
+                Some(p) => {
+                    Origin::Index { source: package.source.as_str().into(), record: Rc::new(p.record.clone()) }
+                }
+                None => Origin::Locked(id),
+            };
             self.tree.manifests.push(Manifest {
                 name,
                 version: package.version.clone(),
                 dependencies,
                 peers,
                 bundled,
-                origin: Origin::Locked(id),
+                origin,
             });
         }
         let placements = hoist::place(graph, &vec![true; graph.packages.len()])?;

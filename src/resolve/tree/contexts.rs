@@ -1,6 +1,7 @@
 //! What an edge asks for, by its own words or those of an override, and whether it gets it.
 
 use super::{Edge, EdgeId, Handed, MOST_HANDED, Node, NodeId, Tree};
+use crate::resolve::graph::PACKED;
 use crate::resolve::names::Origin;
 use crate::resolve::overrides::{self, RuleId};
 use crate::resolve::spec::Wanted;
@@ -12,7 +13,7 @@ impl Tree {
         let Node { rule, name: from, .. } = *self.node(from);
         // A folder that a manifest names is what it is.
         if rule == overrides::NONE
-            || matches!(self.names.parsed(own).wanted, Wanted::Member(_) | Wanted::Link(_))
+            || matches!(self.names.parsed(own).wanted, Wanted::Member(_) | Wanted::Link(_) | Wanted::Packed(_))
         {
             return;
         }
@@ -79,6 +80,7 @@ impl Tree {
             match self.manifest(node) {
                 Some(m)
                     if strict
+                        && !matches!(spec.wanted, Wanted::Link(_) | Wanted::Packed(_))
                         && *self.names.text(m.name)
                             != *spec.package.as_ref().unwrap_or(self.names.text(edge.name)) =>
                 {
@@ -88,6 +90,10 @@ impl Tree {
                     // A tag is something that a registry gave out.
                     (Wanted::Tag(_), Origin::Folder { .. }) => false,
                     (Wanted::Link(wanted), Origin::Folder { path, .. }) => **wanted == **path,
+                    (Wanted::Packed(path), Origin::Index { source, .. }) => {
+                        source.strip_prefix(PACKED) == Some(&**path)
+                    }
+                    (Wanted::Packed(_), _) => false,
                     (Wanted::Member(_) | Wanted::Link(_), origin)
                         if !matches!(origin, Origin::Folder { .. }) =>
                     {
