@@ -26,6 +26,9 @@ const CAP: u64 = 256 << 20;
 /// Versions that are shown without being asked for, and hits without `--limit`.
 const MOST: usize = 20;
 
+/// Fields that are the package's, not a version's.
+const OF_PACKAGE: [&str; 3] = ["versions", "dist-tags", "tags"];
+
 /// A package, with one of its versions.
 struct Document {
     /// package.json of the version, as the registry has it.
@@ -43,7 +46,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let field = invocation.argument(1)?;
     let document = match settings.offline {
         Some(_) => of_mirrors(&name, wanted, settings, ui)?,
-        None => match of_registry(&name, wanted, settings, ui) {
+        None => match of_registry(&name, wanted, field, settings, ui) {
             // Where nothing answers, what mirrors say is an answer.
             Err(e) if matches!(*e, Error::Http(_)) => match of_mirrors(&name, wanted, settings, ui) {
                 Ok(document) => {
@@ -77,12 +80,36 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
 fn of_registry(
     name: &PackageName,
     wanted: Option<&str>,
+    field: Option<&str>,
     settings: &Settings,
     ui: &mut Ui,
 ) -> Result<Document> {
     let network = Network::new(settings, &settings.working_directory()?, ui)?;
     let registry = network.registries.of(name)?;
     let (url, credential) = network.registries.document(&registry, name)?;
+    let from = registry.url.to_string();
+    // A field of one version: its own document is a thousandth of the package's. Not every registry has it.
+    let version = wanted.and_then(|wanted| Version::parse(wanted).ok());
+    if let Some(version) = version.filter(|_| field.is_some_and(|f| !OF_PACKAGE.contains(&f))) {
+        let own = url.with(&version.to_string())?;
+        match fetch(&network, &own, credential.as_deref(), name.as_str()) {
+            Ok(bytes) => {
+                if let Ok(document) = json::text(&bytes)
+                    && text(document, "version").is_some_and(|v| v == version.to_string())
+                {
+                    let document = document.to_string();
+                    return Ok(Document {
+                        version: document,
+                        tags: Vec::new(),
+                        versions: vec![version],
+                        from,
+                    });
+                }
+            }
+            Err(e @ Error::Http(_)) => return Err(e),
+            Err(_) => {}
+        }
+    }
     let bytes = fetch(&network, &url, credential.as_deref(), name.as_str())?;
     let unreadable = |_| Error::Other {
         status: Status::Failed,
@@ -111,7 +138,6 @@ fn of_registry(
     mirror::order::sort(&mut tags);
     let versions: Vec<Version> = all.iter().map(|(version, _)| version.clone()).collect();
     let at = choose(name, wanted, &tags, &versions)?;
-    let from = registry.url.to_string();
     Ok(Document { version: all[at].1.to_string(), tags, versions, from })
 }
 

@@ -2,7 +2,7 @@
 
 use super::install::show;
 use crate::cli::Invocation;
-use crate::error::{Result, Status};
+use crate::error::{Error, Result, Status};
 use crate::install::run::{LOCKFILE, read_lock};
 use crate::install::select::{Groups, select};
 use crate::manifest::edit;
@@ -24,10 +24,21 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let latest = invocation.has("latest");
     let how = How::of(invocation);
     let session = Session::open(how, settings, ui)?;
+    let chosen = match invocation.has("interactive") {
+        true => Some(choose(invocation, &session, latest, ui)?),
+        false => None,
+    };
+    if chosen.as_ref().is_some_and(Vec::is_empty) {
+        ui.note("nothing was chosen; nothing was changed");
+        return Ok(Status::Done);
+    }
     let locked = session.lock(ui)?;
     let work = session.read(&locked, ui)?;
     let folders = work.targets(&session, invocation)?;
-    let names = named(invocation, &session, &work, &folders)?;
+    let names = match chosen {
+        Some(chosen) => chosen,
+        None => named(invocation, &session, &work, &folders)?,
+    };
     // The whole lock anew, or what a member needs.
     let whole = names.is_empty() && folders.iter().any(String::is_empty);
     let network = session.network(ui)?;
@@ -123,16 +134,93 @@ fn named(
     Ok(names)
 }
 
+/// Shows what could be updated, and asks what of it is to be.
+fn choose(
+    invocation: &Invocation,
+    session: &Session<'_>,
+    latest: bool,
+    ui: &mut Ui,
+) -> Result<Vec<PackageName>> {
+    if !ui.can_ask() {
+        return Err(Error::Usage {
+            message: "nobody can be asked here: --interactive needs a terminal".into(),
+            hint: Some("`pantry update NAME…` names the packages, `pantry outdated` lists them".into()),
+        });
+    }
+    let mut work = session.look_at()?;
+    let folders = work.targets(session, invocation)?;
+    let mut rows = rows(invocation, session, &mut work, &folders, ui)?;
+    rows.retain(|(newer, here, _)| {
+        let to = if latest { &newer.latest } else { &newer.wanted };
+        to.as_ref().is_some_and(|to| Some(to.to_string()) != *here)
+    });
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lines = table(&rows, folders.len() > 1);
+    for (i, line) in lines.iter().enumerate() {
+        let number = if i == 0 { String::new() } else { i.to_string() };
+        ui.errors(&format!("{number:>4}  "), format!("{line}\n").as_bytes());
+    }
+    loop {
+        let answer = ui.ask("Which ones? (numbers: 1 3-5; all; nothing: none) ")?;
+        match chosen(&answer, rows.len()) {
+            Some(chosen) => {
+                let mut names: Vec<PackageName> =
+                    chosen.into_iter().map(|i| rows[i - 1].0.alias.clone()).collect();
+                names.dedup();
+                return Ok(names);
+            }
+            None => ui.warn(&format!("`{}` names none of 1 to {}", escape(answer.trim()), rows.len())),
+        }
+    }
+}
+
+/// The numbers that an answer names, of as many.
+fn chosen(answer: &str, of: usize) -> Option<Vec<usize>> {
+    let mut all = Vec::new();
+    for word in answer.split([' ', ',', '\t', '\r', '\n']).filter(|word| !word.is_empty()) {
+        let (from, to) = match word {
+            "all" | "a" => (1, of),
+            word => {
+                let (from, to) = word.split_once('-').unwrap_or((word, word));
+                (from.parse().ok()?, to.parse().ok()?)
+            }
+        };
+        if from < 1 || from > to || to > of {
+            return None;
+        }
+        all.extend(from..=to);
+    }
+    mirror::order::sort(&mut all);
+    all.dedup();
+    Some(all)
+}
+
 pub fn outdated(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let session = Session::open(How::of(invocation), settings, ui)?;
     let mut work = session.look_at()?;
-    packed::read(&session.project.root, &mut work.workspace)?;
     let mut folders = work.targets(&session, invocation)?;
     // As npm: at the root, of all members.
     if session.member.is_empty() && !invocation.has("filter") {
         folders.extend(work.workspace.members.iter().map(|m| m.path.clone()));
     }
-    let names = named(invocation, &session, &work, &folders)?;
+    let rows = rows(invocation, &session, &mut work, &folders, ui)?;
+    show_outdated(&rows, folders.len() > 1, ui)?;
+    // As npm: somebody who asks in a script wants to know.
+    Ok(if rows.is_empty() { Status::Done } else { Status::Failed })
+}
+
+/// The dependencies of these folders that are not the newest.
+fn rows(
+    invocation: &Invocation,
+    session: &Session<'_>,
+    work: &mut Work,
+    folders: &[String],
+    ui: &mut Ui,
+) -> Result<Vec<Row>> {
+    packed::read(&session.project.root, &mut work.workspace)?;
+    let names = named(invocation, session, work, folders)?;
     let mut importers = importers(&work.manifests, &work.workspace)?;
     let dev = session.how.groups.dev;
     importers.retain(|i| folders.contains(&i.path));
@@ -146,6 +234,7 @@ pub fn outdated(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Re
     let mut rows: Vec<Row> = Vec::new();
     let requests = importers.clone();
     let network = session.network(ui)?;
+    work.name_registries(&network);
     let rules = network.rules.clone();
     session.look(importers, network, ui, &mut |index| {
         for importer in &requests {
@@ -164,9 +253,7 @@ pub fn outdated(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Re
         }
         Ok(())
     })?;
-    show_outdated(&rows, folders.len() > 1, ui)?;
-    // As npm: somebody who asks in a script wants to know.
-    Ok(if rows.is_empty() { Status::Done } else { Status::Failed })
+    Ok(rows)
 }
 
 /// A dependency, its installed version, and whose it is.
@@ -174,7 +261,6 @@ type Row = (Newer, Option<String>, String);
 
 /// `whose`: rows are of several folders.
 fn show_outdated(rows: &[Row], whose: bool, ui: &mut Ui) -> Result<()> {
-    let text = |v: &Option<mirror::version::Version>| v.as_ref().map(ToString::to_string);
     if ui.is_json() {
         return ui.json(|o| {
             o.array("outdated", |list| {
@@ -206,6 +292,15 @@ fn show_outdated(rows: &[Row], whose: bool, ui: &mut Ui) -> Result<()> {
         ui.success("Every package is the newest");
         return Ok(());
     }
+    table(rows, whose).iter().try_for_each(|line| ui.line(line))
+}
+
+fn text(version: &Option<mirror::version::Version>) -> Option<String> {
+    version.as_ref().map(ToString::to_string)
+}
+
+/// A line of titles, and one for each dependency.
+fn table(rows: &[Row], whose: bool) -> Vec<String> {
     let last = if whose { "folder" } else { "" };
     let mut table = vec![["package", "current", "wanted", "latest", "group", last].map(String::from)];
     let or_none = |v: Option<String>| v.unwrap_or_else(|| "-".into());
@@ -229,15 +324,15 @@ fn show_outdated(rows: &[Row], whose: bool, ui: &mut Ui) -> Result<()> {
         ]);
     }
     let widths = [0, 1, 2, 3, 4, 5].map(|i: usize| table.iter().map(|row| row[i].len()).max().unwrap_or(0));
-    for row in &table {
+    let line = |row: &[String; 6]| {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(widths) {
             line.push_str(&escape(cell));
             line.extend(std::iter::repeat_n(' ', width + 2 - cell.len()));
         }
-        ui.line(line.trim_end())?;
-    }
-    Ok(())
+        line.trim_end().to_string()
+    };
+    table.iter().map(line).collect()
 }
 
 fn group(group: Group) -> &'static str {
@@ -289,4 +384,27 @@ pub fn prune(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Resul
     let report = session.install(&locked, &work, session.network(ui)?, Change::default(), ui)?;
     show(&report, &session, begun, ui)?;
     Ok(Status::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chosen;
+
+    #[test]
+    fn answers() {
+        for (answer, expected) in [
+            ("\n", Some(vec![])),
+            ("2\n", Some(vec![2])),
+            ("1 3-5,2", Some(vec![1, 2, 3, 4, 5])),
+            ("all", Some(vec![1, 2, 3, 4, 5])),
+            ("0", None),
+            ("6", None),
+            ("3-2", None),
+            ("1-9", None),
+            ("left", None),
+            ("-1", None),
+        ] {
+            assert_eq!(chosen(answer, 5), expected, "{answer:?}");
+        }
+    }
 }

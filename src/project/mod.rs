@@ -29,6 +29,7 @@ pub mod trust;
 pub use asked::importers;
 
 use crate::cli::Invocation;
+use crate::dependency::Source;
 use crate::error::{Error, Result, Status, Whereabouts};
 use crate::install::books::Rewritten;
 use crate::install::engines::Engines;
@@ -432,6 +433,7 @@ impl<'a> Session<'a> {
         let merged = manifest::merge(&work.manifests)?;
         merged.warnings.iter().for_each(|w| ui.warn(&w.to_string()));
         let importers = importers(&work.manifests, &work.workspace)?;
+        work.name_registries(&network);
         let commands = RefCell::default();
         let with_commands = |graph: &mut Graph| {
             let manifests = change.settle.map_or(Ok(Vec::new()), |settle| settle(graph))?;
@@ -488,7 +490,19 @@ impl<'a> Session<'a> {
         };
         ui.end_progress();
         notes.iter().for_each(|n| ui.warn(n));
-        let report = outcome.map_err(|e| with_age(e, before))?;
+        let mut report = outcome.map_err(|e| with_age(e, before))?;
+        let global = work.manifests.iter().flat_map(|m| &m.dependencies).filter(|d| d.dependency.global);
+        for dependency in global.map(|d| &d.dependency) {
+            let alias = dependency.alias.as_str();
+            if !self.how.global && report.direct.iter().any(|d| d.name == alias && d.to.is_some()) {
+                let words = dependency.npm_words().unwrap_or_default();
+                report.warnings.push(format!(
+                    "{alias} was installed in this project alone, which changes nothing outside of itself: \
+                     `pantry add -g {}` installs it for you",
+                    escape(&format!("{alias}@{words}"))
+                ));
+            }
+        }
         if self.how.global && !self.how.dry_run {
             global::link(&self.home, &commands.borrow())?;
         }
@@ -542,6 +556,17 @@ impl Work {
             None => {}
         }
         self
+    }
+
+    /// What the manifests say of registries.
+    pub fn name_registries(&self, network: &Network) {
+        let members = self.workspace.members.iter().chain(&self.workspace.linked);
+        let all = self.manifests.iter().chain(members.flat_map(|m| &m.manifests));
+        let named = all.flat_map(|m| &m.dependencies).filter_map(|d| match &d.dependency.source {
+            Source::Npm { name, registry: Some(registry), .. } => Some((name.clone(), registry.clone())),
+            _ => None,
+        });
+        network.registries.name(named.collect());
     }
 
     /// Whether it is a member's name: no registry is asked for it.

@@ -94,7 +94,10 @@ pub const ROWS: &[Command] = &[
         )
         .takes(&[optional("PACKAGE", Kind::Package, "Only these packages").many()])
         .flags(&[
-            &[flag("latest", "Go beyond the manifest's ranges, and rewrite them")],
+            &[
+                flag("latest", "Go beyond the manifest's ranges, and rewrite them"),
+                flag("interactive", "Show what there is, and ask which of it").short('i'),
+            ],
             PRODUCTION,
             TREE,
             NETWORK,

@@ -1,7 +1,7 @@
 //! Which registry answers for a name, where its documents and archives lie, and
 //! what is sent along.
 //!
-//! * A scope's own registry from `.npmrc`, else the configured one, else the
+//! * The one that a manifest names for a package, else a scope's own from `.npmrc`, else the configured one, else the
 //!   built-in upstream. Never a second one: a name has one source.
 //! * Documents: `REGISTRY/name`, a scope's slash written `%2f`.
 //! * Archives: `REGISTRY/name/-/base-version.tgz` unless the document says
@@ -16,12 +16,15 @@ use crate::npmrc::Npmrc;
 use mirror::http::{HttpError, Url};
 use mirror::name::PackageName;
 use mirror::version::Version;
+use std::sync::OnceLock;
 
 /// Where names come from, settled once per run.
 pub struct Registries {
     npmrc: Npmrc,
     upstream: Upstream,
     default: Registry,
+    /// Packages whose registry the project's manifests name.
+    named: OnceLock<Vec<(PackageName, String)>>,
 }
 
 /// One authority that gives out names.
@@ -60,6 +63,7 @@ impl Registries {
                 bases: Vec::new(),
             },
             upstream,
+            named: OnceLock::new(),
         };
         out.default.bases = out.bases(&url);
         Ok(out)
@@ -77,9 +81,16 @@ impl Registries {
         bases
     }
 
+    /// Takes what manifests say, once. It goes before `.npmrc`, and gets no other login than that has for it.
+    pub fn name(&self, named: Vec<(PackageName, String)>) {
+        let _ = self.named.set(named);
+    }
+
     /// The registry that answers for `name`.
     pub fn of(&self, name: &PackageName) -> Result<Registry> {
-        let Some(text) = name.scope().and_then(|s| self.npmrc.scope(s)) else {
+        let own = self.named.get().into_iter().flatten().find(|(own, _)| own == name);
+        let own = own.map(|(_, url)| url.as_str());
+        let Some(text) = own.or_else(|| name.scope().and_then(|s| self.npmrc.scope(s))) else {
             return Ok(self.default.clone());
         };
         let url = Url::parse(text)?.without_userinfo();
