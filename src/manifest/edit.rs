@@ -490,17 +490,22 @@ mod tests {
             ];
             let keys = ["a", "b", "c", "@s/d", "e", "F"];
             let mut m = manifest(layouts[layout], Format::PantryJsonc);
-            let mut expected: std::collections::BTreeMap<&str, (Group, String)> =
-                m.dependencies.iter().map(|d| (keys[keys.iter().position(|k| *k == d.key).unwrap()], (d.group, "0".to_string()))).collect();
+            let mut expected: std::collections::BTreeMap<(&str, Group), String> =
+                m.dependencies.iter().map(|d| ((keys[keys.iter().position(|k| *k == d.key).unwrap()], d.group), "0".to_string())).collect();
             for (key, what, flag) in edits {
                 let key = keys[key];
                 let text = if what == 0 {
-                    expected.remove(key);
+                    expected.retain(|(k, _), _| *k != key);
                     remove(&m, key).unwrap().text
                 } else {
-                    let group = flag.then_some([Group::Normal, Group::Dev, Group::Optional][what % 3]);
-                    let stands = expected.get(key).map(|(g, _)| *g);
-                    expected.insert(key, (group.or(stands).unwrap_or(Group::Normal), what.to_string()));
+                    let group = flag.then_some([Group::Peer, Group::Normal, Group::Dev, Group::Optional][what % 4]);
+                    let stands: Vec<Group> = expected.keys().filter(|(k, _)| *k == key).map(|(_, g)| *g).collect();
+                    let counts = [Group::Dev, Group::Optional, Group::Normal, Group::Peer].into_iter().find(|g| stands.contains(g));
+                    let to = group.or(counts).unwrap_or(Group::Normal);
+                    // A peer may be a development dependency as well; nothing else stands twice.
+                    let pair = [Group::Dev, Group::Peer];
+                    expected.retain(|(k, g), _| *k != key || pair.contains(g) && pair.contains(&to));
+                    expected.insert((key, to), what.to_string());
                     set(&m, group, key, &what.to_string()).unwrap().text
                 };
                 for comment in ["// c", "// b\n", "/* a */", "/* g */", "// x"] {
@@ -509,12 +514,12 @@ mod tests {
                     }
                 }
                 m = manifest(&text, Format::PantryJsonc);
-                let found: std::collections::BTreeMap<&str, (Group, String)> = m
+                let found: std::collections::BTreeMap<(&str, Group), String> = m
                     .dependencies
                     .iter()
                     .map(|d| {
                         let crate::dependency::Value::Text(v) = &d.value else { panic!() };
-                        (d.key.as_str(), (d.group, v.clone()))
+                        ((d.key.as_str(), d.group), v.clone())
                     })
                     .collect();
                 proptest::prop_assert_eq!(&found, &expected, "{}", text);

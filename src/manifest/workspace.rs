@@ -237,7 +237,7 @@ fn files(root: &Path) -> Result<Vec<Manifest>, Error> {
 }
 
 /// pnpm's file in the words of a manifest.
-fn pnpm(bytes: &[u8], path: &Path) -> Result<Manifest, Error> {
+pub fn pnpm(bytes: &[u8], path: &Path) -> Result<Manifest, Error> {
     let text = String::from_utf8_lossy(bytes);
     let documents = yaml::documents(&text).map_err(|e| Error {
         path: path.to_path_buf(),

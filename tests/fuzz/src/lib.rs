@@ -31,6 +31,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("package_lock", lockfiles::package_lock),
     ("packument", json::packument),
     ("pantry_lock", lockfiles::pantry_lock),
+    ("pnpm_workspace", manifests::pnpm_workspace),
     ("range", versions::range),
     ("record", mirror::record),
     ("root", mirror::root),

@@ -2,7 +2,7 @@
 
 use super::line;
 use mirror::name::MinzName;
-use pantry::manifest::{self, Format, Manifest, edit};
+use pantry::manifest::{self, Format, Manifest, edit, workspace};
 use pantry::resolve::graph::Group;
 use std::path::Path;
 
@@ -101,6 +101,27 @@ fn others(before: &Manifest, after: &Manifest, key: &str) {
 fn holds(whole: &str, part: &str) -> bool {
     let mut rest = whole.chars();
     part.chars().filter(|c| !c.is_whitespace()).all(|c| rest.any(|other| other == c))
+}
+
+/// `pnpm-workspace.yaml`: the first line is a folder's path, the rest the file.
+pub fn pnpm_workspace(data: &[u8]) {
+    let Some(at) = data.iter().position(|b| *b == b'\n') else { return };
+    let folder = String::from_utf8_lossy(&data[..at]);
+    let found = match workspace::pnpm(&data[at + 1..], Path::new("pnpm-workspace.yaml")) {
+        Ok(found) => found,
+        Err(e) => return super::says(&e),
+    };
+    // It has members, catalogs and overrides; whatever else stands there is pnpm's business.
+    assert!(found.dependencies.is_empty() && found.scripts.is_empty() && found.trusted.is_empty());
+    for pattern in &found.workspaces {
+        let bare = pattern.trim_start_matches('!');
+        assert!(bare.split('/').all(|s| s != "..") && !bare.starts_with('/'), "{pattern}");
+        workspace::matches(bare, &folder);
+    }
+    assert!(found.catalogs.iter().all(|(_, name, _)| !name.is_empty()));
+    if let Err(e) = manifest::overrides(std::slice::from_ref(&found), &|_| None) {
+        super::says(&e);
+    }
 }
 
 /// The first line is a dependency's name, the rest `mzp.toml`.
