@@ -32,10 +32,10 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let words = words.collect::<Result<Vec<_>>>()?;
     let named = add::named(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
     if folders.len() > 1 && named.iter().any(|n| n.local) {
-        return Err(Error::Usage {
+        return Err(Box::new(Error::Usage {
             message: "a folder or an archive is added to one member at a time".into(),
             hint: None,
-        });
+        }));
     }
     let adding = Adding { named: &named, folders: &folders, root, group: group(invocation), prefix: &prefix };
     let asked = adding.asked(&work)?;

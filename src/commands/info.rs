@@ -106,7 +106,7 @@ fn of_registry(
                     });
                 }
             }
-            Err(e @ Error::Http(_)) => return Err(e),
+            Err(e) if matches!(*e, Error::Http(_)) => return Err(e),
             Err(_) => {}
         }
     }

@@ -142,10 +142,10 @@ fn choose(
     ui: &mut Ui,
 ) -> Result<Vec<PackageName>> {
     if !ui.can_ask() {
-        return Err(Error::Usage {
+        return Err(Box::new(Error::Usage {
             message: "nobody can be asked here: --interactive needs a terminal".into(),
             hint: Some("`pantry update NAME…` names the packages, `pantry outdated` lists them".into()),
-        });
+        }));
     }
     let mut work = session.look_at()?;
     let folders = work.targets(session, invocation)?;

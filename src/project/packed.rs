@@ -30,10 +30,9 @@ pub fn read(root: &Path, workspace: &mut Workspace) -> Result<()> {
 /// It is not there, cannot be read, or is no package.
 pub fn one(root: &Path, path: &str) -> Result<Packed> {
     let file = root.join(path);
-    let refuse = |status, message: String| Error::Other {
-        status,
-        message: format!("{}: {message}", escape(&file.to_string_lossy())),
-        hints: Vec::new(),
+    let refuse = |status, message: String| {
+        let message = format!("{}: {message}", escape(&file.to_string_lossy()));
+        Box::new(Error::Other { status, message, hints: Vec::new() })
     };
     let mut archive = mirror::file::open_regular(&file)?;
     let expect = Expect { manifests: true, ..Expect::default() };
