@@ -4,7 +4,6 @@
 mod load;
 mod start;
 
-use super::{Folder, Packed};
 use super::choose::Rules;
 use super::collate;
 use super::failure::{Failure, Missing, PeerConflict, Reason, Step, Warning};
@@ -12,6 +11,7 @@ use super::index::{Candidates, Index};
 use super::names::{Kind, ManifestId, Name, SpecId};
 use super::place::Placed;
 use super::tree::{EdgeId, NodeId, NodeSet, Tree};
+use super::{Folder, Packed};
 use crate::install::hoist;
 use mirror::name::PackageName;
 use mirror::record::VersionRecord;

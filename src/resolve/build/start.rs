@@ -170,9 +170,10 @@ impl<'a> Builder<'a> {
             let same =
                 |p: &&Packed| package.packed() == Some(&p.path) && p.record.integrity == package.integrity;
             let origin = match self.packed.iter().find(same) {
-                Some(p) => {
-                    Origin::Index { source: package.source.as_str().into(), record: Rc::new(p.record.clone()) }
-                }
+                Some(p) => Origin::Index {
+                    source: package.source.as_str().into(),
+                    record: Rc::new(p.record.clone()),
+                },
                 None => Origin::Locked(id),
             };
             self.tree.manifests.push(Manifest {

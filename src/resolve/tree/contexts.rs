@@ -13,7 +13,10 @@ impl Tree {
         let Node { rule, name: from, .. } = *self.node(from);
         // A folder that a manifest names is what it is.
         if rule == overrides::NONE
-            || matches!(self.names.parsed(own).wanted, Wanted::Member(_) | Wanted::Link(_) | Wanted::Packed(_))
+            || matches!(
+                self.names.parsed(own).wanted,
+                Wanted::Member(_) | Wanted::Link(_) | Wanted::Packed(_)
+            )
         {
             return;
         }
