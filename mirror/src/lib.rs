@@ -28,3 +28,4 @@ pub mod version;
 pub use batch::Batch;
 pub use error::Error;
 pub use mirror::Mirror;
+pub use segment::inflate;

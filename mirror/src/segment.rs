@@ -33,6 +33,12 @@ use crate::record::RecordView;
 use crate::record::codec::Cursor;
 use crate::snapshot::SegmentEntry;
 use block::Block;
+
+/// What was deflated (without a header), which has to have exactly `length` bytes.
+pub fn inflate(deflated: &[u8], length: usize) -> std::result::Result<Vec<u8>, &'static str> {
+    block::decode(true, deflated, length)
+}
+
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};

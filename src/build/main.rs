@@ -1,16 +1,21 @@
-//! What the linker may leave out of the release binary. Every switch is used
-//! only where it is known to work; without them the binary is larger, not broken.
+//! Compresses the texts of the command table (`texts`), and tells the linker what it may leave out of the release
+//! binary. Every switch is used only where it is known to work; without them the binary is larger, not broken.
 
 #![allow(clippy::disallowed_methods, reason = "cargo speaks to a build script by variables")]
 #![allow(clippy::print_stdout, reason = "and is answered on standard output")]
+
+mod cli;
+mod texts;
 
 use std::env::var;
 use std::path::PathBuf;
 use std::process::Command;
 
 fn main() {
-    println!("cargo::rerun-if-changed=src/build/main.rs");
-    println!("cargo::rerun-if-changed=src/build/layout.ld");
+    texts::write(&PathBuf::from(var("OUT_DIR").unwrap_or_default()));
+    println!("cargo::rerun-if-changed=src/cli/command.rs");
+    println!("cargo::rerun-if-changed=src/cli/table");
+    println!("cargo::rerun-if-changed=src/build");
     let linux = var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux");
     let native = var("HOST").is_ok_and(|host| var("TARGET").is_ok_and(|target| host == target));
     if !linux || !var("PROFILE").is_ok_and(|profile| profile == "release") {

@@ -1,6 +1,8 @@
 //! The types of the table's rows. Everything is `const`: the table lies in the
 //! binary's read-only data and costs nothing at start.
 
+use super::text::{Examples, Text};
+
 /// What a value is: how it is checked by the parser and completed by a shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -41,7 +43,7 @@ pub struct Flag {
     /// The value's name in usage lines (`DIR`) and its kind; `None` for a switch.
     pub value: Option<(&'static str, Kind)>,
     /// One line, no full stop.
-    pub help: &'static str,
+    pub help: Text,
     /// May be given several times and each value counts; otherwise the last one does.
     pub repeats: bool,
     /// Long names that cannot stand beside this one.
@@ -52,7 +54,15 @@ pub struct Flag {
 
 /// An option without a value.
 pub const fn flag(long: &'static str, help: &'static str) -> Flag {
-    Flag { long, short: None, value: None, help, repeats: false, conflicts: &[], later: false }
+    Flag {
+        long,
+        short: None,
+        value: None,
+        help: Text::new(help),
+        repeats: false,
+        conflicts: &[],
+        later: false,
+    }
 }
 
 impl Flag {
@@ -84,7 +94,7 @@ pub struct Argument {
     /// In capitals: `PACKAGE`.
     pub name: &'static str,
     pub kind: Kind,
-    pub help: &'static str,
+    pub help: Text,
     pub required: bool,
     /// Takes all that follow too; only for the last one.
     pub many: bool,
@@ -94,12 +104,12 @@ pub struct Argument {
 
 /// A positional argument that has to be there.
 pub const fn required(name: &'static str, kind: Kind, help: &'static str) -> Argument {
-    Argument { name, kind, help, required: true, many: false, later: false }
+    Argument { name, kind, help: Text::new(help), required: true, many: false, later: false }
 }
 
 /// A positional argument that may be left out.
 pub const fn optional(name: &'static str, kind: Kind, help: &'static str) -> Argument {
-    Argument { name, kind, help, required: false, many: false, later: false }
+    Argument { name, kind, help: Text::new(help), required: false, many: false, later: false }
 }
 
 impl Argument {
@@ -130,15 +140,15 @@ pub struct Command {
     pub name: &'static str,
     pub aliases: &'static [&'static str],
     /// One line, no full stop: «Install what the project needs».
-    pub summary: &'static str,
+    pub summary: Text,
     /// Paragraphs separated by an empty line; wrapped where they are shown.
-    pub description: &'static str,
+    pub description: Text,
     pub arguments: &'static [Argument],
     pub pass_on: PassOn,
     /// In groups, so that commands can share them.
     pub flags: &'static [&'static [Flag]],
     /// Command line (without the program's name) and what it does.
-    pub examples: &'static [(&'static str, &'static str)],
+    pub examples: Examples,
     /// The family's members; a family has no arguments of its own.
     pub members: &'static [Command],
 }
@@ -148,12 +158,12 @@ pub const fn command(name: &'static str, summary: &'static str) -> Command {
     Command {
         name,
         aliases: &[],
-        summary,
-        description: "",
+        summary: Text::new(summary),
+        description: Text::new(""),
         arguments: &[],
         pass_on: PassOn::No,
         flags: &[],
-        examples: &[],
+        examples: Examples::new(&[]),
         members: &[],
     }
 }
@@ -164,7 +174,7 @@ impl Command {
         self
     }
     pub const fn about(mut self, text: &'static str) -> Self {
-        self.description = text;
+        self.description = Text::new(text);
         self
     }
     pub const fn takes(mut self, arguments: &'static [Argument]) -> Self {
@@ -180,7 +190,7 @@ impl Command {
         self
     }
     pub const fn examples(mut self, lines: &'static [(&'static str, &'static str)]) -> Self {
-        self.examples = lines;
+        self.examples = Examples::new(lines);
         self
     }
     pub const fn members(mut self, rows: &'static [Command]) -> Self {

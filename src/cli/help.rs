@@ -44,7 +44,7 @@ pub fn overall(program: Program, is_built: IsBuilt) -> String {
         let mut later = Vec::new();
         for row in family.rows {
             if is_built(&table::root_path(program, row)) {
-                explain(&mut out, &with_aliases(row), row.summary);
+                explain(&mut out, &with_aliases(row), row.summary.get());
             } else {
                 later.push(row.name);
             }
@@ -71,7 +71,7 @@ pub fn overall(program: Program, is_built: IsBuilt) -> String {
 pub fn command(program: Program, path: &str, row: &'static Command, is_built: IsBuilt) -> String {
     let name = shown(program, path);
     let mut out = String::new();
-    let _ = writeln!(out, "{name} - {}\n", lower_first(row.summary));
+    let _ = writeln!(out, "{name} - {}\n", lower_first(row.summary.get()));
     let _ = writeln!(out, "Usage: {}", usage(&name, row));
     if !row.aliases.is_empty() {
         let _ = writeln!(out, "Also:  {}", row.aliases.join(", "));
@@ -79,7 +79,7 @@ pub fn command(program: Program, path: &str, row: &'static Command, is_built: Is
     if !is_built(path) {
         let _ = writeln!(out, "\nThis command is {NOT_BUILT}.");
     }
-    for paragraph in row.description.split("\n\n").filter(|text| !text.is_empty()) {
+    for paragraph in row.description.get().split("\n\n").filter(|text| !text.is_empty()) {
         out.push('\n');
         wrap(&mut out, paragraph, 0, 0);
     }
@@ -87,8 +87,11 @@ pub fn command(program: Program, path: &str, row: &'static Command, is_built: Is
         out.push_str("\nCommands:\n");
         for member in row.members {
             let built = is_built(&format!("{path} {}", member.name));
-            let summary =
-                if built { member.summary.to_string() } else { format!("{} ({NOT_BUILT})", member.summary) };
+            let summary = if built {
+                member.summary.get().to_string()
+            } else {
+                format!("{} ({NOT_BUILT})", member.summary.get())
+            };
             explain(&mut out, &with_aliases(member), &summary);
         }
     }
@@ -103,7 +106,7 @@ pub fn command(program: Program, path: &str, row: &'static Command, is_built: Is
     out.push_str("\nOptions of every command:\n");
     flags(&mut out, table::GLOBAL.iter());
     out.push_str("\nExamples:\n");
-    for (line, what) in row.examples {
+    for (line, what) in row.examples.get() {
         let _ = writeln!(out, "  {}", shown(program, line));
         let _ = writeln!(out, "      {what}");
     }
@@ -119,7 +122,7 @@ pub fn topic(name: &str) -> Option<String> {
             out.push_str("Environment variables:\n");
             for variable in table::variables::VARIABLES {
                 let _ = writeln!(out, "  {}", variable.names);
-                wrap(&mut out, variable.help, 6, 6);
+                wrap(&mut out, variable.help.get(), 6, 6);
             }
         }
         "exit-status" => {
@@ -173,7 +176,7 @@ pub fn spelled(flag: &Flag) -> String {
 
 /// The option's help with what else is to be known about it.
 pub fn flag_help(flag: &Flag) -> String {
-    let mut text = flag.help.to_string();
+    let mut text = flag.help.get().to_string();
     if let Some((_, kind)) = flag.value {
         add_words(&mut text, kind);
     }
@@ -188,7 +191,7 @@ pub fn flag_help(flag: &Flag) -> String {
 
 /// The argument's help with the words that are allowed.
 pub fn argument_help(argument: &Argument) -> String {
-    let mut text = argument.help.to_string();
+    let mut text = argument.help.get().to_string();
     add_words(&mut text, argument.kind);
     if argument.later {
         let _ = write!(text, " ({NOT_BUILT})");

@@ -36,7 +36,7 @@ pub fn page(program: Program, is_built: IsBuilt) -> String {
     }
     section(&mut out, "ENVIRONMENT");
     for variable in table::variables::VARIABLES {
-        term(&mut out, &bold(variable.names), variable.help);
+        term(&mut out, &bold(variable.names), variable.help.get());
     }
     section(&mut out, "EXIT STATUS");
     for (number, meaning) in STATUSES {
@@ -61,21 +61,21 @@ const FILES: &[(&str, &str)] = &[
 fn command(out: &mut String, program: Program, path: &str, row: &'static Command, is_built: IsBuilt) {
     let name = shown(program, path);
     let _ = writeln!(out, ".SS {}", escape(&usage(&name, row)));
-    text(out, &format!("{}.", row.summary));
+    text(out, &format!("{}.", row.summary.get()));
     if !row.aliases.is_empty() {
         text(out, &format!("Also: {}.", row.aliases.join(", ")));
     }
     if !is_built(path) {
         text(out, &format!("This command is {NOT_BUILT}."));
     }
-    row.description.split("\n\n").filter(|paragraph| !paragraph.is_empty()).for_each(|paragraph| {
+    row.description.get().split("\n\n").filter(|paragraph| !paragraph.is_empty()).for_each(|paragraph| {
         text(out, paragraph);
     });
     for argument in row.arguments {
         term(out, &format!("\\fI{}\\fR", escape(argument.name)), &argument_help(argument));
     }
     row.own_flags().for_each(|flag| option(out, flag));
-    for (line, what) in row.examples {
+    for (line, what) in row.examples.get() {
         text(out, &format!("{what}:"));
         let _ = writeln!(out, ".PP\n.RS 4\n.EX\n{}\n.EE\n.RE", line_start(&escape(&shown(program, line))));
     }

@@ -8,6 +8,8 @@
 //! | [`man`] | `pantry man` (roff) |
 //! | [`complete`] | `pantry complete bash\|zsh\|fish` |
 //!
+//! The words of the table ([`text`]) lie apart, compressed.
+//!
 //! What a command *does* is not here: [`crate::commands`] maps a row's path
 //! (`mirror pull`) to a function. A row without a function keeps its place in
 //! the table, and help says that it is not in this version.
@@ -20,6 +22,7 @@ pub mod man;
 pub mod parse;
 pub mod suggest;
 pub mod table;
+pub mod text;
 
 pub use command::{Argument, Command, Flag, Kind};
 pub use invocation::{Invocation, Program};

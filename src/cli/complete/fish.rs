@@ -53,7 +53,7 @@ pub fn script(program: Program, is_built: IsBuilt) -> String {
                 out,
                 "complete -c {name} -n {at} -a {} -d {}",
                 quoted(row.name),
-                quoted(row.summary)
+                quoted(row.summary.get())
             );
         }
         for flag in node.flags() {

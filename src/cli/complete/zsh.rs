@@ -85,7 +85,7 @@ fn option(flag: &Flag) -> String {
 }
 
 fn described(row: &Command) -> String {
-    describe(row.name, row.summary)
+    describe(row.name, row.summary.get())
 }
 
 /// `name:explanation`, a colon in the name escaped.

@@ -1,14 +1,16 @@
 //! The environment variables that `crate::settings` reads, for help and man.
 //! A test there checks that the two lists agree.
 
+use crate::cli::text::Text;
+
 /// Name (several separated by commas) and one line about it.
 pub struct Variable {
     pub names: &'static str,
-    pub help: &'static str,
+    pub help: Text,
 }
 
 const fn variable(names: &'static str, help: &'static str) -> Variable {
-    Variable { names, help }
+    Variable { names, help: Text::new(help) }
 }
 
 pub static VARIABLES: &[Variable] = &[
