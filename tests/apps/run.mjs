@@ -4,8 +4,8 @@
 //   node tests/apps/run.mjs [NAME…]        only some of projects/
 //
 // A page of projects/ is a tool: what it needs, its tiny project, the command and what it must leave (see README's words in
-// `page`). `reviewed.tsv` says why a tool may fail in one of our trees; everything else that fails fails this, and so does a
-// package for another platform in a tree.
+// `page`). What fails in one of our trees and works in the peer's like one fails this, unless `reviewed.tsv` says why; so does
+// a package for another platform in a tree.
 //
 // PANTRY_APPS: where the frozen registry, the peers and what is known of them lie, instead of ~/.cache/pantry-apps (several GB).
 // PANTRY_APPS_FROZEN=1: nothing is fetched. PANTRY: a built binary. PANTRY_APPS_WORK: where the trees are made.
@@ -66,8 +66,8 @@ async function peer (registry) {
   writeFileSync(join(cwd, 'package.json'), '{"private": true}')
   const how = { cwd, env: { HOME: cwd }, log: join(folder, 'logs/peers.txt') }
   const { status } = await run('npm', ['install', ...QUIET, '--ignore-scripts', '--registry', registry, '--cache', join(cwd, 'cache'), 'pnpm@12'], how)
-  if (!status) await run('node', ['install.js'], { ...how, cwd: join(cwd, 'node_modules/pnpm') })
-  return status ? null : bin
+  if (status === 0) await run('node', ['install.js'], { ...how, cwd: join(cwd, 'node_modules/pnpm') })
+  return status === 0 ? bin : null
 }
 
 /** Who installs: arguments, environment, files beside the project's, and what is known to decide about the tree's scripts. */
@@ -137,7 +137,7 @@ async function attempt (app, name, way, work) {
   const done = await run(way.program, way.args(app), { cwd: dir, env: { HOME: home, ...way.env(home) }, log })
   const took = ((Date.now() - began) / 1000).toFixed(1)
   const fail = why => { if (!process.env.PANTRY_APPS_KEEP) rmSync(dir, { recursive: true }); return { why, took } }
-  if (done.status) return fail(`install: status ${done.status}: ${last(done.said)}`)
+  if (done.status !== 0) return fail(`install: status ${done.status ?? "of a kill"}: ${last(done.said)}`)
   const others = ['hoisted', 'isolated'].includes(name) ? foreign(join(dir, 'node_modules')) : []
   if (others.length) return fail(`for another platform: ${others.join(' ')}`)
   const env = {
@@ -149,7 +149,7 @@ async function attempt (app, name, way, work) {
   for (const command of app.run) {
     const bounded = `ulimit -d ${KIBIBYTES}; ${cut ? 'ip link set lo up; ' : ''}${command}`
     const ran = await run(cut ? 'unshare' : 'sh', [...(cut ? ['-rn', 'sh'] : []), '-c', bounded], { cwd: dir, env, log, seconds: SECONDS })
-    if (ran.status) return fail(`${command}: status ${ran.status}: ${last(ran.said)}`)
+    if (ran.status !== 0) return fail(`${command}: status ${ran.status ?? "of a kill"}: ${last(ran.said)}`)
     writeFileSync(join(dir, 'said.txt'), ran.said)
   }
   for (const [file, wanted] of app.check) {
@@ -193,15 +193,23 @@ for (const peers of [false, true]) {
       if (peers) {
         known[key] = found
         writeFileSync(knownFile, JSON.stringify(known, null, 1))
-      } else if (found.why ? !explained : explained) {
-        bad++
-        if (!found.why) console.log(`${row.name} ${how} works, although reviewed.tsv says: ${explained}`)
       }
       console.log(`${row.name} ${how}: ${found.why ? 'FAILS' : 'works'} (${found.took} s to install)${found.why ? `: ${found.why}` : ''}${found.why && explained && !peers ? ` (reviewed: ${explained})` : ''}`)
     }
   }
 }
 registry.close()
+// What fails in the peer's like tree, too, is the tool's own failure.
+for (const row of rows) {
+  for (const [how, like] of [['hoisted', 'npm'], ['isolated', 'pnpm'], ['store', 'pnpm-store']]) {
+    const [ours, explained] = [row[how].why, reviewed.get(`${row.name} ${how}`)]
+    const theirs = row[like] && !row[like].why
+    if (ours ? theirs && !explained : explained) {
+      bad++
+      console.log(`${row.name} ${how}: ${ours ? `works with ${like}` : `works, although reviewed.tsv says: ${explained}`}`)
+    }
+  }
+}
 if (!process.env.PANTRY_APPS_KEEP) rmSync(work, { recursive: true, force: true })
 const columns = Object.keys(table)
 const cell = r => r.why ? 'fails' : 'works'
