@@ -24,9 +24,10 @@ test: prerequisites ## everything CI tests, at most 15 minutes on two cores; say
 test-full: prerequisites ## at most 75 minutes: also the real registry, every kill point, the ledger against the specification
 	@PANTRY_TEST_FULL=1 sh tests/run.sh
 
-lint: ## rustfmt, clippy, the ledger, the house's rules
+lint: ## rustfmt, clippy (also of the build for MinZ alone), the ledger, the house's rules
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --quiet --no-default-features --bin pantry -- -D warnings
 	$(CARGO) test --quiet --test ledger --test house
 
 format: ## rustfmt

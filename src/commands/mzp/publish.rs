@@ -26,7 +26,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         (true, _) => publish(&root, &To::Nowhere, &mut |_| {})?,
         (false, Some(dir)) => publish(&root, &To::Folder(dir), &mut waiting(ui))?,
         #[cfg(not(feature = "npm"))]
-        (false, None) => return Err(Error::NotBuilt { what: "`mzp publish` into a mirror".into() }),
+        (false, None) => return Err(Error::NotBuilt { what: "`mzp publish` into a mirror".into() }.into()),
         #[cfg(feature = "npm")]
         (false, None) => {
             let mirror = open_for_writing(&place, settings, ui)?;
