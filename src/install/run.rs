@@ -458,7 +458,10 @@ fn with_store(
         match tree::build(&wanted, store, &plan, &mut save) {
             // `--force` or `store verify` of another process took an entry out of the store after
             // it was looked at here, because it is damaged: it is made anew.
-            Err(e) if tries < 3 && store.has_lost(&e) => tries += 1,
+            Err(e) if tries < 3 && store.has_lost(&e) => {
+                tries += 1;
+                apply::recover(options.root)?;
+            }
             Err(e) => {
                 // The tree stayed as it was: the manifests that it came from come back.
                 if written.get() && !manifests.is_empty() && !apply::is_under_way(options.root) {

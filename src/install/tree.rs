@@ -89,13 +89,12 @@ struct Shared {
     to_make: Vec<PackageId>,
 }
 
-/// Completes what a killed run left, and compares what is wanted with what stands: only packages of units
+/// Compares what is wanted with what stands, once [`apply::recover`] has run: only packages of units
 /// that differ are looked for in the store (for `linker=store`: whose shared folder is wanting). With
 /// `force` that is all of them, and every entry is compared with its checksums.
-/// `state`: as it was read after a recovery, if it was.
+/// `state`: as it was read after that, if it was.
 pub fn plan(wanted: &Wanted<'_>, store: &Store, mut state: Option<State>) -> Result<Plan> {
     let Wanted { project, graph, selection, linker, threads, force, .. } = *wanted;
-    apply::recover(project)?;
     let volume = apply::open_dir(project)?;
     let symlinks = has_symlinks(volume.as_fd(), apply::OLD).map_err(Error::io("write to", project))?;
     let no_symlinks =

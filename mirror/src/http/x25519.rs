@@ -55,7 +55,9 @@ mod tests {
     use rustls::crypto::ring::kx_group;
 
     fn hex(text: &str) -> [u8; 32] {
-        std::array::from_fn(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap())
+        let mut bytes = [0; 32];
+        crate::digest::hex_decode(text, &mut bytes).unwrap();
+        bytes
     }
 
     #[test]

@@ -96,6 +96,7 @@ fn install(
         links: &[],
         threads: 2,
     };
+    super::apply::recover(&world.project).unwrap();
     let plan = tree::plan(&wanted, &world.store, None).unwrap();
     assert!(plan.missing.is_empty() && fill::keys(&graph, &selection.included).is_ok());
     tree::build(&wanted, &world.store, &plan, &mut || match fails {

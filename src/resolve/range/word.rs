@@ -207,9 +207,13 @@ pub(super) fn whole(text: &str, loose: bool) -> Option<Partial<'_>> {
     partial(text, loose).filter(|p| p.rest.is_empty())
 }
 
-pub(super) fn caret(text: &str, loose: bool) -> Result<Word, Refused> {
+/// What `^` and `~` have in common: all, and a major version alone. `rest` is given that and the minor one.
+fn from_minor(
+    text: &str,
+    loose: bool,
+    rest: &dyn Fn(&Partial<'_>, u64, u64) -> Result<Word, Refused>,
+) -> Result<Word, Refused> {
     let Some(p) = whole(text, loose) else { return Ok(Word::Bad) };
-    let zero = |i: usize| p.numbers[i] == Some("0");
     if p.numbers[0].is_none() {
         return Ok(Word::Any);
     }
@@ -217,35 +221,35 @@ pub(super) fn caret(text: &str, loose: bool) -> Result<Word, Refused> {
     if p.numbers[1].is_none() {
         return Ok(between(Version::new(major, 0, 0), bound(next(major)?, 0, 0)));
     }
-    let minor = p.number(1)?;
-    Ok(match p.numbers {
-        [_, _, None] if zero(0) => between(Version::new(0, minor, 0), bound(0, next(minor)?, 0)),
-        [_, _, None] => between(Version::new(major, minor, 0), bound(next(major)?, 0, 0)),
-        _ => {
-            let from = p.version()?.ok_or(Refused)?;
-            let below = match (zero(0), zero(1)) {
-                (true, true) => bound(0, 0, next(from.patch)?),
-                (true, false) => bound(0, next(minor)?, 0),
-                _ => bound(next(major)?, 0, 0),
-            };
-            between(from, below)
-        }
+    rest(&p, major, p.number(1)?)
+}
+
+pub(super) fn caret(text: &str, loose: bool) -> Result<Word, Refused> {
+    from_minor(text, loose, &|p, major, minor| {
+        let zero = |i: usize| p.numbers[i] == Some("0");
+        Ok(match p.numbers {
+            [_, _, None] if zero(0) => between(Version::new(0, minor, 0), bound(0, next(minor)?, 0)),
+            [_, _, None] => between(Version::new(major, minor, 0), bound(next(major)?, 0, 0)),
+            _ => {
+                let from = p.version()?.ok_or(Refused)?;
+                let below = match (zero(0), zero(1)) {
+                    (true, true) => bound(0, 0, next(from.patch)?),
+                    (true, false) => bound(0, next(minor)?, 0),
+                    _ => bound(next(major)?, 0, 0),
+                };
+                between(from, below)
+            }
+        })
     })
 }
 
 pub(super) fn tilde(text: &str, loose: bool) -> Result<Word, Refused> {
-    let Some(p) = whole(text, loose) else { return Ok(Word::Bad) };
-    if p.numbers[0].is_none() {
-        return Ok(Word::Any);
-    }
-    let major = p.number(0)?;
-    if p.numbers[1].is_none() {
-        return Ok(between(Version::new(major, 0, 0), bound(next(major)?, 0, 0)));
-    }
-    let minor = p.number(1)?;
-    Ok(match p.numbers {
-        [_, _, None] => between(Version::new(major, minor, 0), bound(major, next(minor)?, 0)),
-        _ => between(p.version()?.ok_or(Refused)?, bound(major, next(minor)?, 0)),
+    from_minor(text, loose, &|p, major, minor| {
+        let from = match p.numbers {
+            [_, _, None] => Version::new(major, minor, 0),
+            _ => p.version()?.ok_or(Refused)?,
+        };
+        Ok(between(from, bound(major, next(minor)?, 0)))
     })
 }
 
