@@ -10,22 +10,24 @@
 //!
 //! Up to the last step readers and the next process see the old state.
 
+mod seal;
+
+use seal::{NewFile, Next, seal};
+
 use crate::batch::{Batch, Change, Packing, Spool, State};
 use crate::digest::Hash;
 use crate::error::{Error, Result};
 use crate::file;
-use crate::layout::{self, Folder, Layout, SLOTS};
+use crate::layout::{self, Folder, Layout};
 use crate::lock::{Lock, Mode};
 use crate::mirror::{self, Mirror};
 use crate::record::join::{join, without};
 use crate::record::{Location, RecordBuilder, RecordView, VersionRecord};
-use crate::root::Root;
 use crate::segment::{Content, Item, Merge, SegmentWriter, Source};
 use crate::snapshot::{self, Exclusion, FileEntry, SegmentEntry, Snapshot};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{BufWriter, Write};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Small deltas that may lie above the base before they are merged.
@@ -158,51 +160,19 @@ impl<'a> Commit<'a> {
         }
 
         // Everything into TMP/ …
-        let mut files: Vec<(PathBuf, Folder, FileEntry)> = Vec::new();
+        let mut files: Vec<NewFile> = Vec::new();
         for (entry, temp) in self.write_segments(&mut next, &spool, &changed)? {
-            files.push((temp, Folder::Segments, entry.file));
+            files.push(NewFile { temp, folder: Folder::Segments, entry: entry.file });
         }
         self.collect_packs(&mut next, &mut files);
         self.collect_blobs(&mut next, &mut files)?;
-        next.sequence = old.sequence + 1;
-        next.previous = Some(self.base.snapshot_file().hash);
-        next.date = state.date.unwrap_or_else(mirror::now);
         match next.vector.binary_search_by(|(id, _)| id.cmp(&next.id)) {
-            Ok(i) => next.vector[i].1 = next.sequence,
-            Err(i) => next.vector.insert(i, (next.id, next.sequence)),
+            Ok(i) => next.vector[i].1 = old.sequence + 1,
+            Err(i) => next.vector.insert(i, (next.id, old.sequence + 1)),
         }
-        next.signatures.clear();
-        let bytes = next.to_bytes();
-        let entry = FileEntry { hash: Hash::of(&bytes), bytes: bytes.len() as u64 };
-        let temp = self.dir.join("SNAPSHOT");
-        write_new(&temp, &bytes)?;
-        files.push((temp, Folder::Snapshots, entry));
-        step("prepared");
-
-        // … then to the names they deserve, durable …
-        let layout = self.base.layout();
-        let mut placed = Vec::new();
-        for (temp, folder, entry) in &files {
-            let path = layout.place(temp, *folder, &entry.hash, entry.bytes)?;
-            placed.push(path);
-            step("renamed");
-        }
-        crate::order::sort(&mut placed);
-        placed.dedup();
-        file::sync_files(&layout.dir, self.dir, &placed)?;
-        step("synced");
-
-        // … and true.
-        let root =
-            Root { sequence: next.sequence, snapshot: entry.hash, length: entry.bytes, signature: None };
-        write_slot(layout, 1 - self.base.chosen(), &root)?;
-        step("rooted");
-        Ok(CommitReport {
-            sequence: next.sequence,
-            records: changed.len() as u64,
-            files: files.len() as u64,
-            bytes: files.iter().map(|(_, _, e)| e.bytes).sum(),
-        })
+        let date = state.date.unwrap_or_else(mirror::now);
+        let report = seal(self.base, self.dir, Next { state: next, date, files }, step)?;
+        Ok(CommitReport { records: changed.len() as u64, ..report })
     }
 
     /// Joins what was asked for with what is there. Only what changes is kept.
@@ -341,7 +311,7 @@ impl<'a> Commit<'a> {
         Ok(done)
     }
 
-    fn collect_packs(&mut self, next: &mut Snapshot, files: &mut Vec<(PathBuf, Folder, FileEntry)>) {
+    fn collect_packs(&mut self, next: &mut Snapshot, files: &mut Vec<NewFile>) {
         if let Some(drop) = self.dropping {
             next.packs.retain(|p| !drop.packs.contains(&p.hash));
         }
@@ -349,7 +319,7 @@ impl<'a> Commit<'a> {
             // All its archives were here already: not needed.
             if self.used_packs.contains(&entry.hash) {
                 next.packs.push(entry);
-                files.push((temp, Folder::Packs, entry));
+                files.push(NewFile { temp, folder: Folder::Packs, entry });
             }
         }
         crate::order::sort(&mut next.packs);
@@ -357,11 +327,7 @@ impl<'a> Commit<'a> {
     }
 
     /// The old blob list and the new blobs, both sorted, into a new list.
-    fn collect_blobs(
-        &mut self,
-        next: &mut Snapshot,
-        files: &mut Vec<(PathBuf, Folder, FileEntry)>,
-    ) -> Result<()> {
+    fn collect_blobs(&mut self, next: &mut Snapshot, files: &mut Vec<NewFile>) -> Result<()> {
         let blobs = std::mem::take(&mut self.packing.blobs);
         let mut new = blobs.into_iter().filter(|(h, _)| self.used_blobs.contains(h)).peekable();
         let dropped = self.dropping.map(|d| d.blobs).filter(|b| !b.is_empty());
@@ -382,7 +348,11 @@ impl<'a> Commit<'a> {
                        blob: crate::batch::PendingBlob,
                        line: &mut dyn FnMut(FileEntry, &[FileEntry]) -> Result<()>| {
             let parts: Vec<FileEntry> = blob.parts.iter().map(|(e, _)| *e).collect();
-            files.extend(blob.parts.into_iter().map(|(e, temp)| (temp, Folder::Blobs, e)));
+            files.extend(blob.parts.into_iter().map(|(entry, temp)| NewFile {
+                temp,
+                folder: Folder::Blobs,
+                entry,
+            }));
             line(FileEntry { hash, bytes: blob.bytes }, if parts.len() > 1 { &parts } else { &[] })
         };
         self.base.each_blob(&mut |old, parts| {
@@ -403,7 +373,7 @@ impl<'a> Commit<'a> {
         let entry = FileEntry { hash: layout::hash_of(&list, &temp)?, bytes };
         next.blobs = (count > 0).then_some((entry, count));
         if count > 0 {
-            files.push((temp, Folder::Snapshots, entry));
+            files.push(NewFile { temp, folder: Folder::Snapshots, entry });
         }
         Ok(())
     }
@@ -431,23 +401,6 @@ impl Source for Joined<'_> {
         let Some((key, at, len)) = self.changed.next() else { return Ok(None) };
         Ok(Some(Item { key: key.clone(), content: Content::Record(self.spool.read(*at, *len)?) }))
     }
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
-    file::create_new(path)?.write_all(bytes).map_err(Error::io("write", path))
-}
-
-/// Overwrites a slot in place: 4,096 bytes, no change to any directory.
-pub(crate) fn write_slot(layout: &Layout, slot: usize, root: &Root) -> Result<()> {
-    let path = layout.path(SLOTS[slot]);
-    let file = file::open_or_create(&path)?;
-    let fresh = file.metadata().map_err(Error::io("write", &path))?.len() != crate::root::SLOT as u64;
-    file.write_all_at(&root.to_bytes(), 0).map_err(Error::io("write", &path))?;
-    if fresh {
-        file.set_len(crate::root::SLOT as u64).map_err(Error::io("write", &path))?;
-    }
-    file.sync_all().map_err(Error::io("write", &path))?;
-    if fresh { file::sync_dir(&layout.dir) } else { Ok(()) }
 }
 
 /// Removes what dead batches left. Under the writer lock.
