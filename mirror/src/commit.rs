@@ -10,7 +10,7 @@
 //!
 //! Up to the last step readers and the next process see the old state.
 
-mod seal;
+pub(crate) mod seal;
 
 use seal::{NewFile, Next, seal};
 

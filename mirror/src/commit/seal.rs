@@ -78,7 +78,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Overwrites a slot in place: 4,096 bytes, no change to any directory.
-fn write_slot(layout: &Layout, slot: usize, root: &Root) -> Result<()> {
+pub(crate) fn write_slot(layout: &Layout, slot: usize, root: &Root) -> Result<()> {
     let path = layout.path(SLOTS[slot]);
     let file = file::open_or_create(&path)?;
     let fresh = file.metadata().map_err(Error::io("write", &path))?.len() != crate::root::SLOT as u64;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::batch::tests::{archive, new_mirror, nobody, noise, put};
 use crate::gc;
+use crate::layout::SLOTS;
 use crate::mirror::Prefix;
 use crate::record::Key;
 use crate::verify::{tests::filled, verify};

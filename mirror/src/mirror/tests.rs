@@ -1,7 +1,7 @@
 use super::*;
 use crate::batch::Batch;
 use crate::batch::tests::{archive, new_mirror, noise};
-use crate::commit::write_slot;
+use crate::commit::seal::write_slot;
 use crate::verify::tests::filled;
 
 /// Whatever is where a slot should be: the other one is the mirror, and says why it is.
