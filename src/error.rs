@@ -139,6 +139,7 @@ impl Error {
                 | M::NotRegular { .. }
                 | M::Record { .. }
                 | M::Conflict(_)
+                | M::NoKey { .. }
                 | M::WrongBytes { .. } => Refused,
                 M::Absent { .. } => Unreachable,
                 _ => Failed,

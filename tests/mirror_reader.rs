@@ -59,7 +59,12 @@ fn record(key: Key, versions: Vec<VersionRecord>) -> Record {
 /// Everything the format has but a blob of more than 1 GiB: two levels, all
 /// kinds of blocks and places, a removal.
 fn build(dir: &Path) -> Mirror {
-    let options = InitOptions { label: "Größe 1".into(), id: Some([0x5a; 16]), date: Some(1_700_000_000) };
+    let options = InitOptions {
+        label: "Größe 1".into(),
+        id: Some([0x5a; 16]),
+        date: Some(1_700_000_000),
+        signer: None,
+    };
     let m = Mirror::init(dir, &options).unwrap();
     let b = Batch::begin(&m, 0).unwrap();
     b.set_date(1_700_000_001);

@@ -92,7 +92,7 @@ pub fn hex_decode(text: &str, out: &mut [u8]) -> Option<()> {
 /// RFC 4648 base64 with padding, only its one canonical spelling, into exactly
 /// `out`. A digest is no secret: base64ct's constant time took a quarter of
 /// reading a lockfile.
-fn base64_decode(text: &[u8], out: &mut [u8]) -> Option<()> {
+pub(crate) fn base64_decode(text: &[u8], out: &mut [u8]) -> Option<()> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const DIGITS: [u8; 256] = {
         let (mut table, mut i) = ([255; 256], 0);

@@ -28,6 +28,8 @@ pub enum Error {
     Record { key: String, what: &'static str },
     /// Nothing may be written there.
     ReadOnly { path: PathBuf },
+    /// It is signed, and nobody here has one of its keys.
+    NoKey { path: PathBuf },
     /// Bytes needed and bytes free on that volume.
     NoSpace { path: PathBuf, needed: u64, free: u64 },
     /// One version of one package with two different hashes. Never resolved by itself.
@@ -100,6 +102,9 @@ impl fmt::Display for Error {
             Self::NotRegular { path } => write!(f, "{} is not a regular file", shown(path)),
             Self::Record { key, what } => write!(f, "the record of `{}` {what}", escape(key)),
             Self::ReadOnly { path } => write!(f, "{} is read-only", shown(path)),
+            Self::NoKey { path } => {
+                write!(f, "{} is signed, and its key is not on this machine", shown(path))
+            }
             Self::NoSpace { path, needed, free } => {
                 write!(f, "not enough space in {}: {needed} bytes needed, {free} free", shown(path))
             }

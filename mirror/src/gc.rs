@@ -162,7 +162,7 @@ fn smaller(s: &Snapshot) -> impl Iterator<Item = (Folder, Hash)> {
 /// The state that the slot not in use refers to.
 fn other(mirror: &Mirror) -> Option<Snapshot> {
     let root = mirror.slots()[1 - mirror.chosen()].root()?;
-    mirror::load_snapshot(mirror.layout(), root).ok().map(|(s, _)| s)
+    mirror::load_snapshot(mirror.layout(), root).ok().map(|loaded| loaded.snapshot)
 }
 
 fn refers_to_more(other: &Snapshot, current: &Snapshot) -> bool {

@@ -22,6 +22,7 @@ pub mod root;
 mod segment;
 pub mod snapshot;
 pub mod time;
+pub mod trust;
 pub mod verify;
 pub mod version;
 

@@ -20,12 +20,13 @@ use crate::record::{Ecosystem, Key, Location, RecordView, VersionRecord};
 use crate::root::{self, Root, Slot};
 use crate::segment::{Levels, Merge, Segment, Source};
 use crate::snapshot::{FileEntry, MAX_SNAPSHOT, MirrorId, ParseError, SegmentEntry, Snapshot};
+use crate::trust::{self, SecretKey};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// One snapshot of a mirror. Cheap to clone, to share and to send; it does not
 /// see later commits until [`refresh`](Self::refresh).
@@ -39,6 +40,8 @@ struct Inner {
     chosen: usize,
     snapshot: Snapshot,
     file: FileEntry,
+    /// The hash of what is signed of the snapshot.
+    body: Hash,
     /// Ranges of [`Snapshot::segments`], newest level first.
     levels: Vec<Range<usize>>,
     /// Why the slot with the highest sequence is not the one in use.
@@ -51,6 +54,8 @@ struct Inner {
 struct OpenFiles {
     segments: Mutex<HashMap<Hash, Arc<Segment>>>,
     packs: Mutex<HashMap<Hash, Arc<(File, PathBuf)>>>,
+    /// Signs what is committed.
+    signer: OnceLock<SecretKey>,
     /// Held while anybody has a view of this opening.
     _pin: Option<Lock>,
 }
@@ -108,7 +113,7 @@ impl Mirror {
         loop {
             let slots = read_slots(&layout)?;
             match Self::choose(&layout, &slots) {
-                Ok((chosen, snapshot, file, fallback)) => {
+                Ok((chosen, Loaded { snapshot, file, body }, fallback)) => {
                     let levels = levels(&snapshot.segments);
                     return Ok(Self(Arc::new(Inner {
                         layout,
@@ -116,6 +121,7 @@ impl Mirror {
                         chosen,
                         snapshot,
                         file,
+                        body,
                         levels,
                         fallback,
                         open,
@@ -129,14 +135,14 @@ impl Mirror {
     }
 
     /// The valid slot with the highest sequence whose snapshot is whole.
-    fn choose(layout: &Layout, slots: &[Slot; 2]) -> Result<(usize, Snapshot, FileEntry, Option<String>)> {
+    fn choose(layout: &Layout, slots: &[Slot; 2]) -> Result<(usize, Loaded, Option<String>)> {
         let mut order: Vec<(usize, &Root)> =
             slots.iter().enumerate().filter_map(|(i, s)| Some((i, s.root()?))).collect();
         crate::order::sort_by_key(&mut order, |(_, r)| std::cmp::Reverse(r.sequence));
         let mut first_error: Option<Error> = None;
         for (i, root) in order {
             match load_snapshot(layout, root) {
-                Ok((snapshot, file)) => {
+                Ok(loaded) => {
                     let broken = |(i, s): (usize, &Slot)| match s {
                         Slot::Broken(what) => Some(format!("{} {what}", SLOTS[i])),
                         _ => None,
@@ -144,7 +150,7 @@ impl Mirror {
                     let fallback = first_error
                         .map(|e| e.to_string())
                         .or_else(|| slots.iter().enumerate().find_map(broken));
-                    return Ok((i, snapshot, file, fallback));
+                    return Ok((i, loaded, fallback));
                 }
                 Err(e @ Error::NewerFormat { .. }) => return Err(e),
                 // It may be whole and only not readable now: the state before it must not be
@@ -192,6 +198,12 @@ impl Mirror {
     /// Whether this process may not write here. Asks the file system each time.
     pub fn is_read_only(&self) -> bool {
         self.0.layout.lower || rustix::fs::access(&self.0.layout.dir, rustix::fs::Access::WRITE_OK).is_err()
+    }
+    pub(crate) fn body(&self) -> Hash {
+        self.0.body
+    }
+    pub(crate) fn signer_cell(&self) -> &OnceLock<SecretKey> {
+        &self.0.open.signer
     }
     pub(crate) fn layout(&self) -> &Layout {
         &self.0.layout
@@ -381,11 +393,18 @@ pub(crate) fn read_slots(layout: &Layout) -> Result<[Slot; 2]> {
     Ok(out)
 }
 
-pub(crate) fn load_snapshot(layout: &Layout, root: &Root) -> Result<(Snapshot, FileEntry)> {
+/// A snapshot as it was read: its own hash and length, and the hash of what is signed of it.
+pub(crate) struct Loaded {
+    pub snapshot: Snapshot,
+    pub file: FileEntry,
+    pub body: Hash,
+}
+
+pub(crate) fn load_snapshot(layout: &Layout, root: &Root) -> Result<Loaded> {
     let entry = FileEntry { hash: root.snapshot, bytes: root.length };
     let (f, path) = layout.need(Folder::Snapshots, &entry.hash, entry.bytes)?;
     let bytes = file::read_open(f, &path, MAX_SNAPSHOT)?;
-    let found = Hash::of(&bytes);
+    let (found, body) = trust::hashes(&bytes);
     if found != entry.hash {
         return Err(Error::wrong_bytes(path, entry.hash, found));
     }
@@ -396,7 +415,7 @@ pub(crate) fn load_snapshot(layout: &Layout, root: &Root) -> Result<(Snapshot, F
     if snapshot.sequence != root.sequence {
         return Err(Error::damaged(&path, "its sequence is not the root slot's"));
     }
-    Ok((snapshot, entry))
+    Ok(Loaded { snapshot, file: entry, body })
 }
 
 /// Ranges of equal level, newest (highest) first.

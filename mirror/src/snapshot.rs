@@ -29,7 +29,7 @@
 //! The blob list: `HASH BYTES` per line, sorted; a blob over 1 GiB lies in parts, and its
 //! line goes on with `HASH BYTES` of each part.
 
-use crate::digest::{Hash, hex};
+use crate::digest::{Hash, hex, hex_decode};
 use crate::record::{Ecosystem, Key};
 use crate::root::number;
 use std::fmt;
@@ -43,6 +43,14 @@ pub(crate) const MAX_SNAPSHOT: u64 = 64 << 20;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MirrorId(pub [u8; 16]);
 
+impl MirrorId {
+    /// 32 lower-case hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut id = [0; 16];
+        hex_decode(text, &mut id).filter(|()| text.bytes().all(|b| !b.is_ascii_uppercase()))?;
+        Some(Self(id))
+    }
+}
 impl fmt::Display for MirrorId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex(&self.0))
@@ -315,14 +323,7 @@ fn file<'a>(f: &mut impl Iterator<Item = &'a str>) -> Option<FileEntry> {
 }
 
 fn id(text: &str) -> Option<MirrorId> {
-    let mut out = [0; 16];
-    if text.len() != 32 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-        return None;
-    }
-    for (i, o) in out.iter_mut().enumerate() {
-        *o = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
-    }
-    Some(MirrorId(out))
+    MirrorId::parse(text)
 }
 
 /// The key of [`Key::to_bytes`].

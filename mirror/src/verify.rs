@@ -103,6 +103,7 @@ impl Verifier<'_> {
         self.total =
             [Some(snapshot), other.as_ref()].into_iter().flatten().map(total).fold(0, u64::saturating_add);
         self.readme();
+        self.keys()?;
         self.files(snapshot)?;
         self.records()?;
         if let Some(other) = &other {
@@ -144,7 +145,7 @@ impl Verifier<'_> {
                 Slot::Broken(what) => self.damage(&path, *what),
                 Slot::Valid(root) if i != self.mirror.chosen() => {
                     match mirror::load_snapshot(self.mirror.layout(), root) {
-                        Ok((snapshot, _)) => other = Some(snapshot),
+                        Ok(loaded) => other = Some(loaded.snapshot),
                         Err(e) => {
                             // An error that stops everything would have stopped the opening.
                             let _ = self.note(e);
@@ -165,6 +166,26 @@ impl Verifier<'_> {
             Ok(_) => self.damage(&path, "is not the text that it was made with"),
             Err(e) => self.damage(&path, e.to_string()),
         }
+    }
+
+    /// The chain of keys, and that the state in use is signed by its end.
+    fn keys(&mut self) -> Result<()> {
+        let head = self.mirror.head();
+        match self.mirror.keys(None) {
+            Ok(Some(keys)) => {
+                self.report.files += keys.version;
+                if !head.is_signed_by(&keys.keys) {
+                    let path = self.mirror.dir().to_path_buf();
+                    self.damage(&path, "its state is not signed by one of its keys");
+                }
+            }
+            Ok(None) if head.signatures.is_empty() => {}
+            Ok(None) => {
+                self.damage(&self.mirror.layout().path(layout::KEYS), "does not hold the mirror's keys")
+            }
+            Err(e) => self.note(e)?,
+        }
+        Ok(())
     }
 
     fn files(&mut self, s: &Snapshot) -> Result<()> {

@@ -102,6 +102,10 @@ pub(super) fn for_mirror(error: &mirror::Error) -> Vec<String> {
         }
         M::ReadOnly { .. } => "a read-only mirror can be installed from, not written to".to_string(),
         M::Conflict(_) => "one of the two was altered; compare both with where they came from".to_string(),
+        M::NoKey { path } => format!(
+            "`pantry mirror key rotate --add KEY {}`, where its key is, lets another machine write; `pantry mirror key` shows KEY",
+            shell(path)
+        ),
         M::Locked { .. } => "try again when the other process has finished".to_string(),
         _ => return Vec::new(),
     };

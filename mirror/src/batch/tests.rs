@@ -5,8 +5,11 @@ use std::io::Read;
 
 pub(crate) fn new_mirror() -> (tempfile::TempDir, Mirror) {
     let dir = tempfile::tempdir().unwrap();
-    let m = Mirror::init(dir.path(), &InitOptions { label: "test".into(), id: Some([7; 16]), date: Some(1) })
-        .unwrap();
+    let m = Mirror::init(
+        dir.path(),
+        &InitOptions { label: "test".into(), id: Some([7; 16]), date: Some(1), signer: None },
+    )
+    .unwrap();
     (dir, m)
 }
 

@@ -41,8 +41,7 @@ pub(crate) fn seal(
     state.sequence = base.sequence() + 1;
     state.previous = Some(base.snapshot_file().hash);
     state.date = date;
-    state.signatures.clear();
-    let bytes = state.to_bytes();
+    let bytes = base.sealed(&mut state)?;
     let entry = FileEntry { hash: Hash::of(&bytes), bytes: bytes.len() as u64 };
     let temp = dir.join("SNAPSHOT");
     write_new(&temp, &bytes)?;

@@ -9,6 +9,7 @@ use crate::layout::{self, FOLDERS, Folder, Layout, SLOTS};
 use crate::lock::{Lock, Mode};
 use crate::root::{self, Root, Slot};
 use crate::snapshot::{FORMAT, MirrorId, Snapshot};
+use crate::trust::{Keys, SecretKey};
 use std::io::Write;
 use std::path::Path;
 
@@ -21,6 +22,8 @@ pub struct InitOptions {
     pub id: Option<[u8; 16]>,
     /// Unix seconds; `None`: now.
     pub date: Option<u64>,
+    /// Signs this and what follows, and is the first of KEY/. `None`: the mirror is unsigned.
+    pub signer: Option<SecretKey>,
 }
 
 impl Mirror {
@@ -71,7 +74,7 @@ impl Mirror {
             id[8..].copy_from_slice(&file::unique().to_le_bytes());
             id
         }));
-        let snapshot = Snapshot {
+        let mut snapshot = Snapshot {
             id,
             label: options.label.clone(),
             sequence: 1,
@@ -87,7 +90,7 @@ impl Mirror {
             tools: Vec::new(),
             signatures: Vec::new(),
         };
-        let bytes = snapshot.to_bytes();
+        let bytes = snapshot.sealed(options.signer.as_ref());
         let hash = Hash::of(&bytes);
         let tmp = layout.path(layout::TMP);
         let temp = |name: &str| tmp.join(format!("{name}{:08X}", file::unique() as u32));
@@ -99,11 +102,17 @@ impl Mirror {
         scratch(&t, &bytes)?;
         made.push(layout.place(&t, Folder::Snapshots, &hash, bytes.len() as u64)?);
         made.push(layout.path(layout::LOCK));
+        let first_keys = format!("{}/{}", layout::KEYS, Keys::file_name(1));
+        let signer = options.signer.as_ref();
+        // Of an `init` that was killed, for another id.
+        file::remove(&layout.path(&first_keys))?;
         for (name, content) in [
-            (layout::README, readme(id).into_bytes()),
-            (layout::PIN, Vec::new()),
-            (SLOTS[1], root::empty().to_vec()),
+            (layout::README, Some(readme(id).into_bytes())),
+            (layout::PIN, Some(Vec::new())),
+            (&first_keys, signer.map(|key| Keys::first(id, key, snapshot.date).to_bytes())),
+            (SLOTS[1], Some(root::empty().to_vec())),
         ] {
+            let Some(content) = content else { continue };
             let (t, path) = (temp("I"), layout.path(name));
             scratch(&t, &content)?;
             // Over what an `init` that was killed left: it was for another id.
@@ -120,7 +129,11 @@ impl Mirror {
             return Err(Error::AlreadyThere { path: dir.into() });
         }
         file::sync_files(dir, &tmp, &[layout.path(SLOTS[0])])?;
-        Self::open(dir)
+        let made = Self::open(dir)?;
+        if let Some(key) = signer {
+            made.sign_with(key.clone());
+        }
+        Ok(made)
     }
 }
 

@@ -108,8 +108,11 @@ impl World {
     fn new(target: &str, snapshot: Snapshot) -> Self {
         let fresh = Fresh::new(target);
         let world = Self { fresh, snapshot };
-        Mirror::init(&world.dir(), &InitOptions { label: "x".into(), id: Some([7; 16]), date: Some(1) })
-            .expect("a mirror");
+        Mirror::init(
+            &world.dir(),
+            &InitOptions { label: "x".into(), id: Some([7; 16]), date: Some(1), signer: None },
+        )
+        .expect("a mirror");
         world.state();
         world
     }

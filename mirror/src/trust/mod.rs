@@ -1,0 +1,67 @@
+//! Who says that a mirror's state is the mirror's: keys, signatures, the chain of a mirror's keys,
+//! and the heads that go round.
+//!
+//! Everything that is signed is a short text of its own kind, whose first line names the kind: a
+//! signature of one is none of another. A snapshot is signed through its *head*, four lines that
+//! name the mirror, the sequence and the SHA-256 of what the snapshot says. So a head with its
+//! signatures proves by itself, wherever it is met, that its mirror was that far: a machine that
+//! hands it on need not be believed, and makes nothing up.
+//!
+//! The root slots are not signed (their two fields for it stay `-`): the sequence and the hash that
+//! they give are held against the snapshot, which is. A slot that was signed as well would say
+//! nothing more, since the older slot's signature could be put back together with it.
+//!
+//! No file is read here, and nothing decided: what a machine believes is its own affair.
+
+mod chain;
+mod head;
+mod key;
+
+pub use chain::Keys;
+pub(crate) use head::hashes;
+pub use head::{Head, body_hash};
+pub use key::{KeyId, PublicKey, SecretKey, Signature};
+
+/// Signatures of a document: by which key, and what.
+pub type Signed = Vec<(KeyId, Signature)>;
+
+/// A text document, line by line, in its one order.
+pub(crate) struct Lines<'a>(pub &'a str);
+
+impl<'a> Lines<'a> {
+    /// What follows `keyword` and a blank, if that is what the next line is.
+    pub fn take(&mut self, keyword: &str) -> Option<&'a str> {
+        let rest = self.0.strip_prefix(keyword)?.strip_prefix(' ')?;
+        let (value, rest) = rest.split_once('\n')?;
+        self.0 = rest;
+        Some(value)
+    }
+
+    /// The signatures at the end; `None` unless the document ends with them.
+    pub fn signatures(&mut self) -> Option<Signed> {
+        let mut out = Signed::new();
+        while let Some(line) = self.take("signature") {
+            let (key, signature) = line.split_once(' ')?;
+            out.push((KeyId::parse(key)?, Signature::parse(signature)?));
+        }
+        self.0.is_empty().then_some(out)
+    }
+}
+
+/// The lines that [`Lines::signatures`] reads.
+pub(crate) fn push_signatures(out: &mut String, signatures: &[(KeyId, Signature)]) {
+    for (key, signature) in signatures {
+        out.push_str(&format!("signature {key} {signature}\n"));
+    }
+}
+
+/// How many of `keys` have signed.
+pub(crate) fn count(keys: &[PublicKey], signatures: &[(KeyId, Signature)], message: &[u8]) -> usize {
+    let signed = |key: &&PublicKey| {
+        signatures.iter().any(|(id, signature)| *id == key.id() && key.verify(message, signature))
+    };
+    keys.iter().filter(signed).count()
+}
+
+#[cfg(test)]
+mod tests;
