@@ -83,7 +83,8 @@ pub struct Settings {
     pub as_npmrc: Vec<(String, String)>,
     /// The file's registry: after them.
     pub default_registry: Option<String>,
-    pub linker: Linker,
+    /// Nothing where nobody names one.
+    pub linker: Option<Linker>,
     /// Bytes.
     pub home_mirror_limit: u64,
     pub metadata_at_a_time: usize,
@@ -152,10 +153,7 @@ impl Settings {
             registry: given_text(invocation, "registry")?.or(minz.registry),
             as_npmrc: as_npmrc(invocation),
             default_registry: config.registry,
-            linker: given_text(invocation, "linker")?
-                .and_then(|word| Linker::parse(&word))
-                .or(config.linker)
-                .unwrap_or(Linker::Hoisted),
+            linker: given_text(invocation, "linker")?.and_then(|word| Linker::parse(&word)).or(config.linker),
             home_mirror_limit: config.home_mirror_limit.unwrap_or(HOME_MIRROR_LIMIT),
             metadata_at_a_time: both.unwrap_or(METADATA),
             archives_at_a_time: archives.or(config.max_concurrent).or(both).unwrap_or(ARCHIVES),

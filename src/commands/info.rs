@@ -5,7 +5,7 @@
 
 use super::mirror::{count, size};
 use crate::cli::Invocation;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Missing, Result, Status, Whereabouts};
 use crate::install::scripts::parts;
 use crate::json::{self, Kind, Scanner, Syntax, loose};
 use crate::network::Network;
@@ -61,7 +61,9 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     match field {
         Some(field) => show_field(&document, &name, field, ui)?,
         None if ui.is_json() => {
-            let open = document.version.trim_end().trim_end_matches('}').trim_end();
+            // Without the last brace alone: what stands before it may end in another.
+            let open = document.version.trim_end();
+            let open = open.strip_suffix('}').unwrap_or(open).trim_end();
             let rest = object(|o| {
                 o.object("dist-tags", |o| {
                     document.tags.iter().for_each(|(tag, version)| o.text(tag, version))
@@ -110,7 +112,14 @@ fn of_registry(
             Err(_) => {}
         }
     }
-    let bytes = fetch(&network, &url, credential.as_deref(), name.as_str())?;
+    let bytes = fetch(&network, &url, credential.as_deref(), name.as_str()).map_err(|e| match *e {
+        Error::Answer { status: 404 | 410, .. } => {
+            let (package, range) = (name.to_string(), wanted.unwrap_or_default().to_string());
+            let whereabouts = Whereabouts::NotAt { registry: from.clone() };
+            Box::new(Error::Missing(Box::new(Missing { package, range, chain: Vec::new(), whereabouts })))
+        }
+        _ => e,
+    })?;
     let unreadable = |_| Error::Other {
         status: Status::Failed,
         message: format!("{url} did not answer with a package"),
@@ -352,6 +361,9 @@ fn show_field(document: &Document, name: &PackageName, field: &str, ui: &mut Ui)
             },
         },
     };
+    if json && field != "versions" {
+        return ui.line(&object(|o| document.tags.iter().for_each(|(tag, version)| o.text(tag, version))));
+    }
     if json {
         return ui.line(&crate::ui::json::array(|list| lines.iter().for_each(|line| list.text(line))));
     }

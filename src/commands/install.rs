@@ -93,7 +93,7 @@ pub fn show(report: &Report, session: &Session<'_>, begun: Instant, ui: &mut Ui)
             o.truth("upToDate", changes == 0 && !report.pending && !made);
             o.truth("dryRun", session.how.dry_run);
             o.number("packages", report.packages as u64);
-            o.text("linker", session.settings.linker.name());
+            o.text("linker", session.linker.name());
             o.text("lockfile", lock_word(report.lock));
             if let Some(file) = report.imported {
                 o.text("importedFrom", file);
@@ -148,7 +148,7 @@ pub fn show(report: &Report, session: &Session<'_>, begun: Instant, ui: &mut Ui)
         }
     } else {
         let way = if report.way.is_empty() { String::new() } else { format!(", by {}", report.way) };
-        ui.success(&format!("{} in {took} ({}{way})", done(report), session.settings.linker.name()));
+        ui.success(&format!("{} in {took} ({}{way})", done(report), session.linker.name()));
     }
     if let Some(file) = report.imported {
         ui.note(&format!("the versions were taken from {file}"));
@@ -257,7 +257,7 @@ fn show_plan(report: &Report, session: &Session<'_>, ui: &mut Ui) -> Result<()> 
     ui.note(&words.unwrap_or_else(|| match report.pending {
         true => format!(
             "Dry run: the packages stay as they are, their tree would be made or checked anew ({}); nothing was changed",
-            session.settings.linker.name()
+            session.linker.name()
         ),
         false => "Dry run: nothing to do".to_string(),
     }));

@@ -24,6 +24,8 @@ struct Here {
     included: Rc<[bool]>,
     /// `name@version` of all that the last install put in place.
     installed: Rc<str>,
+    /// The tree begins at these packages, not at the project's own needs.
+    at: Option<Vec<PackageId>>,
     name: String,
     version: Option<String>,
 }
@@ -70,6 +72,7 @@ impl Here {
                 folder,
                 included: included.clone(),
                 installed: installed.clone(),
+                at: None,
                 name: name.or(last).unwrap_or_default(),
                 version: manifests.iter().find_map(|m| m.version.as_ref()).map(ToString::to_string),
             }
@@ -78,18 +81,28 @@ impl Here {
     }
 
     /// How each package is reached from here: by which other, or by none; nothing where it is not.
-    fn reached(&self) -> Vec<Option<Option<PackageId>>> {
-        let all = Filter { dev: true, peer: true, depth: usize::MAX };
+    fn reached(&self, all: &Filter) -> Vec<Option<Option<PackageId>>> {
         let mut by: Vec<Option<Option<PackageId>>> = vec![None; self.graph.packages.len()];
         let mut queue: VecDeque<(PackageId, Option<PackageId>)> = VecDeque::new();
-        queue.extend(self.roots(&all).iter().filter_map(|n| Some((n.target?, None))));
+        queue.extend(self.roots(all).iter().filter_map(|n| Some((n.target?, None))));
         while let Some((id, from)) = queue.pop_front() {
             if by[id.index()].is_none() {
                 by[id.index()] = Some(from);
-                queue.extend(self.needs(id, &all).iter().filter_map(|n| Some((n.target?, Some(id)))));
+                queue.extend(self.needs(id, all).iter().filter_map(|n| Some((n.target?, Some(id)))));
             }
         }
         by
+    }
+
+    /// The packages that `name` or `name@version` is.
+    fn named(&self, word: &str) -> Result<Vec<PackageId>> {
+        let (name, version) = crate::install::scripts::parts(word);
+        let is = |id: &PackageId| {
+            let package = self.graph.package(*id);
+            package.name.as_str() == name && version.is_none_or(|v| package.version.to_string() == v)
+        };
+        let ids: Vec<PackageId> = self.graph.ids().filter(is).collect();
+        if ids.is_empty() { Err(unknown(word, name, self)) } else { Ok(ids) }
     }
 
     fn title(&self) -> String {
@@ -105,6 +118,15 @@ impl Here {
 
     /// The project's own needs; with `None` for what could not be had.
     fn roots(&self, filter: &Filter) -> Vec<Need<'_>> {
+        if let Some(ids) = &self.at {
+            let need = |id: &PackageId| Need {
+                alias: self.graph.package(*id).name.as_str(),
+                range: "",
+                kind: "",
+                target: Some(*id),
+            };
+            return ids.iter().map(need).collect();
+        }
         let mut needs = self.of_folder(&self.folder, filter);
         if self.folder.is_empty() {
             for member in self.graph.ids().filter(|id| self.member(*id).is_some()) {
@@ -228,12 +250,23 @@ impl Here {
 }
 
 pub fn tree(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
-    let all = Here::open(invocation, settings, ui)?;
+    let mut all = Here::open(invocation, settings, ui)?;
+    let words = invocation.argument_texts()?;
     let filter = Filter {
         dev: !invocation.has("no-dev"),
         peer: invocation.has("peer"),
         depth: depth(invocation).unwrap_or(usize::MAX),
     };
+    if !words.is_empty() {
+        for here in &mut all {
+            let reached = here.reached(&Filter { peer: true, depth: usize::MAX, ..filter });
+            let mut ids = Vec::new();
+            for word in &words {
+                ids.extend(here.named(word)?.into_iter().filter(|id| reached[id.index()].is_some()));
+            }
+            here.at = Some(ids);
+        }
+    }
     draw(&all, invocation, &filter, !invocation.has("no-versions"), ui)?;
     Ok(Status::Done)
 }
@@ -357,13 +390,22 @@ fn need_in(o: &mut Object<'_>, here: &Here, need: &Need<'_>) {
 
 /// The project's own dependencies; with `--all` every package, with `--depth` the tree.
 pub fn list(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
-    let all = Here::open(invocation, settings, ui)?;
+    let mut all = Here::open(invocation, settings, ui)?;
     let filter =
         Filter { dev: !invocation.has("production"), peer: false, depth: depth(invocation).unwrap_or(0) };
     let patterns = invocation.argument_texts()?;
     if invocation.has("depth") {
         // `npm ls --depth 0` means the project's own.
         let filter = Filter { depth: filter.depth.saturating_add(1), ..filter };
+        if !patterns.is_empty() {
+            for here in &mut all {
+                let mut at = Vec::new();
+                listed(here, &filter, &patterns, invocation.has("all"), &mut |needs| {
+                    at.extend(needs.iter().filter_map(|n| n.target));
+                });
+                here.at = Some(at);
+            }
+        }
         draw(&all, invocation, &filter, true, ui)?;
         return Ok(Status::Done);
     }
@@ -517,19 +559,10 @@ pub fn why(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
 /// Every way from here to the packages of these names.
 fn chains<'a>(here: &'a Here, words: &[&str], most: usize) -> Result<Vec<(PackageId, Vec<Chain<'a>>)>> {
     let all = Filter { dev: true, peer: true, depth: usize::MAX };
-    let reached = here.reached();
+    let reached = here.reached(&all);
     let mut found: Vec<(PackageId, Vec<Chain<'_>>)> = Vec::new();
     for &word in words {
-        let (name, version) = crate::install::scripts::parts(word);
-        let is = |id: &PackageId| {
-            let package = here.graph.package(*id);
-            package.name.as_str() == name && version.is_none_or(|v| package.version.to_string() == v)
-        };
-        let ids: Vec<PackageId> = here.graph.ids().filter(is).collect();
-        if ids.is_empty() {
-            return Err(unknown(word, name, here));
-        }
-        for id in ids {
+        for id in here.named(word)? {
             let mut chains = Vec::new();
             let of_project = here.roots(&all).into_iter().filter(|n| n.target == Some(id));
             chains.extend(of_project.map(|need| Chain { above: Vec::new(), need }));

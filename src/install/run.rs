@@ -187,7 +187,7 @@ fn fingerprint(options: &Options<'_>) -> Fingerprint {
     options.trust.user.iter().for_each(|rule| text.extend(["\n", rule]));
     // A tree for a few members is not what the next one wants.
     options.filter.iter().for_each(|selector| text.extend(["\nonly ", selector]));
-    Fingerprint::of(&text)
+    Fingerprint::of(*linker, &text)
 }
 
 /// Whether the state file proves that there is nothing to do; the number of packages then.

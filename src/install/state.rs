@@ -3,7 +3,7 @@
 //! ```text
 //! pantry-state 1
 //! boot <32 hex digits> U|D           the system that wrote it; D: checked after a restart
-//! options <32 hex digits>            linker, groups, platform, … (see `Fingerprint`)
+//! options <32 hex digits> <linker>   linker, groups, platform, … (see `Fingerprint`)
 //! packages <count>
 //! input <mtime ns> <size> <inode> <path>     manifests and lockfile, relative to the project
 //! dir <mtime ns> <path>              node_modules, its scopes and `.bin`, relative to it
@@ -17,7 +17,7 @@
 //! The file is written last, so a tree without one is not finished.
 
 use super::listing::BootId;
-use super::unit::{Digest, Unit};
+use super::unit::{Digest, Linker, Unit};
 use mirror::digest::{hex, hex_decode};
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt;
@@ -33,6 +33,8 @@ pub struct State {
     boot: [u8; 16],
     durable: bool,
     options: [u8; 16],
+    /// How the tree is built; nothing when nobody knows.
+    pub linker: Option<Linker>,
     pub packages: usize,
     /// As [`super::difference::names`] has them.
     pub names: String,
@@ -49,13 +51,13 @@ const MISSING: i128 = -1;
 
 /// The options an install's result depends on, besides its inputs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Fingerprint(pub [u8; 16]);
+pub struct Fingerprint(pub [u8; 16], pub Linker);
 
 impl Fingerprint {
-    pub fn of(text: &str) -> Self {
+    pub fn of(linker: Linker, text: &str) -> Self {
         let mut out = [0; 16];
         out.copy_from_slice(&mirror::digest::Hash::of(text.as_bytes()).0[..16]);
-        Self(out)
+        Self(out, linker)
     }
 }
 
@@ -163,7 +165,10 @@ impl State {
                     state.boot = hex16(id)?;
                     state.durable = mark == "D";
                 }
-                "options" => state.options = hex16(rest)?,
+                "options" => {
+                    let (hash, linker) = rest.split_once(' ')?;
+                    (state.options, state.linker) = (hex16(hash)?, Linker::parse(linker));
+                }
                 "packages" => state.packages = rest.parse().ok()?,
                 "input" => {
                     let mut part = rest.splitn(4, ' ');
@@ -241,8 +246,12 @@ pub struct Draft {
 
 impl Draft {
     pub fn new(boot: BootId, options: Fingerprint, packages: usize, units: &[Unit], names: String) -> Self {
-        let text =
-            format!("{FIRST}\nboot {} U\noptions {}\npackages {packages}\n", hex(&boot.0), hex(&options.0));
+        let text = format!(
+            "{FIRST}\nboot {} U\noptions {} {}\npackages {packages}\n",
+            hex(&boot.0),
+            hex(&options.0),
+            options.1.name()
+        );
         let mut list = String::new();
         for unit in units {
             list.extend(["unit ", &hex(&unit.digest.0), " ", &unit.path, "\n"]);

@@ -7,7 +7,7 @@ use super::build::{Builder, Ladder};
 use super::listing::Stored;
 use super::state::{Draft, Fingerprint, Input, State};
 use super::store::{Key, Listed, Store, Wanted};
-use super::unit::{Op, Unit};
+use super::unit::{Linker, Op, Unit};
 use mirror::archive::Workspace;
 use mirror::digest::{Algorithm, Hasher, Integrity};
 use mirror::name::RelPath;
@@ -58,7 +58,13 @@ impl World {
     }
 
     fn draft(&self, units: &[Unit]) -> Draft {
-        Draft::new(self.store.boot(), Fingerprint::of("test"), units.len(), units, String::new())
+        Draft::new(
+            self.store.boot(),
+            Fingerprint::of(Linker::Hoisted, "test"),
+            units.len(),
+            units,
+            String::new(),
+        )
     }
 
     fn apply(&self, units: &[Unit]) -> Changes {
@@ -236,7 +242,7 @@ fn the_state_knows_when_nothing_changed() {
     let units = [package("a", a), package("@s/b", a)];
     let ladder = Ladder::copies();
     let builder = Builder { store: &world.store, listings: &world.listings, ladder: &ladder, threads: 1 };
-    let options = Fingerprint::of("x");
+    let options = Fingerprint::of(Linker::Hoisted, "x");
     let inputs = [Input::look(&world.project, Path::new("package.json")).unwrap()];
     let draft = Draft::new(world.store.boot(), options, 2, &units, "a@1.0.0".into());
     let settle = apply::Settle { save: &mut || Ok(inputs.to_vec()), draft: &draft };
@@ -245,7 +251,7 @@ fn the_state_knows_when_nothing_changed() {
     let current =
         |options| State::read(&world.project).is_some_and(|s| s.is_current(&world.project, options, boot));
     assert!(current(options));
-    assert!(!current(Fingerprint::of("y")));
+    assert!(!current(Fingerprint::of(Linker::Hoisted, "y")));
     std::fs::remove_dir_all(world.project.join("node_modules/@s/b")).unwrap();
     assert!(!current(options));
     apply::recover(&world.project).unwrap();

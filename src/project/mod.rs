@@ -39,6 +39,7 @@ use crate::install::run::{self, Locked, Options, Report, Settle};
 use crate::install::scripts::Trust;
 use crate::install::select::Groups;
 use crate::install::state::{Input, State};
+use crate::install::unit::Linker;
 use crate::install::{apply, books, prune};
 use crate::manifest::workspace::Workspace;
 use crate::manifest::{self, Format, Manifest, Problem, Project};
@@ -135,6 +136,8 @@ pub struct Session<'a> {
     pub how: How,
     pub platform: Platform,
     pub home: PathBuf,
+    /// That which is named; else the tree stays as it is built.
+    pub linker: Linker,
     /// There is no manifest yet: the first one is made.
     pub fresh: bool,
     /// The member of the workspace that the working directory lies in; empty: none.
@@ -181,8 +184,11 @@ impl<'a> Session<'a> {
     pub fn of(project: Project, how: How, settings: &'a Settings) -> Result<Self> {
         let home = settings.home()?;
         let trust = Trust { user: settings.trusted.clone(), project: Vec::new() };
+        let stands = || State::read_head(&project.root)?.linker;
+        let linker = settings.linker.or_else(stands).unwrap_or(Linker::Hoisted);
         Ok(Self {
             settings,
+            linker,
             project,
             how,
             platform: Platform::current(),
@@ -201,7 +207,7 @@ impl<'a> Session<'a> {
             root: &self.project.root,
             manifests,
             home: &self.home,
-            linker: self.settings.linker,
+            linker: self.linker,
             groups,
             filter: &self.filter,
             only: None,

@@ -172,11 +172,11 @@ fn the_users_file_goes_before_defaults_only() {
     let settings = resolve("install", &[("PANTRY_HOME", at)]).unwrap();
     assert_eq!((settings.offline, &*settings.mirrors), (Some(Offline::File), &[PathBuf::from("/f")][..]));
     assert_eq!((settings.metadata_at_a_time, settings.archives_at_a_time), (4, 4));
-    assert_eq!((settings.linker, settings.registry), (Linker::Store, None));
+    assert_eq!((settings.linker, settings.registry), (Some(Linker::Store), None));
     assert_eq!(settings.default_registry.as_deref(), Some("http://127.0.0.1:1/"));
     let variables = [("PANTRY_HOME", at), ("PANTRY_MIRROR", "/v"), ("PANTRY_CONCURRENCY", "5")];
     let settings = resolve("install --linker isolated", &variables).unwrap();
-    assert_eq!((settings.linker, settings.metadata_at_a_time), (Linker::Isolated, 5));
+    assert_eq!((settings.linker, settings.metadata_at_a_time), (Some(Linker::Isolated), 5));
     assert_eq!(settings.mirrors, [PathBuf::from("/v")]);
     std::fs::write(home.path().join("config.toml"), "nonsense").unwrap();
     assert_eq!(resolve("install", &[("PANTRY_HOME", at)]).unwrap_err().status().code(), 2);

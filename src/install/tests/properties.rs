@@ -81,7 +81,7 @@ fn install(
     let selection =
         select(&graph, Groups { dev: true, optional: true }, &Platform::current(), &[], &[], None);
     let linker = LINKERS[linker];
-    let options = Fingerprint::of(linker.name());
+    let options = Fingerprint::of(linker, linker.name());
     let own = vec![false; graph.packages.len()];
     let wanted = tree::Wanted {
         project,
