@@ -27,6 +27,7 @@ mod pantry;
 mod resolution;
 
 pub(crate) use npm::decode as percent_decode;
+pub use npm::is_archive;
 pub use resolution::{Origin, SourceResolution};
 
 use mirror::name::{NameError, PackageName, escape};

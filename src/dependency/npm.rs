@@ -82,7 +82,8 @@ fn is_path(value: &str) -> bool {
         || (b.len() > 1 && b[0].is_ascii_alphabetic() && b[1] == b':')
 }
 
-pub(super) fn is_archive(value: &str) -> bool {
+/// Whether a path is an archive's.
+pub fn is_archive(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
     [".tgz", ".tar.gz", ".tar"].iter().any(|e| lower.ends_with(e))
 }

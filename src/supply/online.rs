@@ -253,7 +253,7 @@ impl Supply for Online<'_> {
         }
         foreign.set_sources(&|name| self.network.registries.source_of(name));
         let questions = foreign.questions();
-        if questions.is_empty() {
+        if questions.is_empty() && !foreign.has_archives() {
             return self.settled(Resolution { graph: foreign.into_graph(), warnings: Vec::new() });
         }
         let mut resolution = Resolution { graph: Graph::default(), warnings: Vec::new() };

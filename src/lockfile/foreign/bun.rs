@@ -8,15 +8,19 @@
 //!   "a/c":    ["c@2.0.0", …]                 node_modules/a/node_modules/c
 //!   "b":      ["b@workspace:packages/b"]     a link
 //!   "b/c":    ["c@1.0.0", …]                 packages/b/node_modules/c
+//!   "d":      ["d@file:d", {"dependencies": {…}}], ["d@d.tgz", {…}, "sha512-…"]: a folder, an archive beside it
 //! }
 //! ```
 
+use super::local;
 use super::npm::entry::{self, Entry};
 use super::npm::{self, Entries};
 use super::problem::{Fault, Problem, at, common, named};
+use crate::dependency::is_archive;
 use crate::json::{Kind, Scanner, Syntax, loose};
 use crate::lockfile;
-use crate::resolve::graph::{Graph, Group};
+use crate::resolve::graph::{Graph, Group, LINK, PACKED};
+use crate::resolve::{ImporterRequest, Packed};
 use mirror::digest::Integrity;
 use mirror::name::{BinName, PackageName, RelPath};
 use mirror::version::Version;
@@ -25,9 +29,10 @@ use std::borrow::Cow;
 /// The newest version of the format that is known.
 const NEWEST: u64 = 2;
 
-pub fn document(text: &str) -> Result<Graph, Fault> {
+pub fn document(text: &str, asked: &[ImporterRequest]) -> Result<Graph, Fault> {
     let mut json = Scanner::new(text, Syntax::Jsonc);
-    let mut reader = Reader::default();
+    let packed = asked.iter().flat_map(|a| &a.packed).collect();
+    let mut reader = Reader { packed, ..Reader::default() };
     let mut version = None;
     json.object()?;
     while let Some(key) = json.key()? {
@@ -65,6 +70,8 @@ struct Reader<'a> {
     entries: Entries<'a>,
     /// Names and folders of the workspace's members.
     members: Vec<(String, String)>,
+    /// The archives beside the manifests: their versions stand nowhere.
+    packed: Vec<&'a Packed>,
 }
 
 impl<'a> Reader<'a> {
@@ -90,11 +97,32 @@ impl<'a> Reader<'a> {
         if version.is_empty() || name == "root" && version == "root:" {
             return Ok(());
         }
-        if let Some(from) = elsewhere(version) {
+        let source = match version.starts_with("file:") || is_archive(version) && elsewhere(version).is_none()
+        {
+            true => local(version, ""),
+            false => None,
+        };
+        if let Some(folder) = source.as_deref().and_then(|source| source.strip_prefix(LINK)) {
+            entry.is_link = true;
+            entry.resolved = Some(Cow::Owned(folder.into()));
+            let own =
+                Entry { declared: std::mem::take(&mut entry.declared), ..Entry::new(folder.into(), offset)? };
+            self.members.push((entry.path.trim_start_matches("node_modules/").into(), folder.into()));
+            self.entries.push(own)?;
+            return self.entries.push(entry);
+        }
+        if let Some(path) = source.as_deref().and_then(|source| source.strip_prefix(PACKED)) {
+            entry.name = Some(named(offset, PackageName::parse(name))?);
+            let version = self.packed.iter().find(|p| p.path == path).map(|p| p.record.version.clone());
+            entry.version = Some(version.unwrap_or(Version::new(0, 0, 0)));
+            entry.resolved = source.clone().map(Cow::Owned);
+        } else if let Some(from) = elsewhere(version) {
             return at(offset, Problem::Unsupported { package: name.into(), from });
         }
-        entry.name = Some(named(offset, PackageName::parse(name))?);
-        entry.version = Some(named(offset, Version::parse_loose(version))?);
+        if entry.resolved.is_none() {
+            entry.name = Some(named(offset, PackageName::parse(name))?);
+            entry.version = Some(named(offset, Version::parse_loose(version))?);
+        }
         for text in &texts[1..] {
             if text.starts_with("http:") || text.starts_with("https:") {
                 entry.resolved = Some(text.clone());

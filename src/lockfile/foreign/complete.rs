@@ -18,13 +18,18 @@ impl Foreign {
     /// The packages that the index will be asked for, with their versions.
     pub fn questions(&self) -> Vec<(PackageName, String)> {
         let asked =
-            |p: &&Package| !p.is_linked() && (self.gaps != Gaps::Hashes || !is_strong(p.integrity.as_ref()));
+            |p: &&Package| !p.is_local() && (self.gaps != Gaps::Hashes || !is_strong(p.integrity.as_ref()));
         self.graph.packages.iter().filter(asked).map(|p| (p.name.clone(), p.version.to_string())).collect()
+    }
+
+    /// Whether archives of this machine have something to tell.
+    pub fn has_archives(&self) -> bool {
+        !self.packed.is_empty()
     }
 
     /// Gives each package the authority that its name belongs to here: lockfiles of others do not say.
     pub fn set_sources(&mut self, source: &dyn Fn(&PackageName) -> String) {
-        for package in self.graph.packages.iter_mut().filter(|p| !p.is_linked()) {
+        for package in self.graph.packages.iter_mut().filter(|p| !p.is_local()) {
             package.source = source(&package.name);
         }
     }
@@ -52,6 +57,20 @@ impl Foreign {
             let package = &self.graph.packages[i];
             let strong = is_strong(package.integrity.as_ref());
             if package.is_linked() || self.gaps == Gaps::Hashes && strong {
+                continue;
+            }
+            if let Some(path) = package.packed() {
+                // One that is not there, or another by now, is told by whoever compares it with the manifests.
+                let now = self.packed.iter().find(|p| p.path == path && p.name == package.name);
+                let Some(record) = now.map(|p| p.record.clone()) else { continue };
+                if !strong {
+                    self.graph.packages[i].integrity.clone_from(&record.integrity);
+                }
+                if self.gaps != Gaps::Hashes {
+                    let edges = self.edges(i, &record, &by_name)?;
+                    self.graph.packages[i].dependencies = edges;
+                    details(&mut self.graph.packages[i], record);
+                }
                 continue;
             }
             let known = index.package(&package.name)?;
@@ -82,7 +101,8 @@ impl Foreign {
             warnings.push(Warning::LeftOut(self.leave_out(id, reason)?));
         }
         let (maker, gaps) = (self.maker, if warnings.is_empty() { self.gaps } else { Gaps::Details });
-        let graph = Self { maker, gaps, graph: std::mem::take(&mut self.graph) }.into_graph();
+        let graph =
+            Self { maker, gaps, graph: std::mem::take(&mut self.graph), packed: Vec::new() }.into_graph();
         Ok(Resolution { graph, warnings })
     }
 

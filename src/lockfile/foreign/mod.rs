@@ -12,6 +12,7 @@
 //!
 //! What a file does not tell, the index of packages does ([`complete`]): mirrors
 //! or a registry are asked for each package that it names, and for nothing else.
+//! Folders and archives of this machine tell it themselves.
 //!
 //! ```text
 //! bytes ─► npm | pnpm | yarn | bun | earlier ─► Foreign ─► complete (index) ─► unify ─► Graph
@@ -27,11 +28,13 @@ mod unify;
 mod yarn;
 
 use super::read::conflict;
+use crate::dependency::is_archive;
 use crate::error::{Error, Result};
 use crate::json::{self, Excerpt};
-use crate::resolve::graph::{Graph, Importer, PackageId, Wanted};
+use crate::manifest::workspace::join;
+use crate::resolve::graph::{Graph, Importer, LINK, PACKED, Package, PackageId, Wanted};
 use crate::resolve::spec::Spec;
-use crate::resolve::{ImporterRequest, Requested};
+use crate::resolve::{ImporterRequest, Packed, Requested};
 use mirror::name::escape;
 use mirror::version::Version;
 use problem::{Fault, Problem};
@@ -90,6 +93,8 @@ pub struct Foreign {
     pub maker: Maker,
     graph: Graph,
     gaps: Gaps,
+    /// The archives beside the manifests, as they are now.
+    packed: Vec<Packed>,
 }
 
 /// What a lockfile leaves open.
@@ -121,7 +126,18 @@ pub fn read(maker: Maker, bytes: &[u8], path: &Path, asked: &[ImporterRequest]) 
         }
     };
     let Fault { offset, problem } = match result {
-        Ok((graph, gaps)) => return Ok(Foreign { maker, graph, gaps }),
+        Ok((mut graph, gaps)) => {
+            let root = asked.iter().find(|a| a.path.is_empty());
+            for folder in root.iter().flat_map(|r| &r.folders) {
+                let same = |p: &&mut Package| p.folder() == Some(&*folder.path);
+                if let Some(package) = graph.packages.iter_mut().find(same) {
+                    (package.name, package.version) = (folder.name.clone(), folder.version.clone());
+                    package.bins.clone_from(&folder.bins);
+                }
+            }
+            let packed = root.map(|r| r.packed.clone()).unwrap_or_default();
+            return Ok(Foreign { maker, graph, gaps, packed });
+        }
         Err(fault) => fault,
     };
     let (offset, problem) = match conflict(text) {
@@ -141,7 +157,7 @@ fn document(
         Maker::Npm => Ok((overridden(npm::document(text)?, asked), Gaps::Hashes)),
         Maker::Pnpm => Ok((pnpm::document(text, asked)?, Gaps::Details)),
         Maker::Yarn => Ok((yarn::document(text, asked)?, Gaps::Edges)),
-        Maker::Bun => Ok((overridden(bun::document(text)?, asked), Gaps::Details)),
+        Maker::Bun => Ok((overridden(bun::document(text, asked)?, asked), Gaps::Details)),
         Maker::Earlier => Ok((earlier::document(text, asked)?, Gaps::Edges)),
     }
 }
@@ -191,6 +207,14 @@ pub fn is_earlier(bytes: &[u8]) -> bool {
     json.object().is_ok() && json.key().is_ok_and(|key| key.is_some_and(|key| key.name == "version"))
 }
 
+/// The source of a folder or an archive of this machine that a lockfile names by its path, from the folder `at`;
+/// nothing of what is no path.
+fn local(words: &str, at: &str) -> Option<String> {
+    let path = ["file:", "link:", "portal:"].iter().find_map(|p| words.strip_prefix(p)).unwrap_or(words);
+    let kind = if is_archive(path) { PACKED } else { LINK };
+    Some(format!("{kind}{}", join(at, path)?))
+}
+
 /// The importers of manifests. What `target` has no answer for is not in the lock, which then does not fit.
 fn importers(
     asked: &[ImporterRequest],
@@ -220,10 +244,18 @@ fn importers(
 }
 
 /// A graph whose importers come from the lockfile: what its edges lead to, the manifests' overrides have made so.
+/// Paths are written as they are in ours.
 fn overridden(mut graph: Graph, asked: &[ImporterRequest]) -> Graph {
-    for importer in &mut graph.importers {
-        if let Some(manifest) = asked.iter().find(|a| a.path == importer.path) {
-            importer.overrides = manifest.overrides_as_text();
+    let Graph { importers, packages, .. } = &mut graph;
+    for importer in importers {
+        let Some(manifest) = asked.iter().find(|a| a.path == importer.path) else { continue };
+        importer.overrides = manifest.overrides_as_text();
+        for wanted in &mut importer.dependencies {
+            let source = wanted.target.map(|id| &packages[id.index()].source);
+            let same = |d: &&Requested| d.alias == wanted.alias && Some(&d.range) == source;
+            if let Some(d) = manifest.dependencies.iter().find(same) {
+                wanted.range.clone_from(&d.range);
+            }
         }
     }
     graph

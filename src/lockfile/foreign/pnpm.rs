@@ -14,17 +14,20 @@
 //!     dependencies: {c: 2.0.0}
 //! ```
 //!
+//! Of folders and archives beside the manifests, the path stands for the version: `a@file:a.tgz`, in 6 without the name.
+//!
 //! A package with other peers is another one, as in our graph. Peers stand
 //! among the dependencies; those that are not there are missing.
 
 use super::problem::{Fault, Problem, at, common, named};
-use super::{importers, takes};
+use super::{importers, local, takes};
 use crate::json::{Scanner, Syntax, loose, yaml};
 use crate::lockfile::{self, DEFAULT_SOURCE, LINK};
+use crate::manifest::workspace::join;
 use crate::resolve::ImporterRequest;
 use crate::resolve::graph::{Edge, EdgeKind, Graph, Package, PackageId};
 use mirror::digest::Integrity;
-use mirror::name::{PackageName, RelPath};
+use mirror::name::PackageName;
 use mirror::version::Version;
 use std::collections::HashMap;
 
@@ -53,6 +56,9 @@ struct Archive {
     integrity: Option<Integrity>,
     tarball: Option<String>,
     elsewhere: Option<&'static str>,
+    /// Of an archive of this machine, whose key may have neither.
+    name: Option<String>,
+    version: Option<String>,
 }
 
 #[derive(Default)]
@@ -132,6 +138,8 @@ impl Reader {
         loose::members::<Fault>(json, |json, field| {
             match &*field.name {
                 "resolution" => resolution(json, &mut archive)?,
+                "name" => archive.name = loose::text(json)?.map(Into::into),
+                "version" => archive.version = Some(json.skip()?.trim_matches('"').into()),
                 "dependencies" => targets(json, &mut edges, false)?,
                 "optionalDependencies" => targets(json, &mut edges, true)?,
                 _ => drop(json.skip()?),
@@ -167,23 +175,43 @@ impl Reader {
         for (i, snapshot) in self.snapshots.iter().enumerate() {
             let offset = snapshot.offset;
             let key = without_peers(&snapshot.key);
-            let split = key.get(1..).and_then(|t| t.find('@')).map(|i| (&key[..=i], &key[i + 2..]));
-            let Some((name, version)) = split else { return at(offset, Problem::BadKey(key.into())) };
             let archive = self.archives.get(key);
+            let split = match archive.and_then(|a| a.name.as_deref()) {
+                Some(name) if key.starts_with("file:") => Some((name, key)),
+                _ => key.get(1..).and_then(|t| t.find('@')).map(|i| (&key[..=i], &key[i + 2..])),
+            };
+            let Some((name, version)) = split else { return at(offset, Problem::BadKey(key.into())) };
             if let Some(from) = archive.and_then(|a| a.elsewhere).or_else(|| elsewhere(version)) {
                 return at(offset, Problem::Unsupported { package: name.into(), from });
             }
             let name = named(offset, PackageName::parse(name))?;
-            let version = named(offset, Version::parse_loose(version))?;
+            let source = if version.starts_with("file:") { local(version, "") } else { None };
+            let version = match &source {
+                Some(source) if source.starts_with(LINK) => Version::new(0, 0, 0),
+                Some(_) => named(
+                    offset,
+                    Version::parse_loose(archive.and_then(|a| a.version.as_deref()).unwrap_or("0.0.0")),
+                )?,
+                None => named(offset, Version::parse_loose(version))?,
+            };
             let integrity = archive.and_then(|a| a.integrity.clone());
             let tarball = archive.and_then(|a| a.tarball.clone());
-            packages.push(Package { integrity, tarball, ..Package::new(name, version, DEFAULT_SOURCE) });
+            let source = source.as_deref().unwrap_or(DEFAULT_SOURCE);
+            packages.push(Package { integrity, tarball, ..Package::new(name, version, source) });
             if known.insert(&snapshot.key, PackageId(i as u32)).is_some() {
                 return at(offset, common(lockfile::Problem::Twice(snapshot.key.clone())));
             }
         }
         let mut links = Links::default();
+        let mut wanted: HashMap<(&str, &str), &str> = HashMap::new();
+        wanted.extend(self.wanted.iter().map(|((folder, alias), (to, _))| ((&**folder, &**alias), &**to)));
+        let mut folders: Vec<(String, &Snapshot)> = Vec::new();
         for (i, snapshot) in self.snapshots.iter().enumerate() {
+            // What a folder asks for, its manifest does.
+            if let Some(folder) = packages[i].folder() {
+                folders.push((folder.to_string(), snapshot));
+                continue;
+            }
             for (alias, target, optional) in &snapshot.edges {
                 let id = match links.find(&known, "", alias, target, &mut packages) {
                     None if !optional => {
@@ -201,12 +229,14 @@ impl Reader {
                 });
             }
         }
+        for (folder, snapshot) in &folders {
+            wanted.extend(snapshot.edges.iter().map(|(alias, to, _)| ((&**folder, alias.as_str()), &**to)));
+        }
         let importers = importers(asked, |manifest, d| {
-            let place = (manifest.path.to_string(), d.alias.to_string());
-            let (target, _) = self.wanted.get(&place)?;
+            let target = wanted.get(&(&*manifest.path, d.alias.as_str()))?;
             let id = links.find(&known, &manifest.path, &d.alias, target, &mut packages)?;
             let package: &Package = &packages[id.index()];
-            (package.is_linked() || takes(&d.range, &package.version)).then_some(id)
+            (package.is_local() || takes(&d.range, &package.version)).then_some(id)
         });
         Ok(Graph { importers, packages, ..Graph::default() })
     }
@@ -227,7 +257,7 @@ impl Links {
         packages: &mut Vec<Package>,
     ) -> Option<PackageId> {
         if let Some(path) = target.strip_prefix(LINK) {
-            let path = RelPath::normalise(&joined(folder, path)?).ok()?.to_string();
+            let path = join(folder, path)?;
             if let Some(id) = self.0.get(&path) {
                 return Some(*id);
             }
@@ -242,28 +272,13 @@ impl Links {
     }
 }
 
-/// `../b` from `packages/a` is `packages/b`; `None` above the project.
-fn joined(folder: &str, path: &str) -> Option<String> {
-    let mut parts: Vec<&str> = folder.split('/').filter(|p| !p.is_empty()).collect();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()?),
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
-}
-
 /// `a@1.0.0(c@2.0.0)` without its peers.
 fn without_peers(key: &str) -> &str {
     key.split('(').next().unwrap_or(key)
 }
 
 fn elsewhere(version: &str) -> Option<&'static str> {
-    if version.starts_with("file:") || version.starts_with(LINK) {
-        Some("a file")
-    } else if version.contains(".git") || version.starts_with("git") || version.contains("codeload.") {
+    if version.contains(".git") || version.starts_with("git") || version.contains("codeload.") {
         Some("a git repository")
     } else if version.contains("://") {
         Some("an address")
@@ -295,16 +310,12 @@ fn resolution(json: &mut Scanner<'_>, archive: &mut Archive) -> Result<(), Fault
                 }
             }
             "tarball" => {
-                if let Some(text) = loose::text(json)? {
+                if let Some(text) = loose::text(json)?.filter(|t| !t.starts_with("file:")) {
                     let Ok(url) = mirror::http::Url::parse(&text) else {
                         return at(key.offset, common(lockfile::Problem::BadUrl(text.into_owned())));
                     };
                     archive.tarball = Some(url.without_userinfo().to_string());
                 }
-            }
-            "directory" => {
-                json.skip()?;
-                archive.elsewhere = Some("a file");
             }
             "repo" | "commit" => {
                 json.skip()?;

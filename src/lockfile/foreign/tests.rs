@@ -192,10 +192,7 @@ fn buns_keys_are_places() {
             "m/c": ["c@1.0.0", "", {"os": "none", "bin": {"c": "c.js"}}, ""],
         }}"#;
     let mut foreign = read(Maker::Bun, text.as_bytes(), Path::new("bun.lock"), &[]).unwrap();
-    assert_eq!(
-        shown(&foreign.graph),
-        ["@s/a@1.0.0 Normal ^2→c@2.0.0", "c@1.0.0", "c@2.0.0", "m@0.1.0 Normal ^1→c@1.0.0"]
-    );
+    assert_eq!(shown(&foreign.graph), ["@s/a@1.0.0 Normal ^2→c@2.0.0", "c@1.0.0", "c@2.0.0", "m@0.1.0"]);
     let paths: Vec<_> = foreign.graph.importers.iter().map(|i| i.path.as_str()).collect();
     assert_eq!(paths, ["", "packages/m"]);
     let graph = foreign.complete(&Known::new("@s/a@1.0.0 c@^2\nc@1.0.0\nc@2.0.0")).unwrap().graph;

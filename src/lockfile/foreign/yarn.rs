@@ -9,11 +9,13 @@
 //!     c "^2.0.0"                                   c: "npm:^2.0.0"
 //! ```
 //!
+//! Folders and archives beside the manifests are `a@file:a.tgz`; of yarn 2 on, with whose manifest is meant behind it.
+//!
 //! A key is what was asked for; so an edge leads to the entry that has it among
 //! its keys. Who gets which peer stands nowhere.
 
 use super::problem::{Fault, Problem, at, common, named};
-use super::{importers, takes};
+use super::{importers, local, takes};
 use crate::json::{Scanner, Syntax, loose, yaml};
 use crate::lockfile::{self, DEFAULT_SOURCE, LINK};
 use crate::resolve::ImporterRequest;
@@ -85,6 +87,13 @@ fn graph(entries: &[Entry], asked: &[ImporterRequest]) -> Result<Graph, Fault> {
                 return at(offset, Problem::Outside(folder.into()));
             };
             Package::new(name, Version::new(0, 0, 0), &format!("{LINK}{path}"))
+        } else if let Some(source) = of_machine(range) {
+            let version = match source.starts_with(LINK) {
+                true => Version::new(0, 0, 0),
+                false => named(offset, Version::parse_loose(version))?,
+            };
+            known.insert(normal(alias, &source), PackageId(packages.len() as u32));
+            Package::new(name, version, &source)
         } else {
             if let Some(from) = elsewhere(range, entry.from.as_deref().unwrap_or("")) {
                 return at(offset, Problem::Unsupported { package: name.to_string(), from });
@@ -94,13 +103,13 @@ fn graph(entries: &[Entry], asked: &[ImporterRequest]) -> Result<Graph, Fault> {
             let integrity = named(offset, integrity)?;
             Package { integrity, ..Package::new(name, version, DEFAULT_SOURCE) }
         };
-        if !package.is_linked() {
+        if !package.is_local() {
             package.tarball = tarball(entry, &package)?;
         }
         let id = PackageId(packages.len() as u32);
         for key in &entry.keys {
             let (alias, range) = split(key).ok_or_else(bad)?;
-            if known.insert(normal(alias, range), id).is_some() {
+            if known.insert(normal(alias, range), id).is_some_and(|other| other != id) {
                 return at(offset, common(lockfile::Problem::Twice(key.clone())));
             }
         }
@@ -126,7 +135,7 @@ fn graph(entries: &[Entry], asked: &[ImporterRequest]) -> Result<Graph, Fault> {
     let importers = importers(asked, |_, d| {
         let id = known.get(&normal(d.alias.as_str(), &d.range)).copied()?;
         let package = &packages[id.index()];
-        (package.is_linked() || takes(&d.range, &package.version)).then_some(id)
+        (package.is_local() || takes(&d.range, &package.version)).then_some(id)
     });
     Ok(Graph { importers, packages, ..Graph::default() })
 }
@@ -149,6 +158,15 @@ fn plain(range: &str) -> &str {
     }
 }
 
+/// The source of a folder or an archive of this machine.
+fn of_machine(range: &str) -> Option<String> {
+    let (path, whose) = range.split_once("::").unwrap_or((range, ""));
+    let is_path = ["file:", "link:", "portal:", "./", "../"].iter().any(|p| path.starts_with(p));
+    // `locator=app%40workspace%3Apackages%2Fa`
+    let at = whose.split_once("workspace%3A").map_or("", |(_, at)| at.split('&').next().unwrap_or(at));
+    is_path.then(|| local(path, &at.replace("%2F", "/")))?
+}
+
 fn elsewhere(range: &str, from: &str) -> Option<&'static str> {
     let either = |f: &dyn Fn(&str) -> bool| f(range) || f(from);
     if either(&|t| t.starts_with("patch:") || t.contains("@patch:")) {
@@ -159,8 +177,6 @@ fn elsewhere(range: &str, from: &str) -> Option<&'static str> {
         || from.contains("codeload.")
     {
         Some("a git repository")
-    } else if ["file:", "link:", "portal:", "."].iter().any(|p| range.starts_with(p)) {
-        Some("a file")
     } else if range.contains("://") {
         Some("an address")
     } else {

@@ -7,10 +7,11 @@ use crate::install::hoist;
 use crate::lockfile::foreign::problem::{Fault, Problem, at, common};
 use crate::lockfile::foreign::unify::unify;
 use crate::lockfile::{self, DEFAULT_SOURCE, LINK};
+use crate::manifest::workspace::join;
 use crate::resolve::collate;
 use crate::resolve::graph::{Edge, EdgeKind, Graph, Group, Importer, Package, PackageId, Wanted};
 use mirror::digest::Integrity;
-use mirror::name::{PackageName, RelPath};
+use mirror::name::PackageName;
 use mirror::version::Version;
 use std::collections::HashMap;
 
@@ -19,6 +20,7 @@ pub fn graph(entries: Entries<'_>) -> Result<Graph, Fault> {
     let importers: Vec<usize> = (0..entries.list.len())
         .filter(|&i| entries.list[i].place == Place::Folder)
         .filter(|&i| !entries.list[i].is_extraneous || entries.list[i].path.is_empty())
+        .filter(|&i| !entries.list[i].is_outside())
         .collect();
     walk.reach(&importers)?;
     walk.build(&importers, &walk.in_order())
@@ -83,7 +85,8 @@ impl<'a> Walk<'a> {
                 Ok(Identity { name, version, source: format!("{LINK}{}", entry.path) })
             }
             (Some(version), _) => {
-                Ok(Identity { name, version: version.clone(), source: DEFAULT_SOURCE.into() })
+                let source = entry.packed().unwrap_or_else(|| DEFAULT_SOURCE.into());
+                Ok(Identity { name, version: version.clone(), source })
             }
             (None, _) => at(entry.offset, Problem::NoPackageVersion(entry.path.clone())),
         }
@@ -92,6 +95,9 @@ impl<'a> Walk<'a> {
     fn edges_of(&self, i: usize) -> Result<Edges, Fault> {
         let entry = self.entry(i);
         let mut edges = Edges { found: Vec::new(), bundled: entry.bundled.clone() };
+        if entry.is_outside() {
+            return Ok(edges);
+        }
         for d in effective(&entry.declared) {
             let declared = &entry.declared[d];
             // What the project itself bundles is installed as anything else.
@@ -154,13 +160,13 @@ impl<'a> Walk<'a> {
     fn behind(&self, i: usize, declared: &Declared) -> Result<usize, Fault> {
         let entry = self.entry(i);
         if !entry.is_link {
-            return match foreign(declared) {
+            return match foreign(declared).filter(|_| entry.packed().is_none()) {
                 Some(from) => at(entry.offset, Problem::Unsupported { package: entry.shown(), from }),
                 None => Ok(i),
             };
         }
         let resolved = entry.resolved.as_deref().unwrap_or("");
-        let Ok(folder) = RelPath::normalise(resolved) else {
+        let Some(folder) = join("", resolved) else {
             return at(entry.offset, Problem::Outside(resolved.into()));
         };
         match self.entries.by_path.get(folder.as_str()) {
@@ -206,7 +212,11 @@ impl<'a> Walk<'a> {
                 source: identity.source.clone(),
                 integrity,
                 tarball,
-                dependencies: edges.found.iter().filter_map(edge).collect(),
+                // What a folder asks for, its importer does.
+                dependencies: match entry.place {
+                    Place::Folder => Vec::new(),
+                    Place::Installed(_) => edges.found.iter().filter_map(edge).collect(),
+                },
                 bins: entry.bins.clone(),
                 os: entry.os.clone(),
                 cpu: entry.cpu.clone(),
@@ -242,7 +252,10 @@ impl<'a> Walk<'a> {
             if entry.place == Place::Folder {
                 continue;
             }
-            let tarball = entry::tarball(entry, &identity.name, &identity.version)?;
+            let tarball = match entry.packed() {
+                Some(_) => None,
+                None => entry::tarball(entry, &identity.name, &identity.version)?,
+            };
             let Some((integrity, known)) = archives.get_mut(identity) else {
                 archives.insert(identity, (entry.integrity.clone(), tarball));
                 continue;

@@ -2,8 +2,9 @@
 
 use crate::json::{Key, Kind, Scanner, loose};
 use crate::lockfile;
+use crate::lockfile::foreign::local;
 use crate::lockfile::foreign::problem::{Fault, Problem, at, common, named};
-use crate::resolve::graph::Group;
+use crate::resolve::graph::{Group, PACKED};
 use mirror::digest::Integrity;
 use mirror::http::Url;
 use mirror::name::{BinName, PackageName, RelPath};
@@ -63,6 +64,17 @@ impl Entry<'_> {
             _ if self.path.is_empty() => "the project".into(),
             _ => self.path.clone(),
         }
+    }
+
+    /// A folder that is a link and no more.
+    pub fn is_outside(&self) -> bool {
+        self.path.starts_with("../")
+    }
+
+    /// The source of an archive of this machine.
+    pub fn packed(&self) -> Option<String> {
+        let path = self.resolved.as_deref()?.strip_prefix("file:")?;
+        local(path, "").filter(|source| source.starts_with(PACKED))
     }
 
     /// The package's own name: what the entry says, else how it is installed.
@@ -209,10 +221,12 @@ fn place(path: &str, offset: usize) -> Result<Place, Fault> {
     if path.is_empty() {
         return Ok(Place::Folder);
     }
-    if path.starts_with('/') || path.split('/').any(|s| s == "..") {
+    // `../` in front: a folder beside the project, which a dependency leads to.
+    let inside = path.trim_start_matches("../");
+    if path.starts_with('/') || inside.split('/').any(|s| s == "..") {
         return at(offset, Problem::Outside(path.into()));
     }
-    named(offset, RelPath::parse(path))?;
+    named(offset, RelPath::parse(inside))?;
     let mut parts = path.split('/');
     let mut place = Place::Folder;
     while let Some(part) = parts.next() {

@@ -193,7 +193,8 @@ fn workspaces_are_importers() {
     );
     assert_eq!(keys(&g), ["b@0.0.0", "t@1.0.0", "x@1.0.0", "x@2.0.0"]);
     assert_eq!(g.packages[0].source, "link:packages/b");
-    assert_eq!(edges(&g, "b@0.0.0"), ["Normal x 1 → x@1.0.0"]);
+    // What a folder asks for, its importer does: asked for twice, it would be laid out twice.
+    assert_eq!(edges(&g, "b@0.0.0"), [""; 0]);
     assert_eq!(
         wanted(&g, "packages/a"),
         ["Normal b * → b@0.0.0", "Dev t 1 → t@1.0.0", "Normal x 2 → x@2.0.0"]
@@ -243,7 +244,7 @@ fn what_cannot_be_taken_is_named() {
             "x@1.0.0 comes from a git repository; only packages of registries can be taken",
         ),
         (
-            one(r#""version": "1.0.0", "resolved": "file:x.tgz""#),
+            one(r#""version": "1.0.0", "resolved": "file:/x""#),
             "x@1.0.0 comes from a file; only packages of registries can be taken",
         ),
         (
@@ -277,7 +278,11 @@ fn what_cannot_be_taken_is_named() {
             one(r#""version": "1.0.0", "dependencies": {"a/b": "1"}"#),
             "`a/b` is not a valid package name: it contains a `/`",
         ),
-        (one(r#""resolved": "../x", "link": true"#), "`../x` lies outside the project"),
+        (
+            one(r#""resolved": "../x", "link": true"#),
+            "node_modules/x depends on ../x, which is not in the lockfile",
+        ),
+        (one(r#""resolved": "/x", "link": true"#), "`/x` lies outside the project"),
         (
             one(r#""resolved": "gone", "link": true"#),
             "node_modules/x depends on gone, which is not in the lockfile",
@@ -287,7 +292,7 @@ fn what_cannot_be_taken_is_named() {
             "the project depends on x 1, which is not in the lockfile",
         ),
         (at("node_modules/../../etc"), "`node_modules/../../etc` lies outside the project"),
-        (at("../x"), "`../x` lies outside the project"),
+        (at("a/../../x"), "`a/../../x` lies outside the project"),
         (at("/x"), "`/x` lies outside the project"),
         (at("node_modules"), "`node_modules` is no place for a package"),
         (at("node_modules/@s"), "`node_modules/@s` is no place for a package"),
