@@ -17,6 +17,7 @@
 //! place                  how high it can go: free, replace, keep, conflict
 //! finish                 failed optional branches and leftovers out; the tree as a graph, and where its
 //!                        folders are not where the graph alone would have them
+//! edit                   an edit that leaves alone what is locked, answered without the tree
 //! failure                why not, and what was let pass
 //! ```
 //!
@@ -27,6 +28,7 @@
 mod build;
 pub mod choose;
 pub mod collate;
+pub mod edit;
 pub mod engines;
 pub mod failure;
 mod finish;
@@ -171,6 +173,9 @@ pub struct Resolution {
 /// their dependants once something has changed. What is chosen without it
 /// comes with [`Warning::LockLeft`].
 pub fn resolve(request: &Request<'_>, index: &dyn Index) -> Result<Resolution, Failure> {
+    if let Some(resolution) = edit::answer(request, Some(index)) {
+        return Ok(resolution);
+    }
     let failure = match attempt(request, index) {
         Err(failure) if request.locked.is_some() && failure.is_of_the_tree() => failure,
         answer => return answer,

@@ -150,6 +150,11 @@ impl Names {
         self.by_text.get(text).copied()
     }
 
+    /// Whether it has come up, in whatever case.
+    pub fn has(&self, text: &PackageName) -> bool {
+        !self.by_fold.is_empty() && self.by_fold.contains_key(text.as_str().to_ascii_lowercase().as_str())
+    }
+
     pub fn spec(&mut self, value: &str) -> SpecId {
         if let Some(&spec) = self.by_value.get(value) {
             return spec;

@@ -193,6 +193,20 @@ impl Range {
         best.map(|(i, _)| i)
     }
 
+    /// `^1.2.3` or `~1.2`, as most of them are: one word, of which nothing is to be made ready.
+    pub(super) fn plain(text: &str) -> Option<Self> {
+        let numbers = text.strip_prefix(['^', '~'])?;
+        if !numbers.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+            return None;
+        }
+        match word::read_word(text, true) {
+            Ok(word::Word::Two(from, below)) => {
+                Some(Self { comparators: vec![from, below], ends: vec![2], star: false })
+            }
+            _ => None,
+        }
+    }
+
     fn read(text: &str, loose: bool) -> Option<Self> {
         if text.len() > LONGEST {
             return None;

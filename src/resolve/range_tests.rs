@@ -188,4 +188,12 @@ proptest::proptest! {
             loose_version(&text);
         }
     }
+
+    /// The short way to a range leads to the same one.
+    #[test]
+    fn plain_ranges_are_read_alike(text in "[~^]{0,2}[0-9]{0,3}(\\.[0-9]{0,2}){0,4}") {
+        if let Some(range) = Range::plain(&text) {
+            proptest::prop_assert_eq!(Some(range), Range::parse(&text));
+        }
+    }
 }

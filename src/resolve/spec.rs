@@ -118,6 +118,9 @@ impl Spec {
 impl Wanted {
     fn parse(value: &str) -> Self {
         let value = value.trim();
+        if let Some(range) = Range::plain(value) {
+            return Self::Range(range);
+        }
         if let Some(version) = loose_version(value) {
             return Self::Version(version.clone(), Range::exact(version));
         }

@@ -855,7 +855,7 @@ fn members_share_what_the_project_has() {
 }
 
 /// A random registry of `a` … `h` as lines for [`world`].
-fn registries() -> impl Strategy<Value = (Vec<String>, String)> {
+pub fn registries() -> impl Strategy<Value = (Vec<String>, String)> {
     let range =
         proptest::sample::select(vec!["^1.0.0", "^2.0.0", "*", ">=2", "1||2", "<3", "^1||^3", "1.1.0"]);
     let kind = proptest::sample::select(vec!["", "", "", "", "opt:", "peer:", "peeropt:"]);

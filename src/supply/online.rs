@@ -218,10 +218,15 @@ fn home_batch(home: &Path) -> Result<Batch> {
 
 impl Supply for Online<'_> {
     fn resolve(&self, locked: Option<&Graph>, store: Option<&Arc<Store>>) -> Result<Resolved> {
+        let mut request = resolve::Request { locked, ..self.request.clone() };
+        if self.prepare.is_none()
+            && let Some(kept) = resolve::edit::answer(&request, None)
+        {
+            return Ok(Resolved { graph: kept.graph, warnings: Vec::new() });
+        }
         if let Some(store) = store {
             self.start(store);
         }
-        let mut request = resolve::Request { locked, ..self.request.clone() };
         let nothing = resolve::Resolution { graph: Graph::default(), warnings: Vec::new() };
         let (mut outcome, mut outage) = (Ok(nothing), Outage::new());
         self.crawled(store, &mut |crawler| {
