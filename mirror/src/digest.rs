@@ -2,7 +2,6 @@
 //! upstream gives for an archive (Subresource Integrity, or npm's old shasum).
 
 use crate::name::NameError;
-use base64ct::{Base64, Encoding};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use std::fmt;
 
@@ -53,27 +52,40 @@ pub fn crc32(before: u32, bytes: &[u8]) -> u32 {
 
 /// RFC 4648 base32, upper case, no padding.
 pub fn base32(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let mut out = String::with_capacity(bytes.len() * 8 / 5 + 1);
-    let (mut acc, mut bits) = (0u32, 0);
-    for &b in bytes {
-        acc = (acc << 8) | u32::from(b);
-        bits += 8;
-        while bits >= 5 {
-            bits -= 5;
-            out.push(char::from(ALPHABET[((acc >> bits) & 31) as usize]));
-        }
-    }
-    if bits > 0 {
-        out.push(char::from(ALPHABET[((acc << (5 - bits)) & 31) as usize]));
-    }
-    out
+    in_digits(bytes, 5, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 }
 
 /// Lower-case hexadecimal digits, two a byte.
 pub fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half & 15)]);
-    bytes.iter().flat_map(|b| [digit(b >> 4), digit(*b)]).collect()
+    in_digits(bytes, 4, b"0123456789abcdef")
+}
+
+/// RFC 4648 base64 with padding. A digest is no secret: this need not take the same time for all, as base64ct does.
+fn base64(bytes: &[u8]) -> String {
+    let mut text = in_digits(bytes, 6, BASE64);
+    while !text.len().is_multiple_of(4) {
+        text.push('=');
+    }
+    text
+}
+
+/// So many bits a digit, the last one filled up with zeros.
+fn in_digits(bytes: &[u8], width: u32, alphabet: &[u8]) -> String {
+    let mut out = Vec::with_capacity(bytes.len() * 2 + 4);
+    let (mut acc, mut bits) = (0u32, 0);
+    let mut digit = |value: u32| out.push(alphabet[value as usize & (alphabet.len() - 1)]);
+    for &b in bytes {
+        acc = (acc << 8) | u32::from(b);
+        bits += 8;
+        while bits >= width {
+            bits -= width;
+            digit(acc >> bits);
+        }
+    }
+    if bits > 0 {
+        digit(acc << (width - bits));
+    }
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// What [`hex`] wrote, in either case; `None` when it is not exactly as many digits.
@@ -89,15 +101,16 @@ pub fn hex_decode(text: &str, out: &mut [u8]) -> Option<()> {
     Some(())
 }
 
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /// RFC 4648 base64 with padding, only its one canonical spelling, into exactly
 /// `out`. A digest is no secret: base64ct's constant time took a quarter of
 /// reading a lockfile.
 pub(crate) fn base64_decode(text: &[u8], out: &mut [u8]) -> Option<()> {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const DIGITS: [u8; 256] = {
         let (mut table, mut i) = ([255; 256], 0);
         while i < 64 {
-            table[ALPHABET[i] as usize] = i as u8;
+            table[BASE64[i] as usize] = i as u8;
             i += 1;
         }
         table
@@ -226,7 +239,9 @@ impl From<Hash> for Integrity {
 }
 impl fmt::Display for Integrity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.algorithm.name(), Base64::encode_string(self.bytes()))
+        f.write_str(self.algorithm.name())?;
+        f.write_str("-")?;
+        f.write_str(&base64(self.bytes()))
     }
 }
 impl fmt::Debug for Integrity {

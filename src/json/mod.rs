@@ -23,6 +23,16 @@ pub use scanner::{Error, Key, Kind, Problem, Scanner, Syntax, text};
 /// nobody reviewing a lockfile is shown something else than what it says.
 pub fn push_string(out: &mut String, text: &str) {
     out.push('"');
+    push_escaped(out, text);
+    out.push('"');
+}
+
+/// The same without the quotes.
+pub fn push_escaped(out: &mut String, text: &str) {
+    // Nearly all that is written.
+    if text.bytes().all(|b| (b' '..0x7f).contains(&b) && b != b'"' && b != b'\\') {
+        return out.push_str(text);
+    }
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -42,5 +52,4 @@ pub fn push_string(out: &mut String, text: &str) {
             c => out.push(c),
         }
     }
-    out.push('"');
 }

@@ -1,7 +1,7 @@
 //! Graph → bytes.
 
-use super::{DEFAULT_SOURCE, Error, FILE, GROUPS, KINDS, LINK, Problem, VERSION, push_key, push_variant};
-use crate::json::push_string;
+use super::{DEFAULT_SOURCE, Error, FILE, GROUPS, KINDS, LINK, Problem, VERSION, push_key};
+use crate::json::{push_escaped, push_string};
 use crate::resolve::graph::{Graph, Package, PackageId};
 use mirror::name::PackageName;
 
@@ -9,6 +9,12 @@ use mirror::name::PackageName;
 /// could not be read again.
 pub fn write(graph: &Graph) -> Result<String, Error> {
     debug_assert!(super::is_sorted(graph));
+    let key = |package| {
+        let mut key = String::new();
+        push_key(&mut key, package);
+        key
+    };
+    let targets = &Targets { graph, keys: graph.packages.iter().map(key).collect() };
     let mut out = String::with_capacity(graph.packages.len() * 320 + 256);
     out.push_str(&format!("{{\n  \"lockfileVersion\": {VERSION},\n  \"importers\": {{"));
     for (i, importer) in graph.importers.iter().enumerate() {
@@ -27,7 +33,7 @@ pub fn write(graph: &Graph) -> Result<String, Error> {
             out.push_str("\": {");
             for (i, d) in members.enumerate() {
                 out.push_str(if i == 0 { "\n        " } else { ",\n        " });
-                push_edge(&mut out, graph, &d.alias, &d.range, d.target);
+                targets.push_edge(&mut out, &d.alias, &d.range, d.target);
             }
             out.push_str("\n      }");
         }
@@ -46,11 +52,11 @@ pub fn write(graph: &Graph) -> Result<String, Error> {
     }
     out.push_str(if graph.importers.is_empty() { "},\n" } else { "\n  },\n" });
     out.push_str("  \"packages\": {");
-    for (i, package) in graph.packages.iter().enumerate() {
+    for (i, (package, key)) in graph.packages.iter().zip(&targets.keys).enumerate() {
         out.push_str(if i == 0 { "\n    \"" } else { ",\n    \"" });
-        push_key(&mut out, package);
+        out.push_str(key);
         out.push_str("\": ");
-        push_package(&mut out, graph, package)?;
+        push_package(&mut out, targets, package, key)?;
     }
     out.push_str(if graph.packages.is_empty() { "}" } else { "\n  }" });
     for (i, place) in graph.places.iter().enumerate() {
@@ -61,12 +67,8 @@ pub fn write(graph: &Graph) -> Result<String, Error> {
     Ok(out)
 }
 
-fn push_package(out: &mut String, graph: &Graph, package: &Package) -> Result<(), Error> {
-    let refuse = |problem: fn(String) -> Problem| {
-        let mut key = String::new();
-        push_key(&mut key, package);
-        Err(Error { path: FILE.into(), problem: problem(key), excerpt: None })
-    };
+fn push_package(out: &mut String, targets: &Targets<'_>, package: &Package, key: &str) -> Result<(), Error> {
+    let refuse = |problem| Err(Error { path: FILE.into(), problem, excerpt: None });
     let mut fields = Fields { out, any: false };
     if package.source != DEFAULT_SOURCE {
         push_string(fields.named("source"), &without_userinfo(&package.source));
@@ -83,21 +85,14 @@ fn push_package(out: &mut String, graph: &Graph, package: &Package) -> Result<()
             out.push('"');
         }
         Some(integrity) => {
-            let algorithm = integrity.algorithm();
-            let mut key = String::new();
-            push_key(&mut key, package);
-            return Err(Error {
-                path: FILE.into(),
-                problem: Problem::WeakIntegrity(key, algorithm),
-                excerpt: None,
-            });
+            return refuse(Problem::WeakIntegrity(key.into(), integrity.algorithm()));
         }
         None if package.source.starts_with(LINK) => {}
-        None => return refuse(Problem::NoIntegrity),
+        None => return refuse(Problem::NoIntegrity(key.into())),
     }
     for (kind, name) in KINDS {
         let edges = package.dependencies.iter().filter(|e| e.kind == kind);
-        fields.object(name, edges, |out, e| push_edge(out, graph, &e.alias, &e.range, e.target));
+        fields.object(name, edges, |out, e| targets.push_edge(out, &e.alias, &e.range, e.target));
     }
     let pair = |out: &mut String, key: &str, value: &str| {
         push_string(out, key);
@@ -166,23 +161,27 @@ impl Fields<'_> {
     }
 }
 
-/// `"alias": "TARGET RANGE"`.
-fn push_edge(out: &mut String, graph: &Graph, alias: &PackageName, range: &str, target: Option<PackageId>) {
-    out.push('"');
-    out.push_str(alias.as_str());
-    out.push_str("\": ");
-    let mut value = String::with_capacity(range.len() + 24);
-    match target.map(|id| graph.package(id)) {
-        None => value.push('-'),
-        Some(p) if p.name == *alias => {
-            value.push_str(&p.version.to_string());
-            push_variant(&mut value, p.variant);
-        }
-        Some(p) => push_key(&mut value, p),
+/// The packages, with the text of each one's key.
+struct Targets<'g> {
+    graph: &'g Graph,
+    keys: Vec<String>,
+}
+
+impl Targets<'_> {
+    /// `"alias": "TARGET RANGE"`.
+    fn push_edge(&self, out: &mut String, alias: &PackageName, range: &str, target: Option<PackageId>) {
+        out.push('"');
+        out.push_str(alias.as_str());
+        out.push_str("\": \"");
+        out.push_str(match target.map(|id| (&self.graph.package(id).name, self.keys[id.index()].as_str())) {
+            None => "-",
+            Some((name, key)) if name == alias => &key[name.as_str().len() + 1..],
+            Some((_, key)) => key,
+        });
+        out.push(' ');
+        push_escaped(out, range);
+        out.push('"');
     }
-    value.push(' ');
-    value.push_str(range);
-    push_string(out, &value);
 }
 
 /// `url` without `user:password@`.

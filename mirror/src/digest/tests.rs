@@ -1,4 +1,5 @@
 use super::*;
+use base64ct::{Base64, Encoding};
 
 #[test]
 fn names_and_text() {
@@ -27,11 +28,12 @@ fn names_and_text() {
 }
 
 #[test]
-fn base64_is_read_as_base64ct_reads_it() {
+fn base64_is_that_of_base64ct() {
     for size in [20, 32, 48, 64] {
         for seed in 0..50u8 {
             let digest: Vec<u8> = (0..size).map(|i| (i as u8).wrapping_mul(seed) ^ seed).collect();
             let text = Base64::encode_string(&digest);
+            assert_eq!(base64(&digest), text);
             let mut out = vec![0; size];
             assert_eq!(base64_decode(text.as_bytes(), &mut out), Some(()));
             assert_eq!(out, digest);
