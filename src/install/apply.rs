@@ -336,6 +336,8 @@ impl<'a> Standing<'a> {
     fn holds(&mut self, unit: &'a Unit) -> bool {
         let Some(meta) = self.meta(&unit.path) else { return false };
         match unit.ops.first() {
+            // Nothing is known of it but that it stood (`apart`), and that is no longer sure.
+            None => false,
             Some(Op::Link { at, target }) if at.is_empty() => {
                 std::fs::read_link(self.modules.join(&unit.path)).is_ok_and(|t| t == Path::new(target))
             }
@@ -371,6 +373,10 @@ pub fn by_units(
     settle: Settle<'_>,
 ) -> Result<Changes> {
     let changed = differing(project, units, before);
+    if changed.iter().any(|unit| unit.ops.is_empty()) {
+        let source = io::Error::other("somebody else changed it meanwhile");
+        return Err(failed("change", project, MODULES)(source));
+    }
     let wanted: std::collections::HashSet<&str> = units.iter().map(|u| u.path.as_str()).collect();
     let modules = project.join(MODULES);
     let mut standing = Standing { modules: &modules, parents: HashMap::new() };

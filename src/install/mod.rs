@@ -5,6 +5,7 @@
 //! select   which packages of the graph this platform and these groups need
 //! fill     the store gets what is missing, from mirrors
 //! hoist, hoisted, isolated, shared     the wanted tree as units, per linker
+//! apart    an edit that changes nothing of what stays: only what comes is laid out
 //! build    makes units on disk       apply   puts them in place, journalled
 //! books    manifests and lock, written together
 //! state    «nothing to do» in a few stats           difference   what an install changes, by package
@@ -13,6 +14,7 @@
 //! cache    counting and clearing them     prune    what no project uses     verify   finding what was changed in them
 //! ```
 
+pub mod apart;
 pub mod apply;
 pub mod bins;
 pub mod books;

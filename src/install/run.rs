@@ -13,6 +13,7 @@
 //! lockfile is written (durably) when the new tree is made and before it is put in
 //! place: a kill between the two leaves a lock that the next run carries out.
 
+use super::apart;
 use super::apply::{self, Changes};
 use super::books::{self, Rewritten};
 use super::difference::{self, Difference};
@@ -384,6 +385,10 @@ fn with_store(
         report.packages = graph.packages.len();
         return Ok(report);
     }
+    let apart = before.as_ref().and_then(Option::as_ref).and_then(|(old, _)| {
+        let apart = is_plain(options, &selection, state).then(|| apart::between(old, &graph)).flatten()?;
+        apart.explains(old, &report.difference).then_some(apart)
+    });
     let wanted = tree::Wanted {
         project: options.root,
         graph: &graph,
@@ -395,6 +400,7 @@ fn with_store(
         force: options.force,
         prune: options.prune,
         links: options.links,
+        apart: apart.as_ref(),
         threads: options.threads,
     };
     let written = Cell::new(false);
@@ -458,7 +464,10 @@ fn with_store(
         match tree::build(&wanted, store, &plan, &mut save) {
             // `--force` or `store verify` of another process took an entry out of the store after
             // it was looked at here, because it is damaged: it is made anew.
-            Err(e) if tries < 3 && store.has_lost(&e) => {
+            // Or what is not to change was changed after it was looked at: then all is planned anew.
+            Err(e)
+                if tries < 3 && (store.has_lost(&e) || tries == 0 && apart.is_some() && !written.get()) =>
+            {
                 tries += 1;
                 apply::recover(options.root)?;
             }
@@ -484,6 +493,21 @@ fn with_store(
         job.optional = !without.unfit.contains(&job.package);
     }
     Ok(report)
+}
+
+/// Whether the tree that stands is what the lock that was read makes of it, by the same options, and
+/// nothing but that graph counts.
+fn is_plain(options: &Options<'_>, selection: &Selection, state: &State) -> bool {
+    let boot = BootId::of(&[options.root, &options.home.join("store")]);
+    options.linker != Linker::Isolated
+        && !(options.force || options.prune || options.only.is_some())
+        && options.links.is_empty()
+        && options.trust.is_empty()
+        && options.failed.is_empty()
+        && selection.unfit.is_empty()
+        && state.todo.is_empty()
+        && state.has_input(LOCKFILE)
+        && state.is_current(options.root, fingerprint(options), boot)
 }
 
 /// The lock and its text; `None` when there is no file.

@@ -1,6 +1,7 @@
 //! From a graph to a finished `node_modules`: plan the units of the chosen
 //! linker, compare with what stands, put the difference in place.
 
+use super::apart::Apart;
 use super::apply::{self, Changes};
 use super::build::{Builder, Ladder, has_symlinks};
 use super::fill;
@@ -36,6 +37,8 @@ pub struct Wanted<'a> {
     pub prune: bool,
     /// Folders that lie in the place of packages.
     pub links: &'a [(PackageName, PathBuf)],
+    /// The tree that stands is current, but for this.
+    pub apart: Option<&'a Apart<'a>>,
     pub threads: usize,
 }
 
@@ -107,13 +110,13 @@ pub fn plan(wanted: &Wanted<'_>, store: &Store, mut state: Option<State>) -> Res
         let source = std::io::Error::other("its path is not valid UTF-8; use --linker hoisted");
         return Err(Box::new(Error::Io { action: "link to", path: store.dir().to_path_buf(), source }));
     }
+    if let (Some(apart), Some(standing)) = (wanted.apart, &state)
+        && let Some(plan) = beside(wanted, apart, store, standing, symlinks)?
+    {
+        return Ok(Plan { own: Tree { before: state, ..plan.own }, ..plan });
+    }
     let keys = fill::keys(graph, &selection.included)?;
-    let shared = (linker == Linker::Store).then(|| {
-        let folders = shared::Folders::of(graph, &keys);
-        let trusted = if force { shared::Trusted::none(store) } else { shared::Trusted::read(store) };
-        let to_make = shared::wanting(graph, &folders, &trusted);
-        Shared { folders, trusted, to_make }
-    });
+    let shared = (linker == Linker::Store).then(|| Shared::of(graph, &keys, store, force));
     let boot = BootId::of(&[project, store.dir()]);
     let mut trees = trees(wanted, &keys, shared.as_ref(), store, symlinks)?;
     let mut own = trees.remove(0);
@@ -158,6 +161,52 @@ pub fn plan(wanted: &Wanted<'_>, store: &Store, mut state: Option<State>) -> Res
     Ok(Plan { keys, listings, missing, own, members, shared, boot, symlinks })
 }
 
+/// The plan for a tree of which all stands but what comes, and nothing goes but what shares no name with the
+/// rest; `None` where the store lacks something.
+fn beside(
+    wanted: &Wanted<'_>,
+    apart: &Apart<'_>,
+    store: &Store,
+    standing: &State,
+    symlinks: bool,
+) -> Result<Option<Plan>> {
+    let included: Vec<bool> = apart.ids.iter().map(|id| wanted.selection.included[id.index()]).collect();
+    let own = vec![false; included.len()];
+    let keys = fill::keys(&apart.graph, &included)?;
+    let shared = (wanted.linker == Linker::Store).then(|| Shared::of(&apart.graph, &keys, store, false));
+    let (listings, missing) = fill::present(store, &keys, wanted.threads, false)?;
+    if !missing.is_empty() {
+        return Ok(None);
+    }
+    let alone = Wanted {
+        graph: &apart.graph,
+        selection: &Selection { included, importers: vec![true], unfit: Vec::new(), skipped: Vec::new() },
+        own: &own,
+        ..*wanted
+    };
+    let new = trees(&alone, &keys, shared.as_ref(), store, symlinks)?.remove(0).units;
+    let is_gone = |path: &str| apart.gone.iter().any(|name| name.as_str() == path);
+    let stays = standing.units.iter().filter(|(path, _)| !is_gone(path));
+    let mut units: Vec<Unit> =
+        stays.map(|(path, digest)| Unit { path: path.clone(), ops: Vec::new(), digest: *digest }).collect();
+    for unit in new {
+        let at = units.partition_point(|u| u.path < unit.path);
+        units.insert(at, unit);
+    }
+    let own = Tree { path: String::new(), units, before: None };
+    let boot = BootId::of(&[wanted.project, store.dir()]);
+    Ok(Some(Plan { keys, listings, missing, own, members: Vec::new(), shared, boot, symlinks }))
+}
+
+impl Shared {
+    fn of(graph: &Graph, keys: &[Option<Key>], store: &Store, force: bool) -> Self {
+        let folders = shared::Folders::of(graph, keys);
+        let trusted = if force { shared::Trusted::none(store) } else { shared::Trusted::read(store) };
+        let to_make = shared::wanting(graph, &folders, &trusted);
+        Self { folders, trusted, to_make }
+    }
+}
+
 /// Puts the tree in place. The project must be locked, the store complete. `save` writes the
 /// lockfile, and gives the inputs as they were when they were read; it is called when
 /// nothing but renames is left to do.
@@ -172,7 +221,10 @@ pub fn build(
     let ladder = Ladder::for_volume(apply::open_dir(project)?.as_fd());
     let builder = Builder { store, listings: &plan.listings, ladder: &ladder, threads: wanted.threads };
     if let Some(Shared { folders, trusted, to_make }) = &plan.shared {
-        shared::ensure(wanted.graph, &plan.keys, folders, to_make, trusted, &builder)?;
+        // What is planned beside a standing tree is the graph of what comes.
+        let whole = plan.keys.len() == wanted.graph.packages.len();
+        let graph = wanted.apart.filter(|_| !whole).map_or(wanted.graph, |apart| &apart.graph);
+        shared::ensure(graph, &plan.keys, folders, to_make, trusted, &builder)?;
     }
     // Members first: until the project's own state is written, nothing says that all is done.
     let mut changes = Changes::default();

@@ -59,12 +59,12 @@ fn check_places(graph: &Graph, places: &[Placement], included: &[bool]) {
     }
 }
 
-fn name(i: usize) -> PackageName {
+pub fn name(i: usize) -> PackageName {
     PackageName::parse(&format!("p{i}")).unwrap()
 }
 
 /// A package's name, and its edges: name, target, kind.
-type Row = (usize, Vec<(usize, usize, EdgeKind)>);
+pub type Row = (usize, Vec<(usize, usize, EdgeKind)>);
 
 /// Packages by (name, version number) with edges (alias, target, kind); the importer's (alias, target).
 pub fn graph(packages: &[Row], wanted: &[(usize, usize)]) -> Graph {
@@ -198,10 +198,10 @@ fn a_long_chain_of_peers_ends() {
     }
 }
 
-type Packages = Vec<Row>;
+pub type Packages = Vec<Row>;
 
 /// Up to 14 packages of 6 names, edges by the target's own name or under another one; cycles welcome.
-fn graphs() -> impl Strategy<Value = (Packages, Vec<(usize, usize)>, u32)> {
+pub fn graphs() -> impl Strategy<Value = (Packages, Vec<(usize, usize)>, u32)> {
     let kind = proptest::sample::select(vec![
         Normal,
         Normal,

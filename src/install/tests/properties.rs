@@ -94,6 +94,7 @@ fn install(
         force,
         prune: false,
         links: &[],
+        apart: None,
         threads: 2,
     };
     super::apply::recover(&world.project).unwrap();
