@@ -140,6 +140,7 @@ impl Error {
                 | M::Record { .. }
                 | M::Conflict(_)
                 | M::NoKey { .. }
+                | M::Untrusted(_)
                 | M::WrongBytes { .. } => Refused,
                 M::Absent { .. } => Unreachable,
                 _ => Failed,

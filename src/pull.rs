@@ -33,6 +33,7 @@ use mirror::batch::Stored;
 use mirror::digest::{Algorithm, Hasher, Integrity};
 use mirror::name::PackageName;
 use mirror::record::{Key, RecordView, VersionRecord};
+use mirror::trust::Trust;
 use mirror::{Batch, Mirror};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
@@ -60,6 +61,7 @@ pub struct Options {
     /// Keep the registries' whole records, not only the versions that were taken.
     pub keep_all: bool,
     pub dry_run: bool,
+    pub trust: Arc<Trust>,
     /// As in [`crate::supply::online::Settings`].
     pub fresh_for: u64,
     pub prefer_known: bool,
@@ -90,8 +92,9 @@ pub fn pull(
     waiting: &mut dyn FnMut(&str),
 ) -> Result<Report> {
     let target = Mirror::open_pinned(&options.mirror, waiting)?;
-    let mirrors =
-        Mirrors::open(std::slice::from_ref(&options.mirror), Some(&options.home), Damage::Ends, waiting)?;
+    let named = std::slice::from_ref(&options.mirror);
+    let mirrors = Mirrors::open(named, Some(&options.home), &options.trust, Damage::Ends, waiting)?;
+    options.trust.prepare(&target)?;
     let records = Records::default();
     let mut report = Report::default();
     let graph = match wanted {

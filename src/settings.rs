@@ -21,10 +21,12 @@ use crate::install::unit::Linker;
 use crate::ui::{Level, Logger, Subsystem};
 use config::Config;
 use minz::Minz;
+use mirror::trust::{Policy, Trust};
 use mzp::platform::Platform;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Metadata requests at a time.
@@ -110,6 +112,8 @@ pub struct Settings {
     pub emulator: Option<String>,
     /// Packages that may run scripts at install, in every project.
     pub trusted: Vec<String>,
+    /// What this machine knows of mirrors, and makes of those that it does not.
+    pub trust: Arc<Trust>,
     pub logger: Logger,
     /// To be shown once, before the command runs.
     pub warnings: Vec<String>,
@@ -187,6 +191,7 @@ impl Settings {
             emulator: minz.emulator,
             github: minz.github,
             trusted: config.trusted,
+            trust: trust(env, config.signatures)?,
             logger: logger(env)?,
             warnings,
             environment,
@@ -302,6 +307,14 @@ fn working_directory() -> Result<PathBuf> {
 
 fn absolute(path: PathBuf) -> Result<PathBuf> {
     if path.is_absolute() { Ok(path) } else { Ok(working_directory()?.join(path)) }
+}
+
+fn trust(environment: &Environment, configured: Option<Policy>) -> Result<Arc<Trust>> {
+    let said = value::word(environment, "PANTRY_SIGNATURES", &Policy::NAMES)?;
+    let home = home(environment).and_then(|home| absolute(home).ok());
+    let at = |name: &str| home.as_ref().map(|home| home.join(name));
+    let policy = said.or(configured).unwrap_or(Policy::Required);
+    Ok(Arc::new(Trust::new(at("trust"), at("mirror"), policy)))
 }
 
 /// The user's file; nothing where there is no home to have it.

@@ -28,6 +28,8 @@ pub enum Error {
     Record { key: String, what: &'static str },
     /// Nothing may be written there.
     ReadOnly { path: PathBuf },
+    /// Somebody else's, or not what it was.
+    Untrusted(Box<crate::trust::Untrusted>),
     /// It is signed, and nobody here has one of its keys.
     NoKey { path: PathBuf },
     /// Bytes needed and bytes free on that volume.
@@ -102,6 +104,7 @@ impl fmt::Display for Error {
             Self::NotRegular { path } => write!(f, "{} is not a regular file", shown(path)),
             Self::Record { key, what } => write!(f, "the record of `{}` {what}", escape(key)),
             Self::ReadOnly { path } => write!(f, "{} is read-only", shown(path)),
+            Self::Untrusted(untrusted) => untrusted.fmt(f),
             Self::NoKey { path } => {
                 write!(f, "{} is signed, and its key is not on this machine", shown(path))
             }

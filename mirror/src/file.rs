@@ -125,6 +125,15 @@ pub(crate) fn unique() -> u64 {
 /// content, and durable when this returns. Keeps the mode of the old file.
 /// A symbolic link at `path` is refused ([`Error::NotRegular`]).
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    put_bytes(path, bytes, None)
+}
+
+/// As [`replace`], for what nobody but its owner may read (mode 0600).
+pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    put_bytes(path, bytes, Some(std::fs::Permissions::from_mode(0o600)))
+}
+
+fn put_bytes(path: &Path, bytes: &[u8], wanted: Option<std::fs::Permissions>) -> Result<()> {
     let mode = match std::fs::symlink_metadata(path) {
         Ok(m) if m.is_file() => Some(m.permissions()),
         Ok(_) => return Err(Error::NotRegular { path: path.into() }),
@@ -133,10 +142,11 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     };
     let (mut file, temp) = temporary(path)?;
     let result = (|| {
-        file.write_all(bytes).map_err(Error::io("write", path))?;
-        if let Some(mode) = mode {
+        // Before there is anything in it to be read.
+        if let Some(mode) = wanted.or(mode) {
             file.set_permissions(mode).map_err(Error::io("write", path))?;
         }
+        file.write_all(bytes).map_err(Error::io("write", path))?;
         file.sync_all().map_err(Error::io("write", path))?;
         put(&file, &temp, path)
     })();

@@ -13,6 +13,7 @@
 //! PIN          of any number of mirrors, shared              whoever reads a mirror for longer than a look
 //!              of one mirror, alone                          gc, while it deletes; it holds no other lock before
 //! LOCK         of one mirror at a time                       every commit; nothing is asked for under it
+//! trust/LOCK   the machine's pins and keys                   whoever changes them; nothing is asked for under it
 //! ```
 //!
 //! A batch's own lock in TMP/ and the private folders of runs are never waited for.

@@ -55,7 +55,7 @@ struct OpenFiles {
     segments: Mutex<HashMap<Hash, Arc<Segment>>>,
     packs: Mutex<HashMap<Hash, Arc<(File, PathBuf)>>>,
     /// Signs what is committed.
-    signer: OnceLock<SecretKey>,
+    signers: OnceLock<Vec<SecretKey>>,
     /// Held while anybody has a view of this opening.
     _pin: Option<Lock>,
 }
@@ -202,8 +202,8 @@ impl Mirror {
     pub(crate) fn body(&self) -> Hash {
         self.0.body
     }
-    pub(crate) fn signer_cell(&self) -> &OnceLock<SecretKey> {
-        &self.0.open.signer
+    pub(crate) fn signers(&self) -> &OnceLock<Vec<SecretKey>> {
+        &self.0.open.signers
     }
     pub(crate) fn layout(&self) -> &Layout {
         &self.0.layout

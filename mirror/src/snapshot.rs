@@ -374,7 +374,7 @@ fn unescape(field: &str) -> Option<Vec<u8>> {
     (!out.is_empty()).then_some(out)
 }
 
-fn unescape_text(field: &str) -> Option<String> {
+pub(crate) fn unescape_text(field: &str) -> Option<String> {
     String::from_utf8(unescape(field)?).ok()
 }
 

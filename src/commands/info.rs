@@ -284,7 +284,7 @@ fn as_json(name: &PackageName, record: &VersionRecord) -> String {
 fn mirrors(settings: &Settings, ui: &mut Ui) -> Result<Mirrors> {
     let damage = if settings.offline.is_some() { Damage::Ends } else { Damage::PassedOver };
     let home = settings.home_mirror()?;
-    Mirrors::open(&settings.mirrors, Some(&home), damage, &mut super::mirror::waiting(ui))
+    Mirrors::open(&settings.mirrors, Some(&home), &settings.trust, damage, &mut super::mirror::waiting(ui))
 }
 
 /// The raw value at a path of keys and numbers: `dist.tarball`, `maintainers.0`.

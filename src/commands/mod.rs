@@ -66,6 +66,10 @@ fn find(path: &str) -> Option<Run> {
         "mirror pull" if NPM => With(mirror::pull::run),
         "mirror remove" if NPM => With(mirror::remove::run),
         "mirror verify" => With(mirror::verify::run),
+        "mirror key show" => With(mirror::key::show),
+        "mirror key create" if NPM => With(mirror::key::create),
+        "mirror key pin" => With(mirror::key::pin),
+        "mirror key unpin" => With(mirror::key::unpin),
         "mirror gc" if NPM => With(mirror::gc::run),
         "mirror export" if NPM => With(mirror::export::run),
         "init" if NPM => With(init::run),
@@ -132,7 +136,9 @@ pub fn run(invocation: &Invocation, ui: &mut Ui) -> Result<Status> {
             let settings = Settings::resolve(invocation, Environment::Process)?;
             ui.set_logger(settings.logger);
             settings.warnings.iter().for_each(|warning| ui.warn(warning));
-            command(invocation, &settings, ui)
+            let outcome = command(invocation, &settings, ui);
+            settings.trust.finish().iter().for_each(|note| ui.note(note));
+            outcome
         }
     }
 }

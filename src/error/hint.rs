@@ -102,6 +102,7 @@ pub(super) fn for_mirror(error: &mirror::Error) -> Vec<String> {
         }
         M::ReadOnly { .. } => "a read-only mirror can be installed from, not written to".to_string(),
         M::Conflict(_) => "one of the two was altered; compare both with where they came from".to_string(),
+        M::Untrusted(untrusted) => for_trust(&untrusted.why, &shell(&untrusted.path)),
         M::NoKey { path } => format!(
             "`pantry mirror key rotate --add KEY {}`, where its key is, lets another machine write; `pantry mirror key` shows KEY",
             shell(path)
@@ -110,6 +111,24 @@ pub(super) fn for_mirror(error: &mirror::Error) -> Vec<String> {
         _ => return Vec::new(),
     };
     vec![one]
+}
+
+fn for_trust(why: &mirror::trust::Why, mirror: &str) -> String {
+    use mirror::trust::Why;
+    match why {
+        Why::Unsigned => format!(
+            "`pantry mirror key create {mirror}` signs it with this machine's key; PANTRY_SIGNATURES=warn takes it as it is"
+        ),
+        Why::NotPinned(_) => format!("`pantry mirror key pin {mirror}` trusts it from now on"),
+        Why::NoLonger | Why::NoKeys | Why::Others { .. } => {
+            format!(
+                "ask whoever gave it to you; `pantry mirror key pin {mirror}` trusts the keys that it has now"
+            )
+        }
+        Why::Older { .. } | Why::Forked(_) | Why::TooFar { .. } => format!(
+            "an old copy, or not the mirror that it was; `pantry mirror key pin {mirror} --accept-rollback` takes it as it is"
+        ),
+    }
 }
 
 /// What helps against an archive that nobody's disk has damaged.

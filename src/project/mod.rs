@@ -382,6 +382,7 @@ impl<'a> Session<'a> {
         Ok(Offline {
             named: self.settings.mirrors.clone(),
             home: self.settings.home_mirror()?,
+            trust: self.settings.trust.clone(),
             request,
             prepare,
             source,

@@ -14,6 +14,7 @@
 //! dns-resolver = "192.0.2.1"
 //! cafile = "~/certificates.pem"
 //! home-mirror-limit = "10 GiB"                          # kept by `mirror gc`
+//! signatures = "required"                               # warn, off: of mirrors that are not this machine's
 //! trusted-dependencies = ["esbuild", "sharp@0.34.5"]    # may run scripts at install, in every project
 //!                                                       # (minz:NAME: its build.minz is followed)
 //! ```
@@ -24,6 +25,7 @@ use crate::error::{Error, Result, Status};
 use crate::install::unit::Linker;
 use crate::json::Excerpt;
 use mirror::name::escape;
+use mirror::trust::Policy;
 use mzp::toml::{self, Entry};
 use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
@@ -46,6 +48,7 @@ const KEYS: &[&str] = &[
     "offline",
     "prefer-offline",
     "registry",
+    "signatures",
     "trusted-dependencies",
 ];
 
@@ -65,6 +68,7 @@ pub(super) struct Config {
     /// Bytes.
     pub home_mirror_limit: Option<u64>,
     pub trusted: Vec<String>,
+    pub signatures: Option<Policy>,
 }
 
 impl Config {
@@ -117,6 +121,12 @@ impl Config {
             "dns-resolver" => {
                 let rule = "an IP address, with or without a port";
                 self.name_server = Some(value::address(text(value, rule)?).ok_or(Refusal::Rule(rule))?);
+            }
+            "signatures" => {
+                let rule = "required, warn or off";
+                let word = text(value, rule)?;
+                let known = Policy::NAMES.iter().find(|(name, _)| *name == word);
+                self.signatures = Some(known.ok_or(Refusal::Rule(rule))?.1);
             }
             "cafile" => self.cafile = Some(folder(value, user_home)?),
             "home-mirror-limit" => {

@@ -18,6 +18,7 @@ use mirror::Mirror;
 use mirror::digest::Integrity;
 use mirror::name::PackageName;
 use mirror::record::{Ecosystem, Key, RecordView, VersionRecord};
+use mirror::trust::{How, Trust};
 use mirror::version::Version;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -47,16 +48,19 @@ impl Mirrors {
     /// Opens each directory; one that is not a mirror is an error. The home
     /// mirror is only there when it has been made; a damaged one is passed over
     /// when others were named. Nothing is deleted from them while they are open;
-    /// `waiting` is told when that is going on in one of them.
+    /// `waiting` is told when that is going on in one of them. What `trust` says
+    /// against one of the named ones is an error, whatever the registry knows.
     pub fn open(
         named: &[PathBuf],
         home: Option<&PathBuf>,
+        trust: &Trust,
         damage: Damage,
         waiting: &mut dyn FnMut(&str),
     ) -> Result<Self> {
         let mut all = Self { list: Vec::new(), damage, damaged: Mutex::default() };
         for dir in named {
-            match Mirror::open_pinned(dir, waiting) {
+            let opened = Mirror::open_pinned(dir, waiting);
+            match opened.and_then(|mirror| trust.check(&mirror, How::Named).map(|()| mirror)) {
                 Ok(mirror) => all.list.push(mirror),
                 Err(e) if damage == Damage::PassedOver && is_damage(&e) => all.pass_over(dir, &e),
                 Err(e) => return Err(e.into()),

@@ -11,6 +11,7 @@ use crate::resolve;
 use crate::resolve::graph::{Graph, PackageId};
 use crate::source::mirrors::{Damage, MirrorIndex, Mirrors};
 use mirror::name::PackageName;
+use mirror::trust::Trust;
 use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub struct Offline<'a> {
     pub named: Vec<PathBuf>,
     /// The home mirror's folder; it need not exist.
     pub home: PathBuf,
+    pub trust: Arc<Trust>,
     /// What is asked for; its lock comes with the call.
     pub request: resolve::Request<'a>,
     pub prepare: Option<&'a Prepare<'a>>,
@@ -66,7 +68,7 @@ impl Supply for Offline<'_> {
             return Ok(mirrors);
         }
         let waiting = &mut |holder: &str| self.watch.waiting(Busy::Mirror(holder));
-        let mirrors = Mirrors::open(&self.named, Some(&self.home), Damage::Ends, waiting)?;
+        let mirrors = Mirrors::open(&self.named, Some(&self.home), &self.trust, Damage::Ends, waiting)?;
         Ok(self.mirrors.get_or_init(|| mirrors))
     }
 

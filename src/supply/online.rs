@@ -21,6 +21,7 @@ use crate::source::npm::fetch::Question;
 use mirror::http::Request;
 use mirror::name::{BinName, PackageName, RelPath};
 use mirror::record::{Key, RecordView, VersionRecord};
+use mirror::trust::Trust;
 use mirror::{Batch, Mirror};
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
@@ -34,6 +35,7 @@ pub struct Settings {
     pub named: Vec<PathBuf>,
     /// The home mirror's folder; made when something is kept in it.
     pub home: PathBuf,
+    pub trust: Arc<Trust>,
     /// Seconds for which a mirror's record needs no question.
     pub fresh_for: u64,
     /// What a mirror knows is taken at any age.
@@ -51,6 +53,7 @@ pub fn settings(settings: &crate::settings::Settings) -> Result<Settings> {
     Ok(Settings {
         named: settings.mirrors.clone(),
         home: settings.home_mirror()?,
+        trust: settings.trust.clone(),
         fresh_for: if settings.no_cache { 0 } else { settings.cache_ttl.as_secs() },
         prefer_known: settings.prefer_offline,
         ignore_known: settings.no_cache,
@@ -113,7 +116,7 @@ impl<'a> Online<'a> {
         if self.running.borrow().is_some() {
             return;
         }
-        let batch = match home_batch(&self.settings.home) {
+        let batch = match home_batch(&self.settings.home, &self.settings.trust) {
             Ok(batch) => Some(Arc::new(batch)),
             Err(e) => {
                 self.note(format!("what is downloaded is not kept in the home mirror: {e}"));
@@ -212,8 +215,10 @@ impl<'a> Online<'a> {
     }
 }
 
-fn home_batch(home: &Path) -> Result<Batch> {
-    Ok(Batch::begin(&Mirror::open_or_init(home, "home")?, 0)?)
+fn home_batch(home: &Path, trust: &Trust) -> Result<Batch> {
+    let mirror = Mirror::open_or_init(home, "home")?;
+    trust.prepare(&mirror)?;
+    Ok(Batch::begin(&mirror, 0)?)
 }
 
 impl Supply for Online<'_> {
@@ -278,8 +283,8 @@ impl Supply for Online<'_> {
             return Ok(mirrors);
         }
         let waiting = &mut |holder: &str| self.progress.waiting(Busy::Mirror(holder));
-        let Settings { named, home, .. } = &self.settings;
-        let mirrors = Mirrors::open(named, Some(home), Damage::PassedOver, waiting)?;
+        let Settings { named, home, trust, .. } = &self.settings;
+        let mirrors = Mirrors::open(named, Some(home), trust, Damage::PassedOver, waiting)?;
         Ok(self.mirrors.get_or_init(|| mirrors))
     }
 

@@ -172,7 +172,7 @@ fn json_step(case: &Case, args: &[&str]) -> Outcome {
     }
 }
 
-/// `12 ms`, `1.5s` become `[TIME]`; `2026-11-21`, with a time of day or without, `[DATE]`; 32 and more hex digits `[HEX]`.
+/// `12 ms`, `1.5s` become `[TIME]`; `2026-11-21`, with a time of day or without, `[DATE]`; 16 hex digits, 32 and more `[HEX]`.
 pub fn placeholders(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = String::with_capacity(text.len());
@@ -194,7 +194,7 @@ pub fn placeholders(text: &str) -> String {
         }
         if fresh {
             let taken = bytes[at..].iter().take_while(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')).count();
-            if taken >= 32 {
+            if taken == 16 || taken >= 32 {
                 out.push_str("[HEX]");
                 at += taken;
                 continue;

@@ -90,7 +90,7 @@ impl Mirror {
             tools: Vec::new(),
             signatures: Vec::new(),
         };
-        let bytes = snapshot.sealed(options.signer.as_ref());
+        let bytes = snapshot.sealed(options.signer.as_slice());
         let hash = Hash::of(&bytes);
         let tmp = layout.path(layout::TMP);
         let temp = |name: &str| tmp.join(format!("{name}{:08X}", file::unique() as u32));
@@ -131,7 +131,7 @@ impl Mirror {
         file::sync_files(dir, &tmp, &[layout.path(SLOTS[0])])?;
         let made = Self::open(dir)?;
         if let Some(key) = signer {
-            made.sign_with(key.clone());
+            made.sign_with(vec![key.clone()]);
         }
         Ok(made)
     }

@@ -85,9 +85,9 @@ pub(crate) fn hashes(bytes: &[u8]) -> (Hash, Hash) {
 }
 
 impl Mirror {
-    /// From now on, commits to this opening, its clones and refreshed views are signed with `key`.
-    pub fn sign_with(&self, key: SecretKey) {
-        let _ = self.signer_cell().set(key);
+    /// From now on, commits to this opening, its clones and refreshed views are signed with these keys.
+    pub fn sign_with(&self, keys: Vec<SecretKey>) {
+        let _ = self.signers().set(keys);
     }
 
     /// How far this mirror is, as its origin signed it.
@@ -98,23 +98,25 @@ impl Mirror {
     /// The bytes of the state that is to follow: signed, where there is a key for it. A mirror that
     /// was signed is not continued without.
     pub(crate) fn sealed(&self, next: &mut Snapshot) -> Result<Vec<u8>> {
-        let key = self.signer_cell().get();
-        if key.is_none() && !self.snapshot().signatures.is_empty() {
+        let keys = self.signers().get().map_or(&[][..], Vec::as_slice);
+        if keys.is_empty() && !self.snapshot().signatures.is_empty() {
             return Err(Error::NoKey { path: self.dir().into() });
         }
-        Ok(next.sealed(key))
+        Ok(next.sealed(keys))
     }
 }
 
 impl Snapshot {
-    /// Its bytes, with no signatures but that of `key`.
-    pub(crate) fn sealed(&mut self, key: Option<&SecretKey>) -> Vec<u8> {
+    /// Its bytes, with no signatures but those of `keys`.
+    pub(crate) fn sealed(&mut self, keys: &[SecretKey]) -> Vec<u8> {
         self.signatures.clear();
         let bytes = self.to_bytes();
-        let Some(key) = key else { return bytes };
-        let head = Head::of(self, body_hash(&bytes));
-        let signature = key.sign(head.text().as_bytes());
-        self.signatures.push((key.public().id().to_string(), signature.to_string()));
+        if keys.is_empty() {
+            return bytes;
+        }
+        let head = Head::of(self, body_hash(&bytes)).text();
+        let sign = |key: &SecretKey| (key.public().id().to_string(), key.sign(head.as_bytes()).to_string());
+        self.signatures = keys.iter().map(sign).collect();
         self.to_bytes()
     }
 }

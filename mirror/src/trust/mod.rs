@@ -11,16 +11,19 @@
 //! they give are held against the snapshot, which is. A slot that was signed as well would say
 //! nothing more, since the older slot's signature could be put back together with it.
 //!
-//! No file is read here, and nothing decided: what a machine believes is its own affair.
+//! What a machine makes of all that, and remembers, is in `machine`.
 
 mod chain;
+mod change;
 mod head;
 mod key;
+mod machine;
 
 pub use chain::Keys;
 pub(crate) use head::hashes;
 pub use head::{Head, body_hash};
 pub use key::{KeyId, PublicKey, SecretKey, Signature};
+pub use machine::{How, Pin, Policy, Trust, Untrusted, Why};
 
 /// Signatures of a document: by which key, and what.
 pub type Signed = Vec<(KeyId, Signature)>;

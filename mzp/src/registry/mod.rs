@@ -21,6 +21,7 @@ use mirror::digest::Hash;
 use mirror::mirror::Prefix;
 use mirror::name::{MinzName, escape};
 use mirror::record::{Ecosystem, Key, Record, RecordView, VersionRecord};
+use mirror::trust::{How, Trust};
 use mirror::version::Version;
 use mirror::{Batch, Mirror};
 use std::cell::{OnceCell, RefCell};
@@ -28,6 +29,7 @@ use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// The id of the default MinZ registry.
 pub const SOURCE: &str = "minz";
@@ -47,6 +49,7 @@ pub struct Registry {
     /// Used when there is one.
     home: Option<PathBuf>,
     upstream: Option<Upstream>,
+    trust: Option<Arc<Trust>>,
     waiting: Box<dyn Fn(&str)>,
     open: OnceCell<Vec<Mirror>>,
     known: RefCell<HashMap<Key, Rc<Vec<RecordView>>>>,
@@ -72,6 +75,7 @@ impl Registry {
             named,
             home,
             upstream: None,
+            trust: None,
             waiting,
             open: OnceCell::new(),
             known: RefCell::default(),
@@ -85,6 +89,11 @@ impl Registry {
     /// The same with a network behind it.
     pub fn with(self, upstream: Upstream) -> Self {
         Self { upstream: Some(upstream), ..self }
+    }
+
+    /// The same, asking `trust` before a named mirror is used.
+    pub fn checked_by(self, trust: Arc<Trust>) -> Self {
+        Self { trust: Some(trust), ..self }
     }
 
     /// What could not be done, and does not matter enough to fail.
@@ -106,7 +115,11 @@ impl Registry {
         let mut list = Vec::new();
         let waiting = &mut |holder: &str| (self.waiting)(holder);
         for dir in &self.named {
-            list.push(Mirror::open_pinned(dir, waiting)?);
+            let mirror = Mirror::open_pinned(dir, waiting)?;
+            if let Some(trust) = &self.trust {
+                trust.check(&mirror, How::Named)?;
+            }
+            list.push(mirror);
         }
         if let Some(home) = self.home.as_ref().filter(|home| Mirror::is_made(home)) {
             match Mirror::open_pinned(home, waiting) {
@@ -336,6 +349,7 @@ impl Registry {
         }
         let Some(home) = &self.home else { return Ok(()) };
         let outcome = Mirror::open_or_init(home, "home").and_then(|mirror| {
+            self.trust.as_ref().map_or(Ok(()), |trust| trust.prepare(&mirror))?;
             let batch = Batch::begin(&mirror, fetched.iter().map(|f| f.record.size).sum())?;
             for f in &fetched {
                 let mut writer = batch.archive()?;

@@ -143,13 +143,14 @@ const MEMBERS: &[Command] = &[
         .takes(&[required("DIR", Kind::Dir, "A mirror, or a folder of .tgz files")])
         .flags(&[DRY_RUN, JSON])
         .examples(&[("mirror import offline-archives", "Take another tool's offline folder")]),
-    command("key", "Show, pin or rotate a mirror's key")
-        .takes(WHICH)
-        .flags(&[
-            &[flag("pin", "Pin the key that the mirror has now"), flag("rotate", "Make a new key")],
-            JSON,
-        ])
-        .examples(&[("mirror key", "Show the home mirror's key")]),
+    command("key", "Show, make, pin and rotate the keys of mirrors")
+        .about(
+            "The state of a mirror is signed with its key. A mirror that is named for the first time is pinned: \
+             from then on it has to be signed by that key, or by one that followed, and may not be older than \
+             what this machine has seen of it.",
+        )
+        .examples(&[("mirror key show /media/stick/PANTRY", "Show whose a stick is")])
+        .members(KEY_MEMBERS),
     command("serve", "Offer a mirror to others over HTTP")
         .takes(WHICH)
         .flags(&[&[
@@ -157,4 +158,29 @@ const MEMBERS: &[Command] = &[
             flag("bind", "Listen on this address (default: 127.0.0.1)").value("ADDRESS", Kind::Text),
         ]])
         .examples(&[("mirror serve --port 4873", "Offer the home mirror on this machine")]),
+];
+
+const KEY_MEMBERS: &[Command] = &[
+    command("show", "Show a mirror's keys, and whether they are pinned")
+        .takes(WHICH)
+        .flags(&[JSON])
+        .examples(&[("mirror key show /media/stick/PANTRY", "Show whose a stick is")]),
+    command("create", "Sign a mirror that is not signed, with this machine's key")
+        .takes(WHICH)
+        .flags(&[JSON])
+        .examples(&[("mirror key create /media/stick/PANTRY", "Sign an older stick")]),
+    command("pin", "Trust the keys that a mirror has now, whatever was known of it")
+        .takes(WHICH)
+        .flags(&[
+            &[flag("accept-rollback", "Take a mirror that is older than what this machine has seen of it")],
+            JSON,
+        ])
+        .examples(&[("mirror key pin /media/stick/PANTRY", "Trust a stick")]),
+    command("unpin", "Forget a mirror")
+        .takes(&[optional(
+            "MIRROR",
+            Kind::Dir,
+            "The mirror's folder, id or label (default: the home mirror)",
+        )])
+        .examples(&[("mirror key unpin BLUE", "Forget a stick that was lost")]),
 ];

@@ -19,7 +19,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         return Err(Box::new(Error::NotBuilt { what: "`pantry mirror export --as tree`".into() }));
     }
     let dir = folder(invocation, settings, None)?;
-    let mirror = open(&dir, ui)?;
+    let mirror = open(&dir, settings, ui)?;
     let mut words = invocation.arguments.iter();
     let target = settings.working_directory()?.join(words.next().map(PathBuf::from).unwrap_or_default());
     let mut only: Vec<(Key, Option<String>)> = Vec::new();

@@ -6,12 +6,21 @@ use crate::error::{Result, Status};
 use crate::settings::Settings;
 use crate::ui::Ui;
 use mirror::gc;
+use mirror::trust::How;
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let dir = folder(invocation, settings, Some(0))?;
     let dry = invocation.has("dry-run");
     // Pinned, it would wait for itself.
-    let mirror = if dry { open(&dir, ui)? } else { told(mirror::Mirror::open(&dir)?, &dir, ui)? };
+    let mirror = match dry {
+        true => open(&dir, settings, ui)?,
+        false => {
+            let mirror = told(mirror::Mirror::open(&dir)?, &dir, ui)?;
+            settings.trust.check(&mirror, How::Named)?;
+            settings.trust.prepare(&mirror)?;
+            mirror
+        }
+    };
     let report = if dry { gc::plan(&mirror)? } else { gc::run(&mirror, &mut waiting(ui))? };
     if ui.is_json() {
         ui.json(|o| {

@@ -1,4 +1,4 @@
-//! `pantry mirror init [DIR] [--label TEXT]`
+//! `pantry mirror init [DIR] [--label TEXT]`: signed with this machine's key, unless it is the home mirror.
 
 use super::{folder, shown};
 use crate::cli::Invocation;
@@ -7,11 +7,18 @@ use crate::settings::Settings;
 use crate::ui::Ui;
 use mirror::Mirror;
 use mirror::mirror::InitOptions;
+use mirror::trust::Policy;
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let dir = folder(invocation, settings, Some(0))?;
     let label = invocation.text("label")?.unwrap_or("").to_string();
-    let mirror = Mirror::init(&dir, &InitOptions { label, ..InitOptions::default() })?;
+    // The home mirror is this machine's own: it needs none.
+    let signs = settings.trust.policy() != Policy::Off && settings.home_mirror().ok().as_ref() != Some(&dir);
+    let signer = if signs { Some(settings.trust.machine_key()?) } else { None };
+    let mirror = Mirror::init(&dir, &InitOptions { label, signer, ..InitOptions::default() })?;
+    if signs {
+        settings.trust.adopt(&mirror, true)?;
+    }
     if ui.is_json() {
         ui.json(|o| {
             o.text("mirror", &dir.to_string_lossy());

@@ -11,7 +11,7 @@ use mirror::record::RecordView;
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let dir = folder(invocation, settings, Some(0))?;
-    let mirror = open(&dir, ui)?;
+    let mirror = open(&dir, settings, ui)?;
     let begin = invocation.text("name")?.unwrap_or("").to_string();
     let versions = invocation.has("versions");
     let mut failed: Option<Box<Error>> = None;

@@ -5,6 +5,7 @@ pub mod add;
 pub mod export;
 pub mod gc;
 pub mod init;
+pub mod key;
 pub mod list;
 pub mod pull;
 pub mod remove;
@@ -19,6 +20,7 @@ use crate::ui::Ui;
 use mirror::Mirror;
 use mirror::name::escape;
 use mirror::record::{Ecosystem, Key};
+use mirror::trust::How;
 use std::path::{Path, PathBuf};
 
 /// The folder that the command works on. `argument`: its place among the
@@ -33,8 +35,9 @@ pub fn folder(invocation: &Invocation, settings: &Settings, argument: Option<usi
 }
 
 /// Opens a mirror and says when it is not in its latest state. Nothing of it is deleted meanwhile.
-fn open(dir: &Path, ui: &mut Ui) -> Result<Mirror> {
+fn open(dir: &Path, settings: &Settings, ui: &mut Ui) -> Result<Mirror> {
     let mirror = Mirror::open_pinned(dir, &mut waiting(ui))?;
+    settings.trust.check(&mirror, How::Named)?;
     told(mirror, dir, ui)
 }
 
@@ -51,7 +54,9 @@ pub fn open_for_writing(dir: &Path, settings: &Settings, ui: &mut Ui) -> Result<
     if is_home && !Mirror::is_made(dir) {
         return Ok(Mirror::open_or_init(dir, "home")?);
     }
-    open(dir, ui)
+    let mirror = open(dir, settings, ui)?;
+    settings.trust.prepare(&mirror)?;
+    Ok(mirror)
 }
 
 pub fn shown(path: &Path) -> String {

@@ -35,6 +35,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let options = Options {
         mirror: dir.clone(),
         home: settings.home_mirror()?,
+        trust: settings.trust.clone(),
         platforms: platforms(invocation)?,
         groups: Groups { dev: !invocation.has("production"), optional: true },
         keep_all: invocation.has("keep-all-versions-metadata"),

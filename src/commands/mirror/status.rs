@@ -10,7 +10,7 @@ use mirror::name::escape;
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let dir = folder(invocation, settings, Some(0))?;
-    let mirror = open(&dir, ui)?;
+    let mirror = open(&dir, settings, ui)?;
     let (mut packages, mut known, mut present, mut bytes) = (0u64, 0u64, 0u64, 0u64);
     mirror.for_each(Prefix::All, &mut |view| {
         // What a registry said of a MinZ package, kept for asking again, is no package.

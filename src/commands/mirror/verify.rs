@@ -10,7 +10,7 @@ use mirror::verify::verify;
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let dir = folder(invocation, settings, Some(0))?;
-    let mirror = open(&dir, ui)?;
+    let mirror = open(&dir, settings, ui)?;
     let bar = ui.progress("Verifying", Unit::Bytes);
     let report = verify(&mirror, &mut |progress| {
         bar.set_total(progress.total);

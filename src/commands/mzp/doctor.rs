@@ -18,7 +18,9 @@ pub fn run(_: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
         scratch: settings.temporary_directory().join(format!("mzp-doctor-{}", std::process::id())),
         emulator: settings.emulator.as_deref(),
         default_target: settings.default_target,
-        mirrors: mirrors.map(|(dir, named)| (dir.clone(), super::only(dir, bar.clone()), named)).collect(),
+        mirrors: mirrors
+            .map(|(dir, named)| (dir.clone(), super::only(dir, settings, bar.clone()), named))
+            .collect(),
         start: &start,
     });
     ui.end_progress();

@@ -46,7 +46,8 @@ fn registry(settings: &Settings, start: &Path, what: &str, ui: &mut Ui) -> Resul
         prefer_known: settings.prefer_offline,
     };
     let bar = ui.progress(what, Unit::Packages);
-    Ok(Registry::new(settings.mirrors.clone(), settings.home_mirror().ok(), busy(bar)).with(upstream))
+    let registry = Registry::new(settings.mirrors.clone(), settings.home_mirror().ok(), busy(bar));
+    Ok(registry.checked_by(settings.trust.clone()).with(upstream))
 }
 
 /// The readable index of the home mirror, brought up to date. It can be made again, so it
@@ -68,8 +69,8 @@ fn notes(registry: &Registry, ui: &mut Ui) {
 }
 
 /// One mirror alone.
-fn only(dir: PathBuf, bar: Progress) -> Registry {
-    Registry::new(vec![dir], None, busy(bar))
+fn only(dir: PathBuf, settings: &Settings, bar: Progress) -> Registry {
+    Registry::new(vec![dir], None, busy(bar)).checked_by(settings.trust.clone())
 }
 
 fn busy(bar: Progress) -> Box<dyn Fn(&str)> {

@@ -1,0 +1,60 @@
+//! Changing whose a mirror is. Every step leaves a mirror that a reader of before and one of afterwards
+//! believe: keys come after the state that the new ones have signed as well, and before the first that
+//! only they sign. (A mirror that was unsigned gets its keys first: nobody is held to them yet.)
+
+use super::Keys;
+use crate::batch::Batch;
+use crate::commit::{self, CommitReport, Dropping, clean_tmp};
+use crate::error::{Error, Result};
+use crate::file;
+use crate::layout::{self, Layout};
+use crate::lock::{Lock, Mode};
+use crate::mirror::Mirror;
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::PathBuf;
+
+impl Mirror {
+    /// Adds a version of the keys to KEY/, durably. One of that number that is there already is not
+    /// touched: [`Error::AlreadyThere`], unless it is the same.
+    pub fn add_keys(&self, keys: &Keys, waiting: &mut dyn FnMut(&str)) -> Result<()> {
+        let layout = self.layout();
+        let _lock = lock(layout, waiting)?;
+        clean_tmp(layout)?;
+        let (temp, path) =
+            (layout.path(layout::TMP).join("KEY"), key_path(layout, &Keys::file_name(keys.version)));
+        let bytes = keys.to_bytes();
+        file::create_new(&temp)?.write_all(&bytes).map_err(Error::io("write", &temp))?;
+        if !file::rename_new(&temp, &path)? {
+            file::remove(&temp)?;
+            if self.key_file(&Keys::file_name(keys.version))?.is_none_or(|there| there != bytes) {
+                return Err(Error::AlreadyThere { path });
+            }
+        }
+        file::sync_files(&layout.dir, &layout.path(layout::TMP), &[path])
+    }
+
+    /// A state with the same content, signed by whoever signs for this opening now.
+    pub fn sign_anew(&self, waiting: &mut dyn FnMut(&str)) -> Result<CommitReport> {
+        let layout = self.layout();
+        let _lock = lock(layout, waiting)?;
+        let now = self.refresh()?;
+        clean_tmp(layout)?;
+        let mut batch = Batch::begin(&now, 0)?;
+        let nothing = HashSet::new();
+        let done = commit::rewrite(&batch.dir, &now, &Dropping { packs: &nothing, blobs: &nothing }, false);
+        batch.clean();
+        done
+    }
+}
+
+fn lock(layout: &Layout, waiting: &mut dyn FnMut(&str)) -> Result<Lock> {
+    if layout.lower {
+        return Err(Error::ReadOnly { path: layout.dir.clone() });
+    }
+    Lock::acquire(&layout.path(layout::LOCK), Mode::Exclusive, waiting)
+}
+
+fn key_path(layout: &Layout, name: &str) -> PathBuf {
+    layout.path(layout::KEYS).join(name)
+}

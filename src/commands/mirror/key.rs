@@ -1,0 +1,176 @@
+//! `pantry mirror key show|create|pin|unpin [DIR]`: whose a mirror is, and whether this machine knows.
+
+use super::{folder, shown, told, waiting};
+use crate::cli::Invocation;
+use crate::error::{Error, Result, Status};
+use crate::settings::Settings;
+use crate::ui::Ui;
+use mirror::Mirror;
+use mirror::name::escape;
+use mirror::snapshot::MirrorId;
+use mirror::trust::{Keys, Pin};
+use std::path::Path;
+
+/// Whatever it is: looking at its keys uses nothing of it.
+fn open(dir: &Path, ui: &mut Ui) -> Result<Mirror> {
+    let mirror = Mirror::open(dir)?;
+    told(mirror, dir, ui)
+}
+
+pub fn show(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let dir = folder(invocation, settings, Some(0))?;
+    let mirror = open(&dir, ui)?;
+    let trust = &settings.trust;
+    let (head, pin) = (mirror.head(), trust.pin(&mirror.id())?);
+    let own: Vec<_> = trust.own()?.iter().map(|key| key.public()).collect();
+    let known = pin.as_ref().map(|pin| pin.keys.clone());
+    let pinned = known.is_some();
+    let keys = mirror.keys(known)?;
+    let all = keys.as_ref().map_or(&[][..], |keys| &keys.keys);
+    let signed = head.is_signed_by(all);
+    let label = &mirror.snapshot().label;
+    if ui.is_json() {
+        ui.json(|o| {
+            o.text("mirror", &dir.to_string_lossy());
+            o.text("id", &mirror.id().to_string());
+            o.text("label", label);
+            o.number("sequence", head.sequence);
+            o.texts("signedBy", head.signatures.iter().map(|(id, _)| id.to_string()));
+            o.truth("signed", signed);
+            o.truth("pinned", pinned);
+            o.number("version", keys.as_ref().map_or(0, |keys| keys.version));
+            o.number("threshold", keys.as_ref().map_or(0, |keys| keys.threshold));
+            o.array("keys", |list| {
+                for key in all {
+                    list.object(|o| {
+                        o.text("id", &key.id().to_string());
+                        o.text("key", &key.to_string());
+                        o.truth("own", own.contains(key));
+                    });
+                }
+            });
+            o.texts("own", own.iter().map(ToString::to_string));
+        })?;
+        return Ok(Status::Done);
+    }
+    ui.line(&format!("mirror   {} \"{}\"", shown(&dir), escape(label)))?;
+    ui.line(&format!("id       {}", mirror.id()))?;
+    ui.line(&format!(
+        "state    {}, {}",
+        head.sequence,
+        match (head.signatures.is_empty(), signed) {
+            (true, _) => "not signed",
+            (_, true) => "signed by its key",
+            (_, false) => "signed by a key that is not its own",
+        }
+    ))?;
+    if let Some(keys) = &keys {
+        ui.line(&format!(
+            "keys     version {}, {} of {} change them",
+            keys.version,
+            keys.threshold,
+            all.len()
+        ))?;
+        for key in all {
+            let whose = if own.contains(key) { " (this machine's)" } else { "" };
+            ui.line(&format!("  {} {key}{whose}", key.id()))?;
+        }
+    }
+    ui.line(&match &pin {
+        None => "pinned   no".to_string(),
+        Some(pin) => match pin.head {
+            Some((sequence, ..)) => format!("pinned   yes, seen at state {sequence}"),
+            None => "pinned   yes".to_string(),
+        },
+    })?;
+    if let Some(key) = own.first() {
+        ui.line(&format!("machine  {} {key}", key.id()))?;
+    }
+    Ok(Status::Done)
+}
+
+/// A mirror that was unsigned gets this machine's key, and a state that is signed with it.
+pub fn create(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let dir = folder(invocation, settings, Some(0))?;
+    let mirror = match settings.home_mirror().is_ok_and(|home| home == dir) {
+        true => Mirror::open_or_init(&dir, "home")?,
+        false => open(&dir, ui)?,
+    };
+    if !mirror.snapshot().signatures.is_empty() {
+        return Err(Box::new(Error::Other {
+            status: Status::Failed,
+            message: format!("{} has a key already", shown(&dir)),
+            hints: vec!["`pantry mirror key` shows it, `pantry mirror key rotate` changes it".into()],
+        }));
+    }
+    let key = settings.trust.machine_key()?;
+    // One that a killed run put there is taken when it is this machine's.
+    let keys = match mirror.keys(None)? {
+        Some(keys) => keys,
+        None => {
+            let first = Keys::first(mirror.id(), &key, mirror::time::now());
+            mirror.add_keys(&first, &mut waiting(ui))?;
+            first
+        }
+    };
+    let own = settings.trust.own()?.into_iter().find(|own| keys.keys.contains(&own.public()));
+    mirror.sign_with(vec![own.ok_or_else(|| mirror::Error::NoKey { path: dir.clone() })?]);
+    mirror.sign_anew(&mut waiting(ui))?;
+    let pin = settings.trust.adopt(&mirror.refresh()?, false)?;
+    report(&pin, &dir, "is signed from now on", ui)
+}
+
+pub fn pin(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let dir = folder(invocation, settings, Some(0))?;
+    let mirror = open(&dir, ui)?;
+    let pin = settings.trust.adopt(&mirror, invocation.has("accept-rollback"))?;
+    report(&pin, &dir, "is pinned", ui)
+}
+
+fn report(pin: &Pin, dir: &Path, what: &str, ui: &mut Ui) -> Result<Status> {
+    let ids = pin.keys.keys.iter().map(|key| key.id().to_string());
+    if ui.is_json() {
+        ui.json(|o| {
+            o.text("mirror", &dir.to_string_lossy());
+            o.text("id", &pin.keys.id.to_string());
+            o.text("label", &pin.label);
+            o.number("sequence", pin.head.map_or(0, |(sequence, ..)| sequence));
+            o.texts("keys", ids);
+        })?;
+        return Ok(Status::Done);
+    }
+    let ids: Vec<String> = ids.collect();
+    ui.success(&format!("{} {what}: key {}", shown(dir), ids.join(", ")));
+    Ok(Status::Done)
+}
+
+/// A mirror's folder, its id or its label: the stick may be lost.
+pub fn unpin(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let word = invocation.arguments.first().map(|word| word.to_string_lossy().into_owned());
+    let id = match &word {
+        Some(word) => match MirrorId::parse(word) {
+            Some(id) => Some(id),
+            None => {
+                let mut pins = settings.trust.pins()?;
+                pins.retain(|pin| pin.label == *word);
+                // A label that two have names neither.
+                if pins.len() == 1 { pins.pop().map(|pin| pin.keys.id) } else { None }
+            }
+        },
+        None => None,
+    };
+    let dir = folder(invocation, settings, Some(0))?;
+    let id = match id {
+        Some(id) => id,
+        None => open(&dir, ui)?.id(),
+    };
+    if !settings.trust.forget(&id)? {
+        return Err(Box::new(Error::Other {
+            status: Status::Failed,
+            message: format!("the mirror {id} is not pinned"),
+            hints: vec![],
+        }));
+    }
+    ui.success(&format!("The mirror {id} is pinned no longer"));
+    Ok(Status::Done)
+}
