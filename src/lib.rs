@@ -10,6 +10,7 @@ pub mod error;
 pub mod import;
 pub mod install;
 pub mod json;
+pub mod keyring;
 pub mod lockfile;
 pub mod manifest;
 pub mod network;

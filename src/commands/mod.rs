@@ -18,6 +18,7 @@ mod mirror;
 mod mzp;
 mod px;
 mod run;
+mod sign;
 mod tree;
 mod trust;
 mod update;
@@ -79,6 +80,12 @@ fn find(path: &str) -> Option<Run> {
         "audit" if NPM => With(audit::run),
         "info" if NPM => With(info::run),
         "search" if NPM => With(info::search),
+        "generate-key" if NPM => With(sign::generate_key),
+        "sign" if NPM => With(sign::sign),
+        "verify" if NPM => With(sign::verify),
+        "keyring list" if NPM => With(sign::list),
+        "keyring add" if NPM => With(sign::add),
+        "keyring remove" if NPM => With(sign::remove),
         "trust" if NPM => With(trust::trust),
         "untrust" if NPM => With(trust::untrust),
         "px" if NPM => With(px::run),

@@ -18,12 +18,15 @@ mod change;
 mod head;
 mod key;
 mod machine;
+mod pem;
+mod statement;
 
 pub use chain::Keys;
 pub(crate) use head::hashes;
 pub use head::{Head, body_hash};
 pub use key::{KeyId, PublicKey, SecretKey, Signature};
 pub use machine::{How, Pin, Policy, Trust, Untrusted, Why};
+pub use statement::Statement;
 
 /// Signatures of a document: by which key, and what.
 pub type Signed = Vec<(KeyId, Signature)>;

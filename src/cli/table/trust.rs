@@ -6,23 +6,30 @@ use crate::cli::command::{Command, Kind, command, flag, optional, required};
 pub const ROWS: &[Command] = &[
     command("generate-key", "Make an Ed25519 key pair")
         .flags(&[
-            &[flag("output", "Write the private key to this file").short('o').value("FILE", Kind::File)],
+            &[flag("output", "Write the private key to this file (default: $PANTRY_HOME/signing.key)")
+                .short('o')
+                .value("FILE", Kind::File)],
             JSON,
         ])
+        .about(
+            "The private key goes into a file that only you can read, and nowhere else; the public key is printed, \
+             for the keyrings of others.",
+        )
         .examples(&[("generate-key -o my.key", "Make a key pair and keep the private half in a file")]),
     command("sign", "Sign a package archive")
         .takes(&[
             required("FILE", Kind::File, "The archive"),
-            optional("KEY", Kind::Text, "The private key in hexadecimal (better: --key FILE)"),
+            optional("KEY", Kind::Text, "The private key in hexadecimal (better: --key-file, since others can see a command line)"),
         ])
         .flags(&[
             &[
-                flag("key", "The file that holds the private key").value("FILE", Kind::File),
-                flag("output", "Write the signature to this file").short('o').value("FILE", Kind::File),
+                flag("key-file", "The file that holds the private key; -: standard input (default: $PANTRY_HOME/signing.key)")
+                    .value("FILE", Kind::File),
+                flag("output", "Write the signature to this file (default: FILE.sig)").short('o').value("FILE", Kind::File),
             ],
             JSON,
         ])
-        .examples(&[("sign package.tar.gz --key my.key", "Write package.tar.gz.sig")]),
+        .examples(&[("sign package.tar.gz --key-file my.key", "Write package.tar.gz.sig")]),
     command("verify", "Check the signature of a package archive")
         .takes(&[required("FILE", Kind::File, "The archive")])
         .flags(&[
