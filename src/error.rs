@@ -107,8 +107,8 @@ pub enum Error {
     OtherBytes { package: Box<str>, mirror: Box<Path>, locked: Box<str>, found: Box<str> },
     /// Nothing says what the archive's bytes must be.
     NoIntegrity { package: String },
-    /// The volume has no symbolic links, and this linker cannot do without.
-    NoSymlinks { project: PathBuf, linker: &'static str },
+    /// The volume has no symbolic links, and this linker cannot do without; nor can, with any, what leads to folders.
+    NoSymlinks { project: PathBuf, linker: Option<&'static str> },
     /// A required package is for other platforms.
     WrongPlatform { package: Box<str>, platform: Box<str>, filters: Box<Filters> },
     /// `--frozen-lockfile`: the lock is missing or does not fit the manifests.
@@ -202,7 +202,15 @@ impl Error {
                 vec!["`pantry install` without --frozen-lockfile makes it".to_string()]
             }
             Self::StaleLock { .. } => vec!["`pantry install` brings the lockfile up to date".to_string()],
-            Self::NoSymlinks { .. } => vec!["use --linker hoisted on this volume".to_string()],
+            Self::NoSymlinks { linker: Some(_), .. } => {
+                vec!["use --linker hoisted on this volume".to_string()]
+            }
+            Self::NoSymlinks { .. } => {
+                vec![
+                    "depend on a packed archive (`npm pack`, `file:x.tgz`), or work on another volume"
+                        .to_string(),
+                ]
+            }
             Self::WrongPlatform { .. } => {
                 vec!["list it in optionalDependencies if the project can do without it here".to_string()]
             }

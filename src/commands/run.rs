@@ -156,7 +156,9 @@ fn run_steps(steps: &[Step], scripts: &Scripts, surroundings: &Surroundings, ui:
 pub fn installed(name: &str, root: &Path) -> Option<PathBuf> {
     BinName::parse(name).ok()?;
     let folders: Vec<PathBuf> = surroundings::bin_folders(root).collect();
-    tool::find(OsStr::new(name), &folders)
+    // One that cannot be started is this project's all the same, and no reason to ask a registry for its name.
+    let any = || folders.iter().map(|f| f.join(name)).find(|file| file.symlink_metadata().is_ok());
+    tool::find(OsStr::new(name), &folders).or_else(any)
 }
 
 pub fn not_started(command: &std::process::Command, source: std::io::Error) -> Box<Error> {

@@ -47,7 +47,9 @@ impl fmt::Display for Error {
             }
             Self::NoSymlinks { project, linker } => {
                 let project = project.to_string_lossy();
-                write!(f, "--linker {linker} needs symbolic links, which {} does not have", escape(&project))
+                let what =
+                    linker.map_or("a folder in the place of a package".into(), |l| format!("--linker {l}"));
+                write!(f, "{what} needs symbolic links, which {} does not have", escape(&project))
             }
             Self::WrongPlatform { package, platform, filters } => {
                 let lists = [("os", &filters.os), ("cpu", &filters.cpu), ("libc", &filters.libc)];

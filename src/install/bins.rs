@@ -3,7 +3,10 @@
 //! A symbolic link where the volume has them, otherwise a small `sh` script and
 //! a `.cmd` beside it (as npm writes on Windows), so that a tree on FAT works.
 
-use mirror::name::{BinName, RelPath};
+use super::unit::{Op, Unit};
+use mirror::name::{BinName, PackageName, RelPath};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
 /// What stands in `.bin`: the command and the file it starts, relative to `.bin`'s parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +51,52 @@ pub fn with_the_projects_packages(target: &str) -> String {
          case $file in /*) ;; *) file=$PWD/$file ;; esac\nhere=${{file%/*}}\n\
          export NODE_PATH=\"${{here%/.bin}}${{NODE_PATH:+:$NODE_PATH}}\"\nexec \"$here/\"'{target}' \"$@\"\n"
     )
+}
+
+/// A folder of this machine in the place of a package, and its commands.
+#[derive(Debug)]
+pub struct Linked {
+    pub name: PackageName,
+    pub folder: PathBuf,
+    pub bins: Vec<(BinName, RelPath)>,
+}
+
+impl Linked {
+    /// Puts it over what `units` make of the package, if anything; its commands are the project's own then.
+    pub fn put(&self, units: &mut Vec<Unit>) {
+        units.retain(|unit| unit.path != self.name.as_str());
+        let target = self.folder.to_string_lossy().into_owned();
+        units.push(Unit::new(self.name.to_string(), vec![Op::Link { at: String::new(), target }]));
+        let mut ops = match units.iter().position(|unit| unit.path == ".bin") {
+            Some(at) => units.remove(at).ops,
+            None => vec![Op::Directory { at: String::new() }],
+        };
+        let former = format!("../{}/", self.name);
+        ops.retain(|op| match op {
+            Op::Link { target, .. } => !target.starts_with(&former),
+            Op::Script { text, .. } => !text.contains(&format!("'{former}")),
+            _ => true,
+        });
+        for (command, path) in &self.bins {
+            let bin = Bin::new(command, self.name.as_str(), path);
+            ops.retain(|op| op.at() != bin.name.as_str());
+            ops.push(Op::Link { at: bin.name.to_string(), target: bin.link_target() });
+        }
+        if ops.len() > 1 {
+            units.insert(0, Unit::new(".bin".into(), ops));
+        }
+    }
+}
+
+/// Lets a folder's command be started, as npm and pnpm do: who writes one seldom thinks of it. `file` is a plain file
+/// of the user's, or nothing happens.
+pub fn allow_start(file: &Path) {
+    let Ok(meta) = std::fs::symlink_metadata(file) else { return };
+    if meta.is_file() && meta.mode() & 0o111 == 0 {
+        // Whoever reads it may start it.
+        let mode = meta.mode() | (meta.mode() & 0o444) >> 2;
+        let _ = std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode & 0o7777));
+    }
 }
 
 /// When two packages bring the same command: the direct dependency wins, then

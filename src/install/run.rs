@@ -15,6 +15,7 @@
 
 use super::apart;
 use super::apply::{self, Changes};
+use super::bins::Linked;
 use super::books::{self, Rewritten};
 use super::difference::{self, Difference};
 use super::engines::Engines;
@@ -37,7 +38,7 @@ use crate::ui::{Level, Logger, Subsystem};
 use mirror::name::{PackageName, escape};
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -65,7 +66,7 @@ pub struct Options<'a> {
     /// What nobody asked for goes from the tree, whoever put it there.
     pub prune: bool,
     /// Folders that lie in the place of packages.
-    pub links: &'a [(PackageName, PathBuf)],
+    pub links: &'a [Linked],
     /// Versions are chosen although the lock fits.
     pub anew: bool,
     /// What the lock has chosen counts for nothing.

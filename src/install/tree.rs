@@ -3,6 +3,7 @@
 
 use super::apart::Apart;
 use super::apply::{self, Changes};
+use super::bins::{self, Linked};
 use super::build::{Builder, Ladder, has_symlinks};
 use super::fill;
 use super::hoist;
@@ -11,14 +12,13 @@ use super::scripts::{self, Job};
 use super::select::Selection;
 use super::state::{Draft, Fingerprint, Input, State};
 use super::store::{Key, Store};
-use super::unit::{Linker, Op, Unit};
+use super::unit::{Linker, Unit};
 use super::{hoisted, isolated, shared};
 use crate::error::{Error, Result};
 use crate::resolve::graph::{Graph, Importer, PackageId};
-use mirror::name::PackageName;
 use rustix::fd::AsFd;
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Everything the tree depends on.
 pub struct Wanted<'a> {
@@ -36,7 +36,7 @@ pub struct Wanted<'a> {
     /// What is not ours goes too.
     pub prune: bool,
     /// Folders that lie in the place of packages.
-    pub links: &'a [(PackageName, PathBuf)],
+    pub links: &'a [Linked],
     /// The tree that stands is current, but for this.
     pub apart: Option<&'a Apart<'a>>,
     pub threads: usize,
@@ -100,10 +100,10 @@ pub fn plan(wanted: &Wanted<'_>, store: &Store, mut state: Option<State>) -> Res
     let Wanted { project, graph, selection, linker, threads, force, .. } = *wanted;
     let volume = apply::open_dir(project)?;
     let symlinks = has_symlinks(volume.as_fd(), apply::OLD).map_err(Error::io("write to", project))?;
-    let no_symlinks =
-        || Box::new(Error::NoSymlinks { project: project.to_path_buf(), linker: linker.name() });
-    if !symlinks && linker != Linker::Hoisted {
-        return Err(no_symlinks());
+    let folders = || graph.ids().any(|id| graph.package(id).is_linked() && selection.included[id.index()]);
+    let strict = (linker != Linker::Hoisted).then(|| linker.name());
+    if !symlinks && (strict.is_some() || !wanted.links.is_empty() || folders()) {
+        return Err(Box::new(Error::NoSymlinks { project: project.to_path_buf(), linker: strict }));
     }
     // Its links are text.
     if linker == Linker::Store && store.dir().to_str().is_none() {
@@ -122,9 +122,6 @@ pub fn plan(wanted: &Wanted<'_>, store: &Store, mut state: Option<State>) -> Res
     let mut own = trees.remove(0);
     let mut members = trees;
     members.retain(|tree| wanted.is_for(&tree.path));
-    if !symlinks && !members.is_empty() {
-        return Err(no_symlinks());
-    }
     for tree in &members {
         apply::recover(&project.join(&tree.path))?;
     }
@@ -138,11 +135,7 @@ pub fn plan(wanted: &Wanted<'_>, store: &Store, mut state: Option<State>) -> Res
         let standing: HashSet<&str> = known.map(|(path, _)| path.as_str()).collect();
         own.units.retain(|unit| unit.path.starts_with(".pantry/") || standing.contains(unit.path.as_str()));
     }
-    for (name, folder) in wanted.links {
-        own.units.retain(|unit| unit.path != name.as_str());
-        let target = folder.to_string_lossy().into_owned();
-        own.units.push(Unit::new(name.to_string(), vec![Op::Link { at: String::new(), target }]));
-    }
+    wanted.links.iter().for_each(|linked| linked.put(&mut own.units));
     let mut needed: HashSet<Key> = HashSet::new();
     for tree in std::iter::once(&own).chain(&members) {
         match &tree.before {
@@ -263,6 +256,17 @@ pub fn build(
         Some(state) => scripts::jobs(wanted.graph, &plan.keys, &all, &state.todo),
         None => Vec::new(),
     };
+    let folders = wanted.graph.ids().filter(|id| wanted.selection.included[id.index()]);
+    for package in folders.map(|id| wanted.graph.package(id)) {
+        let Some(folder) = package.folder() else { continue };
+        package
+            .bins
+            .iter()
+            .for_each(|(_, path)| bins::allow_start(&project.join(folder).join(path.as_str())));
+    }
+    for linked in wanted.links {
+        linked.bins.iter().for_each(|(_, path)| bins::allow_start(&linked.folder.join(path.as_str())));
+    }
     Ok(Done { changes, jobs, packages, way: ladder.name(), without_symlinks: !plan.symlinks })
 }
 

@@ -9,6 +9,8 @@
 //! takes them over its tree, until `unlink`.
 
 use crate::error::{Error, Result, Status};
+use crate::install::bins::Linked;
+use crate::manifest;
 use mirror::digest::Hash;
 use mirror::name::{PackageName, escape};
 use std::fs;
@@ -36,6 +38,16 @@ pub fn read(home: &Path, root: &Path) -> Result<Links> {
     };
     let lines = text.lines().skip(1).filter_map(|line| line.split_once('\t'));
     Ok(lines.filter_map(|(name, to)| Some((PackageName::parse(name).ok()?, PathBuf::from(to)))).collect())
+}
+
+/// With the commands that the folders bring.
+pub fn looked_at(links: Links) -> Result<Vec<Linked>> {
+    let look = |(name, folder): (PackageName, PathBuf)| {
+        let found = manifest::workspace::member(&folder, "")?;
+        let bins = found.iter().flat_map(|m| &m.manifests).flat_map(|m| m.bin.clone()).collect();
+        Ok(Linked { name, folder, bins })
+    };
+    links.into_iter().map(look).collect()
 }
 
 pub fn write(home: &Path, root: &Path, links: &Links) -> Result<()> {

@@ -459,7 +459,7 @@ impl<'a> Session<'a> {
         };
         let registries = network.registries.clone();
         let source = |name: &PackageName| registries.source_of(name);
-        let links = link::read(&self.home, &self.project.root)?;
+        let links = link::looked_at(link::read(&self.home, &self.project.root)?)?;
         let selectors: Vec<&str> = self.filter.iter().map(String::as_str).collect();
         let only = match selectors.as_slice() {
             [] => None,
