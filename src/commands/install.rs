@@ -168,7 +168,7 @@ pub fn show(report: &Report, session: &Session<'_>, begun: Instant, ui: &mut Ui)
         "{} from mirrors, {} downloaded, {} optional for other platforms",
         report.from_mirrors, report.downloaded, report.skipped
     ));
-    if session.how.global {
+    if session.how.global && !report.difference.added.is_empty() {
         global::advise(session.settings, &session.home, ui);
     }
     // Told when they come, not at every change of something else.

@@ -7,6 +7,7 @@
 mod add;
 mod audit;
 mod cache;
+mod clean;
 mod complete;
 mod help;
 mod info;
@@ -60,6 +61,7 @@ fn find(path: &str) -> Option<Run> {
         "import" if NPM => With(install::import),
         "add" if NPM => With(add::run),
         "remove" if NPM => With(add::remove),
+        "clean" if NPM => With(clean::run),
         "mirror add" if NPM => With(mirror::add::run),
         "mirror init" if NPM => With(mirror::init::run),
         "mirror status" => With(mirror::status::run),

@@ -5,7 +5,7 @@ use crate::error::{Error, Result, Status};
 use crate::install::platform::Platform;
 use crate::install::select::{Groups, select};
 use crate::install::state::State;
-use crate::project::{How, Session};
+use crate::project::{How, Session, filter};
 use crate::resolve::graph::{EdgeKind, Graph, Group, LINK, PackageId};
 use crate::settings::Settings;
 use crate::ui::json::Object;
@@ -461,7 +461,7 @@ pub fn list(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result
 
 /// What `list` shows of one folder.
 fn listed(here: &Here, filter: &Filter, patterns: &[&str], all: bool, with: &mut dyn FnMut(&[Need<'_>])) {
-    let matches = |name: &str| patterns.is_empty() || patterns.iter().any(|p| fits(p, name));
+    let matches = |name: &str| patterns.is_empty() || patterns.iter().any(|p| filter::fits(p, name));
     let mut needs = here.roots(filter);
     let names: Vec<String>;
     if all {
@@ -488,22 +488,6 @@ fn listed(here: &Here, filter: &Filter, patterns: &[&str], all: bool, with: &mut
     }
     needs.retain(|n| matches(n.alias));
     with(&needs);
-}
-
-/// `*` stands for anything.
-fn fits(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = name.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    for part in parts {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
 }
 
 pub fn why(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
@@ -603,26 +587,4 @@ fn unknown(word: &str, name: &str, here: &Here) -> Box<Error> {
     };
     let message = format!("{} is not a package of this project", escape(word));
     Box::new(Error::Other { status: Status::Failed, message, hints: vec![hint] })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fits;
-
-    #[test]
-    fn patterns() {
-        for (pattern, name, expected) in [
-            ("left", "left", true),
-            ("left", "left-pad", false),
-            ("left*", "left-pad", true),
-            ("*pad", "left-pad", true),
-            ("@types/*", "@types/node", true),
-            ("*", "a", true),
-            ("a*b*c", "a-b-c", true),
-            ("a*b*c", "a-c", false),
-            ("ab*ba", "aba", false),
-        ] {
-            assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
-        }
-    }
 }

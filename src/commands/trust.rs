@@ -8,7 +8,7 @@ use crate::install::store::Key;
 use crate::manifest::edit;
 use crate::network::Network;
 use crate::project::{Change, How, Session, Work, trust};
-use crate::resolve::graph::Package;
+use crate::resolve::graph::{Graph, Package};
 use crate::settings::Settings;
 use crate::ui::Ui;
 use mirror::name::escape;
@@ -96,10 +96,21 @@ fn change(invocation: &Invocation, settings: &Settings, may: bool, ui: &mut Ui) 
             });
             continue;
         }
-        if may {
-            known(name, &session)?;
+        let rules = if may {
+            let graph = session.locked()?;
+            known(name, &graph)?;
+            Some(hashes(name, &graph)?).filter(|rules| !rules.is_empty())
+        } else {
+            // A name takes back all that was allowed to it.
+            let all = work.manifests.iter().flat_map(|m| m.trusted.clone());
+            Some(all.filter(|rule| rule == name || scripts::parts(rule).0 == name).collect())
+        };
+        let rules: Vec<String> = rules.unwrap_or_else(|| vec![name.to_string()]);
+        let mut changed = false;
+        for rule in &rules {
+            changed |= rewrite(rule, may, &mut work)?;
         }
-        if !rewrite(name, may, &mut work)? && !may {
+        if !changed && !may {
             return Err(Box::new(Error::Other {
                 status: Status::Failed,
                 message: format!("{} is not trusted by the manifest", escape(name)),
@@ -140,9 +151,26 @@ fn rewrite(rule: &str, may: bool, work: &mut Work) -> Result<bool> {
     Ok(changed)
 }
 
+/// A bare name stands for the package that registries have of it. Of an archive beside the manifest: the rule that
+/// trusts it as it is now.
+fn hashes(rule: &str, graph: &Graph) -> Result<Vec<String>> {
+    let all = graph.packages.iter().filter(|p| p.name.as_str() == rule);
+    let (folders, others): (Vec<&Package>, Vec<&Package>) = all.partition(|p| p.is_linked());
+    if others.is_empty() && !folders.is_empty() {
+        return Err(Box::new(Error::Other {
+            status: Status::Failed,
+            message: format!("{rule} is a folder: its scripts are run there, not by an install here"),
+            hints: Vec::new(),
+        }));
+    }
+    if !others.iter().all(|p| p.packed().is_some()) {
+        return Ok(Vec::new());
+    }
+    Ok(others.iter().filter_map(|p| Some(format!("{rule}@{}", p.integrity.as_ref()?))).collect())
+}
+
 /// A slip in the name would be a permission for somebody else.
-fn known(rule: &str, session: &Session<'_>) -> Result<()> {
-    let graph = session.locked()?;
+fn known(rule: &str, graph: &Graph) -> Result<()> {
     let (name, _) = scripts::parts(rule);
     if graph.packages.iter().any(|p| p.name.as_str() == name) {
         return Ok(());

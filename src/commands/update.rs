@@ -29,7 +29,6 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         false => None,
     };
     if chosen.as_ref().is_some_and(Vec::is_empty) {
-        ui.note("nothing was chosen; nothing was changed");
         return Ok(Status::Done);
     }
     let locked = session.lock(ui)?;
@@ -155,6 +154,7 @@ fn choose(
         to.as_ref().is_some_and(|to| Some(to.to_string()) != *here)
     });
     if rows.is_empty() {
+        ui.success("Every package is the newest that may be had");
         return Ok(Vec::new());
     }
     let lines = table(&rows, folders.len() > 1);
@@ -166,6 +166,9 @@ fn choose(
         let answer = ui.ask("Which ones? (numbers: 1 3-5; all; nothing: none) ")?;
         match chosen(&answer, rows.len()) {
             Some(chosen) => {
+                if chosen.is_empty() {
+                    ui.note("nothing was chosen; nothing was changed");
+                }
                 let mut names: Vec<PackageName> =
                     chosen.into_iter().map(|i| rows[i - 1].0.alias.clone()).collect();
                 names.dedup();

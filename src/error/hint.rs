@@ -30,7 +30,9 @@ impl Advice {
             Self::CorruptedPackage => {
                 "clear the cache with `pantry cache:clear` and try again; `pantry mirror verify` checks a mirror"
             }
-            Self::VersionConflict => "change one of these ranges; `pantry tree` shows the whole tree",
+            Self::VersionConflict => {
+                "change one of these ranges (`pantry tree` shows the whole tree), or do not look at peers: --legacy-peer-deps"
+            }
         }
     }
 

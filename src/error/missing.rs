@@ -31,8 +31,8 @@ pub enum Whereabouts {
     /// The archive was here and is not any more; the label of the mirror that
     /// was seen with it last.
     ArchiveAbsent { version: String, last_seen: Option<String> },
-    /// The name is here, and no version of it fits. Newest last.
-    NoVersionFits { present: Vec<String> },
+    /// The name is here, and no version of it fits. Newest last. `asked`: its registry has no other.
+    NoVersionFits { present: Vec<String>, asked: bool },
 }
 
 impl Missing {
@@ -49,6 +49,9 @@ impl Missing {
             Whereabouts::Unknown => vec![format!("check the spelling; {}", pull(&self.wanted()))],
             Whereabouts::NotAt { .. } => {
                 vec!["check the spelling, and which registry `.npmrc` names for it".to_string()]
+            }
+            Whereabouts::NoVersionFits { asked: true, .. } => {
+                vec![format!("`pantry info {} versions` lists all of them", for_shell(&self.package))]
             }
             Whereabouts::KnownUpstream { .. } | Whereabouts::NoVersionFits { .. } => {
                 vec![pull(&self.wanted())]
@@ -91,8 +94,9 @@ impl fmt::Display for Missing {
                     write!(f, " (last seen on \"{}\")", escape(label))?;
                 }
             }
-            Whereabouts::NoVersionFits { present } => {
-                write!(f, "no version of {} here fits {}", escape(&self.package), escape(&self.range))?;
+            Whereabouts::NoVersionFits { present, asked } => {
+                let here = if *asked { "" } else { " here" };
+                write!(f, "no version of {}{here} fits {}", escape(&self.package), escape(&self.range))?;
                 let newest = &present[present.len().saturating_sub(SHOWN)..];
                 let more = if newest.len() < present.len() { "…, " } else { "" };
                 match newest.is_empty() {
@@ -184,9 +188,9 @@ mod tests {
              there is a network, `pantry mirror pull left` fetches it"
         );
         let present = (0..20).map(|n| format!("1.{n}.0")).collect();
-        let text = shown("^7", &[], Whereabouts::NoVersionFits { present });
+        let text = shown("^7", &[], Whereabouts::NoVersionFits { present, asked: false });
         assert!(text.starts_with("no version of left here fits ^7 (there are …, 1.12.0,"), "{text}");
-        let text = shown("^7", &[], Whereabouts::NoVersionFits { present: Vec::new() });
+        let text = shown("^7", &[], Whereabouts::NoVersionFits { present: Vec::new(), asked: false });
         assert!(text.starts_with("no version of left here fits ^7 (there is none)"), "{text}");
     }
 

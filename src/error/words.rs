@@ -65,9 +65,9 @@ impl fmt::Display for Error {
             Self::StaleLock { path, missing, differences } => {
                 let path = path.to_string_lossy();
                 if *missing {
-                    return write!(f, "{} is missing, and --frozen-lockfile was given", escape(&path));
+                    return write!(f, "{} is missing, and may not be made here", escape(&path));
                 }
-                write!(f, "{} does not fit the manifest, and --frozen-lockfile was given", escape(&path))?;
+                write!(f, "{} does not fit the manifest, and may not be changed here", escape(&path))?;
                 differences.iter().take(8).try_for_each(|d| write!(f, "\n  {d}"))?;
                 match differences.len().saturating_sub(8) {
                     0 => Ok(()),

@@ -194,6 +194,21 @@ pub fn recover(project: &Path) -> Result<()> {
     discard(project, OLD)
 }
 
+/// Takes a folder's tree away, finished or not; whether there was one. `dry`: only looks.
+pub fn clear(folder: &Path, dry: bool) -> Result<bool> {
+    let found = [MODULES, NEW, OLD].iter().any(|name| exists(folder, name));
+    if dry {
+        return Ok(found);
+    }
+    if is_folder(folder, MODULES) && is_folder(folder, BOOKS) {
+        // First: what is half gone must not be taken for a finished one, or be gone on with.
+        remove_tree(folder, super::state::PATH)?;
+        remove_tree(folder, JOURNAL)?;
+    }
+    [NEW, OLD, MODULES].iter().try_for_each(|name| remove_tree(folder, name))?;
+    Ok(found)
+}
+
 /// Removes a tree that stands aside; what `node_modules` keeps whoever makes it goes there first.
 fn discard(project: &Path, name: &str) -> Result<()> {
     if is_folder(project, name) {

@@ -515,7 +515,8 @@ fn check(package: &Package, key: &Key<'_>) -> Result<(), Fault> {
         (_, Some(path)) => drop(named(key.offset, RelPath::parse(path.trim_start_matches("../")))?),
         _ => {}
     }
-    if package.tarball.as_deref().is_some_and(|url| !is_plain_http(url)) {
+    let registry = package.source.strip_prefix("npm+");
+    if package.tarball.as_deref().into_iter().chain(registry).any(|url| !is_plain_http(url)) {
         return at(key.offset, Problem::BadUrl(name()));
     }
     Ok(())

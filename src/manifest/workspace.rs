@@ -189,17 +189,24 @@ pub fn member(root: &Path, path: &str) -> Result<Option<Member>, Error> {
     Ok(Some(Member::new(path.to_string(), project.read()?)))
 }
 
-/// The workspace around `project`, whose patterns name its folder, and that folder's path there.
-pub fn around(project: &Project) -> Result<Option<(Project, String)>, Error> {
+/// The workspace around `project`, whose patterns name its folder, and that folder's path there. `unread`: a manifest
+/// above that could be one, were it not broken.
+pub fn around(project: &Project, unread: &mut Option<PathBuf>) -> Result<Option<(Project, String)>, Error> {
     for folder in project.root.ancestors().skip(1) {
         let Some(outer) = look(folder)? else { continue };
         let Ok(path) = project.root.strip_prefix(folder) else { continue };
         let Some(path) = path.to_str() else { continue };
         if !outer.files.contains(&Format::DepsTs) {
             let own = outer.files.iter().map(|f| read_file(&folder.join(f.file()), *f));
-            // A folder above that cannot be read is none of this project's business.
-            let Ok(own) = own.collect::<Result<Vec<_>, _>>() else { continue };
-            let Ok(files) = files(folder) else { continue };
+            let read = own.collect::<Result<Vec<_>, _>>().and_then(|own| Ok((own, files(folder)?)));
+            let (own, files) = match read {
+                Ok(read) => read,
+                // A folder above may be anybody's: no reason to do nothing here.
+                Err(e) => {
+                    unread.get_or_insert(e.path);
+                    continue;
+                }
+            };
             if names(own.iter().chain(&files).flat_map(|m| &m.workspaces), path) {
                 return Ok(Some((outer, path.to_string())));
             }

@@ -50,12 +50,13 @@ pub fn named(words: &[&str]) -> Result<Vec<Named>> {
 fn one(word: &str) -> Result<Named> {
     let at = word.get(1..).and_then(|rest| rest.find('@')).map(|i| i + 1);
     let (name, spec) = at.map_or((word, ""), |i| (&word[..i], &word[i + 1..]));
-    let place = || "the command line".to_string();
     let elsewhere =
         name.contains(':') || name.starts_with('.') || (name.contains('/') && !name.starts_with('@'));
     let alias = match PackageName::parse(name) {
         Ok(alias) if !elsewhere => alias,
-        Err(source) if !elsewhere => return Err(Box::new(Error::Name { source, place: place() })),
+        Err(source) if !elsewhere => {
+            return Err(Box::new(Error::Usage { message: source.to_string(), hint: None }));
+        }
         _ => return Err(from_elsewhere(word)),
     };
     let spec = if spec.trim().is_empty() { "*" } else { spec.trim() };

@@ -2,7 +2,7 @@
 //!
 //! | selector | selects |
 //! |---|---|
-//! | `@app/*`, `web` | members by name |
+//! | `@app/*`, `web`, `*` | members by name, of which `*` stands for any part |
 //! | `packages/*`, `./packages/web` | members by folder |
 //! | `web...` | and the members that it needs, however far |
 //! | `...web` | and the members that need it |
@@ -92,7 +92,7 @@ pub fn select(
         let pattern = rest.trim_start_matches('^').trim_end_matches('^').trim_end_matches('/');
         let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
         let named: Vec<usize> = (0..folders.len())
-            .filter(|i| matches(pattern, &folders[*i].name) || matches(pattern, &folders[*i].path))
+            .filter(|i| is_called(pattern, &folders[*i].name) || matches(pattern, &folders[*i].path))
             .collect();
         if named.is_empty() {
             let hint = match pattern.contains('_') {
@@ -125,6 +125,27 @@ pub fn select(
     Ok(ordered(folders).into_iter().filter(|i| chosen[*i]).collect())
 }
 
+/// As in pnpm: `*` of a name stands for a scope, too.
+fn is_called(pattern: &str, name: &str) -> bool {
+    !name.is_empty() && fits(pattern, name)
+}
+
+/// `*` stands for anything.
+pub fn fits(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
 /// Members that others need come first; in a circle, and else, in the order of their folders.
 fn ordered(folders: &[Folder]) -> Vec<usize> {
     let mut order: Vec<usize> = Vec::new();
@@ -147,6 +168,23 @@ fn ordered(folders: &[Folder]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns() {
+        for (pattern, name, expected) in [
+            ("left", "left", true),
+            ("left", "left-pad", false),
+            ("left*", "left-pad", true),
+            ("*pad", "left-pad", true),
+            ("@types/*", "@types/node", true),
+            ("*", "a", true),
+            ("a*b*c", "a-b-c", true),
+            ("a*b*c", "a-c", false),
+            ("ab*ba", "aba", false),
+        ] {
+            assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
+        }
+    }
 
     #[test]
     fn selectors() {
@@ -178,6 +216,9 @@ mod tests {
             (&["./apps/web/"], "web"),
             (&["packages/*"], "@s/base ui ring-a ring-b"),
             (&["@s/*", "web"], "@s/base web"),
+            (&["*"], "@s/base ui web ring-a ring-b"),
+            (&["*base"], "@s/base"),
+            (&["!*b*"], "ui ring-a"),
             (&["web..."], "@s/base ui web"),
             (&["web^..."], "@s/base ui"),
             (&["...ui"], "ui web"),

@@ -171,8 +171,15 @@ impl<'a> Session<'a> {
             }
             other => other?,
         };
+        let mut unread = None;
         let (project, member) =
-            manifest::workspace::around(&project)?.unwrap_or_else(|| (project, String::new()));
+            manifest::workspace::around(&project, &mut unread)?.unwrap_or_else(|| (project, String::new()));
+        if let Some(file) = unread {
+            ui.warn(&format!(
+                "{} cannot be read: whether its workspace has this folder as a member is not known",
+                escape(&file.to_string_lossy())
+            ));
+        }
         if project.root != here {
             ui.status(&format!("Project: {}", escape(&project.root.to_string_lossy())));
         }

@@ -168,7 +168,9 @@ impl Missing {
     fn worded(&self) -> Option<Box<Error>> {
         let whereabouts = match &self.reason {
             Reason::UnknownName => Whereabouts::Unknown,
-            Reason::NoVersion { available } => Whereabouts::NoVersionFits { present: available.clone() },
+            Reason::NoVersion { available } => {
+                Whereabouts::NoVersionFits { present: available.clone(), asked: false }
+            }
             Reason::Absent { version, was_here: true, .. } => {
                 Whereabouts::ArchiveAbsent { version: version.clone(), last_seen: None }
             }

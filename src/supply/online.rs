@@ -399,6 +399,10 @@ fn keep_all(
 /// A name that a registry was asked for is unknown to that registry, not to «every index here».
 pub fn at_registry(network: &Network, mut error: Box<Error>) -> Box<Error> {
     if let Error::Missing(missing) = &mut *error
+        && let Whereabouts::NoVersionFits { asked, .. } = &mut missing.whereabouts
+    {
+        *asked = true;
+    } else if let Error::Missing(missing) = &mut *error
         && missing.whereabouts == Whereabouts::Unknown
         && let Ok(name) = PackageName::parse(&missing.package)
         && let Ok(registry) = network.registries.of(&name)

@@ -237,9 +237,9 @@ pub const ROWS: &[Command] = &[
         .about(
             "Without a name, lists the packages that asked to run scripts at install and may not, with the scripts.\n\n\
              A name goes into `trustedDependencies` of the manifest, and the scripts run. `NAME@VERSION` trusts that \
-             version only, `NAME@sha512-…` that archive only. `.` lets the project run its own scripts \
-             (`postinstall`, `prepare`, …) at install, as long as they stay what they are; that is written down in \
-             PANTRY_HOME, not in the project.",
+             version only, `NAME@sha512-…` that archive only, as it is written for archives beside the manifest. `.` lets \
+             the project run its own scripts (`postinstall`, `prepare`, …) at install, as long as they stay what they \
+             are; that is written down in PANTRY_HOME, not in the project.",
         )
         .takes(&[optional("PACKAGE", Kind::Package, "Names of packages, or `.` for the project itself").many()])
         .flags(&[TREE, NETWORK, JSON])
@@ -252,7 +252,7 @@ pub const ROWS: &[Command] = &[
         .flags(&[TREE, NETWORK, JSON])
         .examples(&[("untrust esbuild", "Refuse the scripts of one package again")]),
     command("clean", "Remove what an install has made in the project")
-        .about("Removes node_modules and .pantry; manifests, lockfiles and mirrors stay.")
+        .about("Removes node_modules, also of workspace members; manifests, lockfiles and mirrors stay.")
         .flags(&[DRY_RUN, JSON])
-        .examples(&[("clean", "Remove node_modules and .pantry")]),
+        .examples(&[("clean", "Remove node_modules")]),
 ];

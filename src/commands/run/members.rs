@@ -24,7 +24,7 @@ const LINE: u64 = 64 << 10;
 pub fn run(name: &str, invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let here = settings.working_directory()?;
     let project = manifest::find(&here)?;
-    let project = around(&project)?.map_or(project, |(root, _)| root);
+    let project = around(&project, &mut None)?.map_or(project, |(root, _)| root);
     let manifests = project.read()?;
     let found = workspace(&project.root, &manifests)?;
     let mut folders = folders(&project.root, &manifests, &found)?;
