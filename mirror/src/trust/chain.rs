@@ -112,7 +112,7 @@ impl Keys {
             && self.has(&before.keys, before.threshold)
     }
 
-    fn has(&self, keys: &[PublicKey], threshold: u64) -> bool {
+    pub(super) fn has(&self, keys: &[PublicKey], threshold: u64) -> bool {
         count(keys, &self.signatures, self.text().as_bytes()) as u64 >= threshold
     }
 }

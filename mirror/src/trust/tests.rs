@@ -333,3 +333,46 @@ fn texts_that_are_no_keys_of_a_mirror() {
     }
     assert!(Keys::parse(b"\xff").is_none() && Keys::parse(b"").is_none());
 }
+
+#[test]
+fn after_every_step_of_a_rotation_readers_of_both_versions_believe() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = InitOptions { signer: Some(secret(1)), ..InitOptions::default() };
+    let mirror = Mirror::init(dir.path(), &options).unwrap();
+    let first = mirror.keys(None).unwrap().unwrap();
+    let mut next = Keys { version: 2, keys: vec![secret(2).public()], signatures: vec![], ..first.clone() };
+    // What waits and nobody of before has signed, or is of another version, is not signed by mistake.
+    mirror.propose(&next, &mut |_| {}).unwrap();
+    assert_eq!(mirror.proposal(&first).unwrap(), None);
+    next.sign(&secret(2));
+    mirror.propose(&next, &mut |_| {}).unwrap();
+    assert_eq!(mirror.proposal(&first).unwrap(), None);
+    next.sign(&secret(1));
+    mirror.propose(&next, &mut |_| {}).unwrap();
+    assert_eq!(mirror.proposal(&first).unwrap(), Some(next.clone()));
+    assert_eq!(mirror.keys(None).unwrap(), Some(first.clone()));
+
+    let believed = |known: Option<Keys>| {
+        let mirror = Mirror::open(dir.path()).unwrap();
+        mirror.head().is_signed_by(&mirror.keys(known).unwrap().unwrap().keys)
+    };
+    let all = || believed(None) && believed(Some(first.clone()));
+    let opened = Mirror::open(dir.path()).unwrap();
+    opened.sign_with(vec![secret(1), secret(2)]);
+    opened.sign_anew(&mut |_| {}).unwrap();
+    assert!(all() && Mirror::open(dir.path()).unwrap().sequence() == 2);
+    opened.add_keys(&next, &mut |_| {}).unwrap();
+    assert!(all() && believed(Some(next.clone())));
+    // Killed here, it is done again.
+    opened.rotate(&next, &mut |_| {}).unwrap();
+    assert!(all() && believed(Some(next.clone())));
+    assert!(!dir.path().join("KEY/00000002.NEW").exists());
+    // Another one of that number is not put in its place.
+    let mut other = Keys { keys: vec![secret(3).public()], signatures: vec![], ..next.clone() };
+    [secret(1), secret(3)].iter().for_each(|key| other.sign(key));
+    assert!(other.follows(&first));
+    assert!(matches!(opened.add_keys(&other, &mut |_| {}), Err(Error::AlreadyThere { .. })));
+    assert_eq!(mirror.keys(None).unwrap(), Some(next));
+    assert_eq!(std::fs::read_dir(dir.path().join("TMP")).unwrap().count(), 0);
+    assert!(crate::verify::verify(&mirror.refresh().unwrap(), &mut |_| {}).unwrap().damaged.is_empty());
+}

@@ -176,6 +176,22 @@ const KEY_MEMBERS: &[Command] = &[
             JSON,
         ])
         .examples(&[("mirror key pin /media/stick/PANTRY", "Trust a stick")]),
+    command("rotate", "Change a mirror's keys")
+        .about(
+            "Without options this machine's key is replaced by a new one. Keys change by the signatures of as many of \
+             those before, and of those afterwards, as their thresholds say; what waits for more is signed by \
+             the same command on another machine.",
+        )
+        .takes(WHICH)
+        .flags(&[
+            &[
+                flag("add", "A public key that is to sign too: base64, or a PEM file").value("KEY", Kind::Text).repeats(),
+                flag("remove", "The id of a key that is to sign no longer").value("ID", Kind::Text).repeats(),
+                flag("threshold", "So many of the keys change them").value("N", Kind::Number),
+            ],
+            JSON,
+        ])
+        .examples(&[("mirror key rotate /media/stick/PANTRY", "A new key in the place of this machine's")]),
     command("unpin", "Forget a mirror")
         .takes(&[optional(
             "MIRROR",

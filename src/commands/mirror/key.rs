@@ -1,4 +1,4 @@
-//! `pantry mirror key show|create|pin|unpin [DIR]`: whose a mirror is, and whether this machine knows.
+//! `pantry mirror key show|create|pin|unpin|rotate [DIR]`: whose a mirror is, and whether this machine knows.
 
 use super::{folder, shown, told, waiting};
 use crate::cli::Invocation;
@@ -8,7 +8,7 @@ use crate::ui::Ui;
 use mirror::Mirror;
 use mirror::name::escape;
 use mirror::snapshot::MirrorId;
-use mirror::trust::{Keys, Pin};
+use mirror::trust::{How, Keys, Pin, PublicKey};
 use std::path::Path;
 
 /// Whatever it is: looking at its keys uses nothing of it.
@@ -141,6 +141,126 @@ fn report(pin: &Pin, dir: &Path, what: &str, ui: &mut Ui) -> Result<Status> {
     }
     let ids: Vec<String> = ids.collect();
     ui.success(&format!("{} {what}: key {}", shown(dir), ids.join(", ")));
+    Ok(Status::Done)
+}
+
+/// A public key, in base64 or in a PEM file.
+fn public(word: &str, settings: &Settings) -> Result<PublicKey> {
+    let read = || -> Result<Option<PublicKey>> {
+        let file = settings.working_directory()?.join(word);
+        let text = mirror::file::read(&file, 4096)?;
+        Ok(PublicKey::from_pem(&String::from_utf8_lossy(&text)))
+    };
+    let key = match PublicKey::parse(word) {
+        Some(key) => Some(key),
+        None => read()?,
+    };
+    key.ok_or_else(|| {
+        failed(
+            format!("{} is no Ed25519 public key", escape(word)),
+            "`pantry mirror key show` prints this machine's",
+        )
+    })
+}
+
+fn failed(message: String, hint: &str) -> Box<Error> {
+    Box::new(Error::Other { status: Status::Failed, message, hints: vec![hint.to_string()] })
+}
+
+/// Other keys, or another threshold, for a mirror. Without options what waits for signatures is signed;
+/// where nothing waits, this machine's keys are replaced by a new one.
+pub fn rotate(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let dir = folder(invocation, settings, Some(0))?;
+    let mirror = open(&dir, ui)?;
+    let trust = &settings.trust;
+    trust.check(&mirror, How::Named)?;
+    let known = trust.pin(&mirror.id())?.map(|pin| pin.keys);
+    let Some(keys) = mirror.keys(known)? else {
+        return Err(failed(format!("{} has no key", shown(&dir)), "`pantry mirror key create` gives it one"));
+    };
+    let mut own = trust.own()?;
+    let (add, remove) = (invocation.texts("add")?, invocation.texts("remove")?);
+    let threshold = invocation.number("threshold");
+    let asked = !add.is_empty() || !remove.is_empty() || threshold.is_some();
+    let mut next = match mirror.proposal(&keys)? {
+        Some(waits) if !asked => waits,
+        _ => Keys {
+            version: keys.version + 1,
+            date: mirror::time::now(),
+            signatures: Vec::new(),
+            ..keys.clone()
+        },
+    };
+    if !own.iter().any(|own| keys.keys.contains(&own.public()) || next.keys.contains(&own.public())) {
+        return Err(mirror::Error::NoKey { path: dir }.into());
+    }
+    let fresh = next.signatures.is_empty();
+    if asked {
+        for word in add {
+            let key = public(word, settings)?;
+            if next.keys.contains(&key) {
+                let message = format!("{} is one of its keys already", key.id());
+                return Err(failed(message, "`pantry mirror key show` lists them"));
+            }
+            next.keys.push(key);
+        }
+        for word in remove {
+            let before = next.keys.len();
+            next.keys.retain(|key| key.id().to_string() != word && key.to_string() != word);
+            if next.keys.len() == before {
+                let message = format!("{} is none of its keys", escape(word));
+                return Err(failed(message, "`pantry mirror key show` lists them"));
+            }
+        }
+        next.threshold = threshold.unwrap_or(next.threshold);
+        if !(1..=next.keys.len() as u64).contains(&next.threshold) {
+            let message = format!("{} signatures cannot be had of {} keys", next.threshold, next.keys.len());
+            return Err(Box::new(Error::Usage { message, hint: None }));
+        }
+    } else if fresh {
+        // A key of a run that did not get to its end, or of another mirror's rotation, will do.
+        let new = match own.first() {
+            Some(newest) if !keys.keys.contains(&newest.public()) => newest.clone(),
+            _ => trust.new_key(own.len())?,
+        };
+        next.keys.retain(|key| !own.iter().any(|own| own.public() == *key));
+        next.keys.push(new.public());
+        own.push(new);
+    }
+    mirror::order::sort(&mut next.keys);
+    own.retain(|own| keys.keys.contains(&own.public()) || next.keys.contains(&own.public()));
+    own.iter().for_each(|own| next.sign(own));
+    next.keys.iter().filter(|key| !keys.keys.contains(key)).for_each(|key| ui.added(&key.id().to_string()));
+    keys.keys.iter().filter(|key| !next.keys.contains(key)).for_each(|key| ui.removed(&key.id().to_string()));
+    let has = |list: &[PublicKey]| own.iter().any(|own| list.contains(&own.public()));
+    if next.follows(&keys) && has(&keys.keys) && has(&next.keys) {
+        mirror.sign_with(own);
+        mirror.rotate(&next, &mut waiting(ui))?;
+        let pin = trust.adopt(&mirror.refresh()?, false)?;
+        return report(&pin, &dir, &format!("has version {} of its keys", next.version), ui);
+    }
+    mirror.propose(&next, &mut waiting(ui))?;
+    if ui.is_json() {
+        ui.json(|o| {
+            o.text("mirror", &dir.to_string_lossy());
+            o.number("version", next.version);
+            o.truth("done", false);
+            o.number("signatures", next.signatures.len() as u64);
+        })?;
+        return Ok(Status::Done);
+    }
+    ui.success(&format!(
+        "Signed version {} of the keys of {}, which waits for others",
+        next.version,
+        shown(&dir)
+    ));
+    ui.hint(&match next.follows(&keys) {
+        true => "`pantry mirror key rotate`, where there is a key of both versions, ends it".to_string(),
+        false => format!(
+            "`pantry mirror key rotate` signs it on another machine: {} of the keys before and {} of those afterwards have to",
+            keys.threshold, next.threshold
+        ),
+    });
     Ok(Status::Done)
 }
 
