@@ -21,7 +21,7 @@ use crate::file;
 use crate::layout::{self, Folder, Layout};
 use crate::lock::{Lock, Mode};
 use crate::mirror::{self, Mirror};
-use crate::record::join::{join, without};
+use crate::record::join::{Teller, join, without};
 use crate::record::{Location, RecordBuilder, RecordView, VersionRecord};
 use crate::segment::{Content, Item, Merge, SegmentWriter, Source};
 use crate::snapshot::{self, Exclusion, FileEntry, SegmentEntry, Snapshot};
@@ -196,7 +196,7 @@ impl<'a> Commit<'a> {
                             });
                         }
                         let place = &mut |v: &VersionRecord| self.place(v);
-                        Some(RecordView::parse(join(now.as_ref(), &new, place)?.into())?)
+                        Some(RecordView::parse(join(now.as_ref(), &new, Teller::Upstream, place)?.into())?)
                     }
                     Change::Remove(version) => {
                         let rest = match (&now, &version) {

@@ -19,8 +19,9 @@
 //! n        number of packs, then per pack    32 bytes SHA-256 (sorted)
 //! n        number of versions, then per version, ascending:
 //!            t      version
-//!            1 byte flags: bits 0-1 location (0 absent, 1 pack, 2 blob), bit 2 deprecated
+//!            1 byte flags: bits 0-1 location (0 absent, 1 pack, 2 blob), bit 2 deprecated, bit 3 as-of follows
 //!            n n    only for location 1: index into the packs, offset in the pack
+//!            n      as of, if bit 3
 //!            n      published
 //!            n      length of its body
 //! the bodies, in the same order, each:
@@ -60,6 +61,7 @@ const LOCATION_MASK: u8 = 3;
 const LOCATION_PACK: u8 = 1;
 const LOCATION_BLOB: u8 = 2;
 const DEPRECATED: u8 = 4;
+const AS_OF: u8 = 8;
 /// Bounds on what may be written and read.
 const MAX_BODY: usize = 2 << 20;
 pub(crate) const MAX_RECORD: usize = 128 << 20;
@@ -150,8 +152,8 @@ pub struct Record {
     pub checked: u64,
     /// The upstream's validator for a conditional request; empty: none.
     pub etag: String,
-    /// Unix seconds of the upstream's own modification time; 0: not given.
-    /// Orders mutable facts (tags, deprecation) when mirrors are merged.
+    /// Unix seconds of the upstream's own modification time; 0: it gave none, and what may change
+    /// stands since `checked`. Orders mutable facts (tags, deprecation) when mirrors are merged.
     pub modified: u64,
     /// dist-tag → version, sorted by tag.
     pub tags: Vec<(String, String)>,
@@ -191,6 +193,10 @@ pub struct VersionRecord {
     pub deprecated: Option<String>,
     /// Unix seconds; 0: not given.
     pub published: u64,
+    /// Since when what upstream may change about this version (its deprecation) stands, Unix seconds;
+    /// `None`: since the record's own time. Differs where records were joined of which not
+    /// all had this version.
+    pub as_of: Option<u64>,
     /// What only one ecosystem needs, sorted by key: MinZ keeps `feature.NAME`,
     /// `targets`, `description`, … here; npm keeps nothing.
     pub extra: Vec<(String, String)>,
@@ -256,6 +262,7 @@ impl VersionRecord {
             install_script: false,
             deprecated: None,
             published: 0,
+            as_of: None,
             extra: Vec::new(),
         }
     }

@@ -288,6 +288,7 @@ class Mirror:
             v["is_deprecated"] = bool(flags & 4)
             if v["location"] == "pack":
                 v["pack"], v["offset"] = packs[b.number()], b.number()
+            v["as_of"] = b.number() if flags & 8 else r["modified"]
             v["published"] = b.number()
             versions.append((v, b.number()))
         for v, length in versions:

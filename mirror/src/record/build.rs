@@ -3,7 +3,7 @@
 
 use super::codec::{put_number, put_text};
 use super::{
-    DEPRECATED, Key, LOCATION_BLOB, LOCATION_PACK, Location, MAX_BODY, MAX_RECORD, MAX_VERSIONS,
+    AS_OF, DEPRECATED, Key, LOCATION_BLOB, LOCATION_PACK, Location, MAX_BODY, MAX_RECORD, MAX_VERSIONS,
     RECORD_FORMAT, Record, VersionRecord,
 };
 use crate::digest::{Algorithm, Hash, Integrity};
@@ -31,6 +31,7 @@ struct Entry {
     deprecated: bool,
     location: Location,
     published: u64,
+    as_of: Option<u64>,
     body: std::ops::Range<usize>,
 }
 
@@ -65,6 +66,7 @@ impl RecordBuilder {
             deprecated: v.deprecated.is_some(),
             location: v.location.clone(),
             published: v.published,
+            as_of: v.as_of,
             body: start..self.bodies.len(),
         })
     }
@@ -75,13 +77,13 @@ impl RecordBuilder {
         version: Version,
         deprecated: bool,
         location: Location,
-        published: u64,
+        (published, as_of): (u64, Option<u64>),
         body: &[u8],
     ) -> Result<(), Error> {
         let start = self.bodies.len();
         self.bodies.extend_from_slice(body);
         let body = start..self.bodies.len();
-        self.close(Entry { version, deprecated, location, published, body })
+        self.close(Entry { version, deprecated, location, published, as_of, body })
     }
 
     /// A version whose body `put` appends.
@@ -96,7 +98,7 @@ impl RecordBuilder {
         let start = self.bodies.len();
         put(&mut self.bodies);
         let body = start..self.bodies.len();
-        self.close(Entry { version, deprecated, location, published, body })
+        self.close(Entry { version, deprecated, location, published, as_of: None, body })
     }
 
     /// Gives versions the time of publication that `of` knows for them (a
@@ -163,7 +165,8 @@ impl RecordBuilder {
         out.push(u8::from(self.complete));
         put_number(&mut out, self.checked);
         put_text(&mut out, &self.etag);
-        put_number(&mut out, self.modified);
+        // Written in one way: 0 says the same.
+        put_number(&mut out, if self.modified == self.checked { 0 } else { self.modified });
         put_number(&mut out, tags.len() as u64);
         for (tag, version) in tags {
             put_text(&mut out, tag);
@@ -172,6 +175,7 @@ impl RecordBuilder {
         put_number(&mut out, packs.len() as u64);
         packs.iter().for_each(|p| out.extend_from_slice(&p.0));
         put_number(&mut out, kept.len() as u64);
+        let changed = if self.modified == 0 { self.checked } else { self.modified };
         for e in &kept {
             put_text(&mut out, &e.version.to_string());
             let location = match e.location {
@@ -179,11 +183,14 @@ impl RecordBuilder {
                 Location::Pack { .. } => LOCATION_PACK,
                 Location::Blob => LOCATION_BLOB,
             };
-            out.push(location | if e.deprecated { DEPRECATED } else { 0 });
+            let as_of = e.as_of.filter(|t| *t != changed);
+            let as_of_flag = if as_of.is_some() { AS_OF } else { 0 };
+            out.push(location | if e.deprecated { DEPRECATED } else { 0 } | as_of_flag);
             if let Location::Pack { pack, offset } = e.location {
                 put_number(&mut out, packs.binary_search(&pack).unwrap_or(0) as u64);
                 put_number(&mut out, u64::from(offset));
             }
+            as_of.into_iter().for_each(|t| put_number(&mut out, t));
             put_number(&mut out, e.published);
             put_number(&mut out, e.body.len() as u64);
         }
@@ -222,6 +229,13 @@ pub(super) fn algorithm_number(i: &Integrity) -> u8 {
         Algorithm::Sha384 => 3,
         Algorithm::Sha512 => 4,
     }
+}
+
+/// One version, encoded.
+pub(super) fn body(v: &VersionRecord) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_body(&mut out, v);
+    out
 }
 
 fn put_body(out: &mut Vec<u8>, v: &VersionRecord) {

@@ -11,33 +11,52 @@ use crate::error::{Conflict, Error, Result};
 use crate::version::Version;
 use std::collections::HashMap;
 
+/// Who tells the new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Teller {
+    /// Upstream, or an archive: what it says later counts, and of a complete answer also what it does not say.
+    Upstream,
+    /// Another mirror. Whichever is joined with which, in whatever order and how often: the facts
+    /// are the same in the end (a semilattice). Of two facts about one thing the one that upstream
+    /// changed later counts, then the one whose bytes are greater; no version is forgotten.
+    Mirror,
+}
+
 /// `place` says where a location of `new` really is (a pack that was only now
 /// given its hash, or nowhere).
 pub(crate) fn join(
     old: Option<&RecordView>,
     new: &RecordView,
+    teller: Teller,
     place: &mut dyn FnMut(&VersionRecord) -> Location,
 ) -> Result<Vec<u8>> {
     if old.is_none() && (0..new.len()).all(|i| !new.is_present(i)) {
         return Ok(new.to_bytes()?.into_owned());
     }
     let mut b = RecordBuilder::new(new.key().clone());
-    let newer = old.is_none_or(|o| (new.modified(), new.checked()) >= (o.modified(), o.checked()));
+    let newer = old.is_none_or(|o| match teller {
+        Teller::Upstream => (new.changed(), new.checked()) >= (o.changed(), o.checked()),
+        Teller::Mirror => tagged(new) >= tagged(o),
+    });
     let fresh = if newer { new } else { old.unwrap_or(new) };
     let stale = if newer { old } else { Some(new) };
-    b.modified = fresh.modified();
     b.tags = fresh.tags().map(owned).collect();
     if b.tags.is_empty() {
         b.tags = stale.into_iter().flat_map(|s| s.tags()).map(owned).collect();
     }
     // Complete as of the last time that one side was.
-    let whole = [old, Some(new)].into_iter().flatten().filter(|r| r.complete()).max_by_key(|r| r.checked());
-    let asked = whole.unwrap_or(fresh);
+    let sides = || [old, Some(new)].into_iter().flatten();
+    let whole = sides().filter(|r| r.complete()).max_by_key(|r| (r.checked(), r.etag()));
+    let asked = whole.unwrap_or_else(|| match teller {
+        Teller::Upstream => fresh,
+        Teller::Mirror => sides().max_by_key(|r| (r.checked(), r.etag())).unwrap_or(new),
+    });
     b.complete = whole.is_some();
     b.checked = asked.checked();
     b.etag = asked.etag().to_string();
+    b.modified = fresh.changed();
     // A version that upstream no longer has, and that is not here, is gone.
-    let pruning = new.complete() && newer;
+    let pruning = teller == Teller::Upstream && new.complete() && newer;
 
     let mut known: HashMap<&str, usize> = HashMap::new();
     if let Some(o) = old {
@@ -47,22 +66,27 @@ pub(crate) fn join(
         let text = new.version(i);
         match (old, known.remove(text)) {
             (Some(o), Some(j)) => {
+                let as_of = as_of(o, j).max(as_of(new, i));
                 if !new.is_present(i)
                     && o.body(j).ok() == new.body(i).ok()
-                    && o.is_deprecated(j) == new.is_deprecated(i)
+                    && o.published(j) == new.published(i)
                 {
-                    copy(&mut b, o, j)?;
+                    copy(&mut b, o, j, as_of)?;
                 } else {
-                    let (ours, theirs) = (o.load(j)?, new.load(i)?);
-                    b.push_version(&join_version(new, newer, ours, theirs, place)?)?;
+                    let newer = match teller {
+                        Teller::Upstream => newer,
+                        Teller::Mirror => described(new, i)? >= described(o, j)?,
+                    };
+                    let v = join_version(new, newer, o.load(j)?, new.load(i)?, place)?;
+                    b.push_version(&VersionRecord { as_of: Some(as_of), ..v })?;
                 }
             }
             _ if new.is_present(i) => {
                 let mut v = new.load(i)?;
                 v.location = place(&v);
-                b.push_version(&v)?;
+                b.push_version(&VersionRecord { as_of: Some(as_of(new, i)), ..v })?;
             }
-            _ => copy(&mut b, new, i)?,
+            _ => copy(&mut b, new, i, as_of(new, i))?,
         }
     }
     if let Some(o) = old {
@@ -71,11 +95,36 @@ pub(crate) fn join(
         crate::order::sort(&mut rest);
         for j in rest {
             if !pruning || o.is_present(j) {
-                copy(&mut b, o, j)?;
+                copy(&mut b, o, j, as_of(o, j))?;
             }
         }
     }
     b.finish()
+}
+
+/// What decides which tags count: one that has none has nothing to say.
+fn tagged(r: &RecordView) -> (bool, u64, Vec<(&str, &str)>) {
+    let tags: Vec<(&str, &str)> = r.tags().collect();
+    (!tags.is_empty(), r.changed(), tags)
+}
+
+/// What decides whose description of a version counts: since when it stands, then its bytes (without
+/// those that say what and where the archive is).
+fn described(r: &RecordView, i: usize) -> Result<(u64, Vec<u8>)> {
+    let described = VersionRecord {
+        integrity: None,
+        sha256: None,
+        location: Location::Absent,
+        size: 0,
+        unpacked: 0,
+        published: 0,
+        ..r.load(i)?
+    };
+    Ok((as_of(r, i), super::build::body(&described)))
+}
+
+fn as_of(r: &RecordView, i: usize) -> u64 {
+    r.as_of(i).unwrap_or(r.changed())
 }
 
 /// The same record without one version.
@@ -86,7 +135,7 @@ pub(crate) fn without(view: &RecordView, version: &str) -> Result<Vec<u8>> {
     b.tags = view.tags().filter(|(_, v)| *v != version).map(owned).collect();
     // Whoever asks upstream again must not be told that nothing changed.
     for i in (0..view.len()).filter(|i| view.version(*i) != version) {
-        copy(&mut b, view, i)?;
+        copy(&mut b, view, i, as_of(view, i))?;
     }
     b.finish()
 }
@@ -95,12 +144,12 @@ fn owned((a, b): (&str, &str)) -> (String, String) {
     (a.to_string(), b.to_string())
 }
 
-fn copy(b: &mut RecordBuilder, from: &RecordView, i: usize) -> Result<()> {
+fn copy(b: &mut RecordBuilder, from: &RecordView, i: usize, as_of: u64) -> Result<()> {
     let fault = |what| Error::Record { key: from.key().name.clone(), what };
     let version =
         Version::parse(from.version(i)).map_err(|_| fault("has a version that is not a version"))?;
     let body = from.body(i).map_err(fault)?;
-    b.push_encoded(version, from.is_deprecated(i), from.location(i), from.published(i), &body)
+    b.push_encoded(version, from.is_deprecated(i), from.location(i), (from.published(i), Some(as_of)), &body)
 }
 
 fn join_version(
@@ -129,9 +178,7 @@ fn join_version(
         .map(|v| (v.location.clone(), v.sha256, v.size));
     let (mut v, other) = if newer { (theirs, ours) } else { (ours, theirs) };
     v.sha256 = v.sha256.or(other.sha256);
-    if v.size == 0 {
-        v.size = other.size;
-    }
+    v.size = v.size.max(other.size);
     v.location = Location::Absent;
     if let Some((location, sha256, size)) = bytes {
         v.sha256 = sha256.or(v.sha256);
@@ -141,12 +188,8 @@ fn join_version(
     if strength(&other.integrity) > strength(&v.integrity) {
         v.integrity = other.integrity;
     }
-    if v.unpacked == 0 {
-        v.unpacked = other.unpacked;
-    }
-    if v.published == 0 {
-        v.published = other.published;
-    }
+    v.unpacked = v.unpacked.max(other.unpacked);
+    v.published = v.published.max(other.published);
     Ok(v)
 }
 
@@ -175,132 +218,4 @@ fn differing_hashes(a: &VersionRecord, b: &VersionRecord) -> Option<(String, Str
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::digest::Hash;
-    use crate::record::{Key, Record};
-
-    fn record(checked: u64, complete: bool, tag: &str, versions: Vec<VersionRecord>) -> RecordView {
-        let r = Record {
-            key: Key::npm("a"),
-            complete,
-            checked,
-            etag: format!("e{checked}"),
-            modified: 0,
-            tags: if tag.is_empty() { vec![] } else { vec![("latest".into(), tag.into())] },
-            versions,
-        };
-        let mut bytes = Vec::new();
-        r.encode(&mut bytes).unwrap();
-        RecordView::parse(bytes.into()).unwrap()
-    }
-    fn version(n: u64) -> VersionRecord {
-        VersionRecord::new(Version::new(n, 0, 0))
-    }
-    fn present(n: u64, place: &str) -> VersionRecord {
-        let location = Location::Pack { pack: Hash::of(place.as_bytes()), offset: 9 };
-        VersionRecord { location, sha256: Some(Hash::of(b"bytes")), size: 5, ..version(n) }
-    }
-    fn joined(old: &RecordView, new: &RecordView) -> Record {
-        let bytes = join(Some(old), new, &mut |v| v.location.clone()).unwrap();
-        Record::decode(&bytes).unwrap()
-    }
-
-    #[test]
-    fn mutable_facts_come_from_the_side_that_asked_later() {
-        let mut old = version(1);
-        old.deprecated = Some("old words".into());
-        let a = record(10, true, "1.0.0", vec![old, version(2)]);
-        let b = record(20, false, "3.0.0", vec![version(1), version(3)]);
-        for r in [joined(&a, &b), joined(&b, &a)] {
-            assert_eq!(r.tags[0].1, "3.0.0");
-            // Complete as of 10: what upstream published since is not known.
-            assert_eq!((r.complete, r.checked, r.etag.as_str()), (true, 10, "e10"));
-            assert_eq!(r.versions.len(), 3);
-            assert_eq!(r.versions[0].deprecated, None);
-        }
-        // A plain archive knows nothing about tags.
-        assert_eq!(joined(&a, &record(0, false, "", vec![present(9, "p")])).tags[0].1, "1.0.0");
-    }
-
-    #[test]
-    fn an_archive_keeps_its_place_and_versions_gone_upstream_go_unless_they_are_here() {
-        let old = record(10, true, "", vec![version(1), present(2, "ours"), present(3, "ours")]);
-        let new = record(20, true, "", vec![present(2, "theirs"), version(4)]);
-        let r = joined(&old, &new);
-        assert_eq!(r.versions.iter().map(|v| v.version.major).collect::<Vec<_>>(), [2, 3, 4]);
-        assert_eq!(r.versions[0].location, present(2, "ours").location);
-        let r = joined(&record(10, true, "", vec![version(2)]), &new);
-        assert_eq!((r.versions[0].location.clone(), r.versions[0].size), (present(2, "theirs").location, 5));
-    }
-
-    #[test]
-    fn joining_twice_is_joining_once() {
-        let old = record(10, true, "1.0.0", vec![version(1), present(2, "ours")]);
-        let new = record(20, false, "2.0.0", vec![present(1, "theirs"), version(2)]);
-        let once = joined(&old, &new);
-        let mut bytes = Vec::new();
-        once.encode(&mut bytes).unwrap();
-        assert_eq!(joined(&RecordView::parse(bytes.into()).unwrap(), &new), once);
-    }
-
-    #[test]
-    fn two_hashes_are_a_conflict_whichever_fields_hold_them() {
-        let with = |sha256: Option<&[u8]>, integrity: Option<&[u8]>| VersionRecord {
-            sha256: sha256.map(Hash::of),
-            integrity: integrity.map(|i| Hash::of(i).into()),
-            ..version(1)
-        };
-        let cases = [
-            (with(Some(b"a"), None), with(Some(b"b"), None), true),
-            (with(None, Some(b"a")), with(None, Some(b"b")), true),
-            (with(Some(b"a"), None), with(None, Some(b"b")), true),
-            (with(Some(b"a"), None), with(None, Some(b"a")), false),
-            (with(Some(b"a"), None), with(None, None), false),
-        ];
-        for (a, b, conflict) in cases {
-            let (old, new) = (record(1, false, "", vec![a]), record(2, false, "", vec![b]));
-            match join(Some(&old), &new, &mut |v| v.location.clone()) {
-                Err(Error::Conflict(c)) => {
-                    assert!(conflict);
-                    let text = |bytes: &[u8]| Integrity::from(Hash::of(bytes)).to_string();
-                    assert_eq!((c.version.as_str(), c.ours, c.theirs), ("1.0.0", text(b"a"), text(b"b")));
-                }
-                result => assert!(result.is_ok() && !conflict),
-            }
-        }
-    }
-
-    #[test]
-    fn what_one_side_knows_is_kept_and_of_two_answers_the_later() {
-        let all = |n: u64| VersionRecord { size: n, unpacked: n + 1, published: n + 2, ..version(1) };
-        let facts = |r: Record| (r.versions[0].size, r.versions[0].unpacked, r.versions[0].published);
-        let (early, late, nothing) = (all(10), all(20), version(1));
-        let one = |checked, v: &VersionRecord| record(checked, true, "", vec![v.clone()]);
-        assert_eq!(facts(joined(&one(1, &early), &one(2, &nothing))), (10, 11, 12));
-        assert_eq!(facts(joined(&one(1, &nothing), &one(2, &late))), (20, 21, 22));
-        assert_eq!(facts(joined(&one(1, &early), &one(2, &late))), (20, 21, 22));
-        assert_eq!(facts(joined(&one(2, &late), &one(1, &early))), (20, 21, 22));
-    }
-
-    #[test]
-    fn the_stronger_integrity_stays() {
-        let with = |algorithm: Algorithm| {
-            let integrity = Integrity::from_bytes(algorithm, &vec![7; algorithm.size()]);
-            VersionRecord { integrity, ..version(1) }
-        };
-        for (a, b) in [(Algorithm::Sha1, Algorithm::Sha512), (Algorithm::Sha512, Algorithm::Sha1)] {
-            let r = joined(&record(1, true, "", vec![with(a)]), &record(2, true, "", vec![with(b)]));
-            assert_eq!(r.versions[0].integrity.as_ref().map(Integrity::algorithm), Some(Algorithm::Sha512));
-        }
-    }
-
-    /// All that is known of an archive that is not here, and then it comes.
-    #[test]
-    fn an_archive_that_comes_later_is_here() {
-        let known = VersionRecord { location: Location::Absent, ..present(1, "p") };
-        let old = record(1, true, "", vec![known]);
-        let r = joined(&old, &record(2, false, "", vec![present(1, "p")]));
-        assert_eq!(r.versions[0].location, present(1, "p").location);
-    }
-}
+mod tests;

@@ -4,8 +4,8 @@
 use super::codec::Cursor;
 use super::pieces::Pieces;
 use super::{
-    DEPRECATED, Dependency, DependencyKind, Ecosystem, Key, LOCATION_BLOB, LOCATION_MASK, LOCATION_PACK,
-    Location, MAX_BODY, MAX_RECORD, MAX_VERSIONS, RECORD_FORMAT, Record, VersionRecord,
+    AS_OF, DEPRECATED, Dependency, DependencyKind, Ecosystem, Key, LOCATION_BLOB, LOCATION_MASK,
+    LOCATION_PACK, Location, MAX_BODY, MAX_RECORD, MAX_VERSIONS, RECORD_FORMAT, Record, VersionRecord,
 };
 use crate::digest::{Algorithm, Hash, Integrity};
 use crate::error::Error;
@@ -125,7 +125,7 @@ impl RecordView {
                 return Err("has a version that is not a version");
             }
             let flags = c.byte()?;
-            if flags & !(LOCATION_MASK | DEPRECATED) != 0 || flags & LOCATION_MASK == LOCATION_MASK {
+            if flags & !(LOCATION_MASK | DEPRECATED | AS_OF) != 0 || flags & LOCATION_MASK == LOCATION_MASK {
                 return Err("has unknown flags");
             }
             if flags & LOCATION_MASK == LOCATION_PACK {
@@ -133,6 +133,9 @@ impl RecordView {
                     return Err("points to a pack that it does not list");
                 }
                 u32::try_from(c.number()?).map_err(|_| "points behind the end of a pack")?;
+            }
+            if flags & AS_OF != 0 {
+                c.number()?;
             }
             c.number()?;
             let body_len = c.number()?;
@@ -175,6 +178,11 @@ impl RecordView {
     /// Unix seconds of the upstream's own modification time; 0: not given.
     pub fn modified(&self) -> u64 {
         self.modified
+    }
+    /// Since when the mutable facts stand: where upstream does not say when it changed something,
+    /// since it was asked.
+    pub(crate) fn changed(&self) -> u64 {
+        if self.modified == 0 { self.checked } else { self.modified }
     }
     /// Empty: none.
     pub fn etag(&self) -> &str {
@@ -221,7 +229,17 @@ impl RecordView {
     }
     /// Unix seconds; 0: not known.
     pub fn published(&self, i: usize) -> u64 {
-        self.rows.get(i).and_then(|r| self.rest(r).number().ok()).unwrap_or(0)
+        let Some(r) = self.rows.get(i) else { return 0 };
+        let mut c = self.rest(r);
+        if r.flags & AS_OF != 0 {
+            let _ = c.number();
+        }
+        c.number().unwrap_or(0)
+    }
+    /// Since when the version's mutable facts stand, where the record as a whole does not say it.
+    pub fn as_of(&self, i: usize) -> Option<u64> {
+        let r = self.rows.get(i).filter(|r| r.flags & AS_OF != 0)?;
+        self.rest(r).number().ok()
     }
     /// Behind the row's location.
     fn rest(&self, r: &Row) -> Cursor<'_> {
@@ -265,6 +283,7 @@ impl RecordView {
         let mut v = VersionRecord::new(version);
         v.location = self.location(i);
         v.published = self.published(i);
+        v.as_of = self.as_of(i);
         read_body(&body, self.is_deprecated(i), &mut v).map_err(fault)?;
         Ok(v)
     }
