@@ -13,7 +13,7 @@ use crate::lock::{Lock, Mode};
 use crate::mirror::Mirror;
 use crate::pack::{PACKED_BELOW, PackWriter};
 use crate::record::{Key, Location, Record, RecordView, VersionRecord};
-use crate::snapshot::FileEntry;
+use crate::snapshot::{FileEntry, MirrorId};
 use crate::version::Version;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -47,6 +47,14 @@ pub(crate) struct State {
     pub policy: BTreeMap<String, Option<String>>,
     /// Unix seconds; `None`: the clock.
     pub date: Option<u64>,
+    /// What is put comes from another mirror, whose claims are taken over with it.
+    pub merged: Option<Claims>,
+}
+
+/// What a mirror has of others once the last of their records is joined in.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Claims {
+    pub vector: Vec<(MirrorId, u64)>,
 }
 
 pub(crate) enum Change {
@@ -124,6 +132,11 @@ impl Batch {
         }
     }
 
+    /// A folder of the caller's own (to be made) that goes with the batch.
+    pub fn scratch(&self) -> PathBuf {
+        self.dir.join("W")
+    }
+
     /// The mirror it was begun on.
     pub fn mirror(&self) -> &Mirror {
         &self.mirror
@@ -176,7 +189,7 @@ impl Batch {
         Ok(())
     }
 
-    fn put_encoded(&self, key: &Key, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn put_encoded(&self, key: &Key, bytes: &[u8]) -> Result<()> {
         let state = &mut *self.state();
         let at = state.spool.append(&self.dir, bytes)?;
         state.changes.entry(key.to_bytes()).or_default().push(Change::Put(at, bytes.len()));
@@ -194,6 +207,21 @@ impl Batch {
     /// Sets (or with `None` removes) a policy of the mirror, such as its platforms.
     pub fn set_policy(&self, name: &str, value: Option<&str>) {
         self.state().policy.insert(name.to_string(), value.map(str::to_string));
+    }
+
+    /// From here on what is put are another mirror's records, joined as mirrors join theirs.
+    pub(crate) fn merge(&self, claims: Claims) {
+        self.state().merged = Some(claims);
+    }
+
+    /// A pack that lies in the mirror under its own name already, in no state of it yet.
+    pub(crate) fn adopt_pack(&self, pack: FileEntry, path: PathBuf) {
+        self.packing().packs.insert(pack.hash, (pack, path));
+    }
+
+    /// As [`adopt_pack`](Self::adopt_pack), a blob with its parts (itself, if it lies in one).
+    pub(crate) fn adopt_blob(&self, blob: FileEntry, parts: Vec<(FileEntry, PathBuf)>) {
+        self.packing().blobs.insert(blob.hash, PendingBlob { bytes: blob.bytes, parts });
     }
 
     /// What people call the mirror.

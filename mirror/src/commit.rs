@@ -14,7 +14,7 @@ pub(crate) mod seal;
 
 use seal::{NewFile, Next, seal};
 
-use crate::batch::{Batch, Change, Packing, Spool, State};
+use crate::batch::{Batch, Change, Claims, Packing, Spool, State};
 use crate::digest::Hash;
 use crate::error::{Error, Result};
 use crate::file;
@@ -24,7 +24,7 @@ use crate::mirror::{self, Mirror};
 use crate::record::join::{Teller, join, without};
 use crate::record::{Location, RecordBuilder, RecordView, VersionRecord};
 use crate::segment::{Content, Item, Merge, SegmentWriter, Source};
-use crate::snapshot::{self, Exclusion, FileEntry, SegmentEntry, Snapshot};
+use crate::snapshot::{self, Exclusion, FileEntry, MirrorId, SegmentEntry, Snapshot};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{BufWriter, Write};
 use std::ops::Range;
@@ -154,7 +154,11 @@ impl<'a> Commit<'a> {
         policy.extend(next.policy.drain(..).map(|(name, value)| (name, Some(value))));
         policy.extend(std::mem::take(&mut state.policy));
         next.policy = policy.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        let same = next.label == old.label && next.policy == old.policy && next.exclusions == old.exclusions;
+        self.own(&changed, &mut next, state.merged.as_ref());
+        let same = next.label == old.label
+            && next.policy == old.policy
+            && next.exclusions == old.exclusions
+            && next.vector == old.vector;
         if changed.is_empty() && same && self.dropping.is_none() {
             return Ok(CommitReport { sequence: old.sequence, ..CommitReport::default() });
         }
@@ -166,19 +170,43 @@ impl<'a> Commit<'a> {
         }
         self.collect_packs(&mut next, &mut files);
         self.collect_blobs(&mut next, &mut files)?;
-        match next.vector.binary_search_by(|(id, _)| id.cmp(&next.id)) {
-            Ok(i) => next.vector[i].1 = old.sequence + 1,
-            Err(i) => next.vector.insert(i, (next.id, old.sequence + 1)),
-        }
         let date = state.date.unwrap_or_else(mirror::now);
         let report = seal(self.base, self.dir, Next { state: next, date, files }, step)?;
         Ok(CommitReport { records: changed.len() as u64, ..report })
+    }
+
+    /// What the state will hold of whom. Its own entry grows when it holds something that no other
+    /// mirror's entry stands for. With a note of a removal gone, what others have of that package
+    /// is wanted again: all that is known of them goes, and the next sync looks.
+    fn own(&self, changed: &Changed, next: &mut Snapshot, merged: Option<&Claims>) {
+        let old = self.base.snapshot();
+        let mut vector: BTreeMap<MirrorId, u64> = old.vector.iter().copied().collect();
+        let claimed = next.is_whole() && merged.is_some_and(|c| !c.vector.is_empty());
+        let mut grows = !changed.is_empty() && !claimed;
+        if old.exclusions.iter().any(|e| !next.exclusions.contains(e)) {
+            vector.clear();
+            next.policy.retain(|(name, _)| !name.starts_with(snapshot::SEEN));
+            let epoch = next.policy_value(snapshot::EPOCH).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+            next.policy.retain(|(name, _)| name != snapshot::EPOCH);
+            next.policy.push((snapshot::EPOCH.to_string(), (epoch + 1).to_string()));
+            crate::order::sort(&mut next.policy);
+            grows = true;
+        }
+        for (id, sequence) in merged.iter().flat_map(|c| &c.vector) {
+            let known = vector.entry(*id).or_default();
+            *known = (*known).max(*sequence);
+        }
+        if grows {
+            vector.insert(next.origin(), old.sequence + 1);
+        }
+        next.vector = vector.into_iter().collect();
     }
 
     /// Joins what was asked for with what is there. Only what changes is kept.
     fn join_all(&mut self, state: &mut State) -> Result<(Spool, Changed)> {
         let mut spool = Spool::default();
         let mut changed = Vec::new();
+        let teller = if state.merged.is_some() { Teller::Mirror } else { Teller::Upstream };
         for (bytes, changes) in std::mem::take(&mut state.changes) {
             let key = snapshot::key_from_bytes(&bytes)
                 .ok_or(Error::Record { key: String::new(), what: "has a bad key" })?;
@@ -188,7 +216,9 @@ impl<'a> Commit<'a> {
                 now = match change {
                     Change::Put(at, len) => {
                         let new = RecordView::parse(state.spool.read(at, len)?.into())?;
-                        for i in (0..new.len()).filter(|i| new.is_present(*i)) {
+                        let told =
+                            (0..new.len()).filter(|i| teller == Teller::Upstream && new.is_present(*i));
+                        for i in told {
                             // In again on purpose: the note goes.
                             let version = new.version(i);
                             self.exclusions.retain(|e| {
@@ -196,7 +226,7 @@ impl<'a> Commit<'a> {
                             });
                         }
                         let place = &mut |v: &VersionRecord| self.place(v);
-                        Some(RecordView::parse(join(now.as_ref(), &new, Teller::Upstream, place)?.into())?)
+                        Some(RecordView::parse(join(now.as_ref(), &new, teller, place)?.into())?)
                     }
                     Change::Remove(version) => {
                         let rest = match (&now, &version) {

@@ -21,6 +21,7 @@ pub mod record;
 pub mod root;
 mod segment;
 pub mod snapshot;
+pub mod sync;
 pub mod time;
 pub mod trust;
 pub mod verify;

@@ -269,6 +269,23 @@ impl Mirror {
         Ok(())
     }
 
+    /// The records of those segments that `take` accepts, from a key on: a source a level, newest first.
+    pub(crate) fn sources_of<'a>(
+        &'a self,
+        take: &dyn Fn(&SegmentEntry) -> bool,
+        from: &[u8],
+    ) -> Vec<Box<dyn Source + 'a>> {
+        let segments = &self.0.snapshot.segments;
+        let mut sources: Vec<Box<dyn Source + 'a>> = Vec::new();
+        for range in &self.0.levels {
+            let taken = range.clone().filter(|i| segments[*i].last.as_slice() >= from && take(&segments[*i]));
+            let taken: Vec<usize> = taken.collect();
+            let open = move |i: usize| self.segment(&segments[i]);
+            sources.push(Box::new(Levels::new(taken, open, from)));
+        }
+        sources
+    }
+
     /// The levels of that range (0: the newest) as sources for a merge.
     pub(crate) fn sources(&self, levels: Range<usize>, from: &[u8]) -> Vec<Box<dyn Source + '_>> {
         self.0.levels[levels]

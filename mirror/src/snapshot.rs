@@ -34,6 +34,10 @@ use crate::record::{Ecosystem, Key};
 use crate::root::number;
 use std::fmt;
 
+/// The policy that counts how often removals were taken back.
+pub(crate) const EPOCH: &str = "epoch";
+/// Policies `seen.ID`: what was found when that mirror was looked at, `MARK CHOICE`.
+pub(crate) const SEEN: &str = "seen.";
 /// Version of the format that is written, and the newest that is read.
 pub const FORMAT: u64 = 1;
 /// Largest snapshot that is read.
@@ -280,6 +284,39 @@ impl Snapshot {
             _ => return None,
         }
         f.next().is_none().then_some(at)
+    }
+
+    /// Whether all that its vector names is here: nothing was removed on purpose. The vector of a
+    /// mirror that is not whole says nothing to others.
+    pub fn is_whole(&self) -> bool {
+        self.exclusions.is_empty()
+    }
+
+    /// Whether all that `vector` stands for is here already. What a mirror was born with is nothing.
+    pub fn has(&self, vector: &[(MirrorId, u64)]) -> bool {
+        vector.iter().all(|(id, n)| *n <= 1 || self.vector.iter().any(|(own, m)| own == id && m >= n))
+    }
+
+    /// The id that stands for this mirror in vectors. An entry stands for all that smaller ones of the
+    /// same id do; after a removal that is no longer so, and once it is taken back another id begins.
+    pub(crate) fn origin(&self) -> MirrorId {
+        let Some(epoch) = self.policy_value(EPOCH) else { return self.id };
+        let mut id = self.id;
+        id.0.copy_from_slice(&Hash::of(format!("{} {epoch}", self.id).as_bytes()).0[..16]);
+        id
+    }
+
+    pub(crate) fn policy_value(&self, name: &str) -> Option<&str> {
+        self.policy.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What changes with every record that does, in 16 hexadecimal digits.
+    pub(crate) fn mark(&self) -> String {
+        let origin = self.origin();
+        let counts = |id: &MirrorId| self.is_whole() || *id == origin;
+        let entries = self.vector.iter().filter(|(id, _)| counts(id));
+        let entries: String = entries.map(|(id, n)| format!("{id} {n}\n")).collect();
+        hex(&Hash::of(entries.as_bytes()).0[..8])
     }
 
     /// Whether somebody removed this here on purpose.

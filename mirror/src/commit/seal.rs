@@ -22,8 +22,9 @@ pub(crate) struct Next {
     pub files: Vec<NewFile>,
 }
 
-/// A file that lies in TMP/, whole.
+/// A file that is whole.
 pub(crate) struct NewFile {
+    /// In the writer's folder in TMP/; a file elsewhere has its name already.
     pub temp: PathBuf,
     pub folder: Folder,
     pub entry: FileEntry,
@@ -52,7 +53,10 @@ pub(crate) fn seal(
     let layout = base.layout();
     let mut placed = Vec::new();
     for file in &files {
-        placed.push(layout.place(&file.temp, file.folder, &file.entry.hash, file.entry.bytes)?);
+        placed.push(match file.temp.starts_with(dir) {
+            true => layout.place(&file.temp, file.folder, &file.entry.hash, file.entry.bytes)?,
+            false => file.temp.clone(),
+        });
         step("renamed");
     }
     crate::order::sort(&mut placed);

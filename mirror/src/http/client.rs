@@ -63,6 +63,8 @@ pub struct Request<'a> {
     pub body: Option<&'a [u8]>,
     /// Asks for 304 when the answer still has this validator.
     pub etag: Option<&'a str>,
+    /// Bytes that are here already: the answer may leave them out (206).
+    pub from: u64,
     /// The whole value of `Authorization`. Sent to `url` only, never after a redirect.
     pub credential: Option<&'a str>,
     /// Ask for a compressed answer and decompress it. For documents, not for archives.
@@ -97,6 +99,7 @@ impl<'a> Request<'a> {
             accept: None,
             body: None,
             etag: None,
+            from: 0,
             credential: None,
             gzip: false,
             cap: 1 << 30,
@@ -279,6 +282,8 @@ impl Shared {
         headers.extend(request.accept.map(|accept| ("accept", accept)));
         headers.extend(request.gzip.then_some(("accept-encoding", "gzip")));
         headers.extend(request.etag.map(|etag| ("if-none-match", etag)));
+        let range = format!("bytes={}-", request.from);
+        headers.extend((request.from > 0).then_some(("range", range.as_str())));
         let login = url.userinfo().map(basic);
         if first {
             headers.extend(request.credential.or(login.as_deref()).map(|login| ("authorization", login)));

@@ -9,7 +9,7 @@ use super::{Location, RecordBuilder, RecordView, VersionRecord};
 use crate::digest::{Algorithm, Integrity};
 use crate::error::{Conflict, Error, Result};
 use crate::version::Version;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Who tells the new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,16 +140,57 @@ pub(crate) fn without(view: &RecordView, version: &str) -> Result<Vec<u8>> {
     b.finish()
 }
 
+/// The same record without the `refused` versions; of those in `absent` the archive is not there.
+pub(crate) fn restricted(
+    view: &RecordView,
+    refused: &HashSet<usize>,
+    absent: &HashSet<usize>,
+) -> Result<Vec<u8>> {
+    let mut b = RecordBuilder::new(view.key().clone());
+    (b.modified, b.checked, b.complete) = (view.changed(), view.checked(), view.complete());
+    b.etag = view.etag().to_string();
+    let is_refused = |version: &str| refused.iter().any(|i| view.version(*i) == version);
+    b.tags = view.tags().filter(|(_, version)| !is_refused(version)).map(owned).collect();
+    for i in (0..view.len()).filter(|i| !refused.contains(i)) {
+        let location = if absent.contains(&i) { Location::Absent } else { view.location(i) };
+        copy_to(&mut b, view, i, as_of(view, i), location)?;
+    }
+    b.finish()
+}
+
+/// Two hashes for one version, in row `j` of ours and row `i` of theirs.
+pub(crate) fn differing(
+    ours: &RecordView,
+    j: usize,
+    theirs: &RecordView,
+    i: usize,
+) -> Result<Option<Conflict>> {
+    if ours.body(j).ok() == theirs.body(i).ok() {
+        return Ok(None);
+    }
+    let (a, b) = (ours.load(j)?, theirs.load(i)?);
+    Ok(differing_hashes(&a, &b).map(|(ours, hash)| Conflict {
+        key: theirs.key().clone(),
+        version: a.version.to_string(),
+        ours,
+        theirs: hash,
+    }))
+}
+
 fn owned((a, b): (&str, &str)) -> (String, String) {
     (a.to_string(), b.to_string())
 }
 
 fn copy(b: &mut RecordBuilder, from: &RecordView, i: usize, as_of: u64) -> Result<()> {
+    copy_to(b, from, i, as_of, from.location(i))
+}
+
+fn copy_to(b: &mut RecordBuilder, from: &RecordView, i: usize, as_of: u64, location: Location) -> Result<()> {
     let fault = |what| Error::Record { key: from.key().name.clone(), what };
     let version =
         Version::parse(from.version(i)).map_err(|_| fault("has a version that is not a version"))?;
     let body = from.body(i).map_err(fault)?;
-    b.push_encoded(version, from.is_deprecated(i), from.location(i), (from.published(i), Some(as_of)), &body)
+    b.push_encoded(version, from.is_deprecated(i), location, (from.published(i), Some(as_of)), &body)
 }
 
 fn join_version(
