@@ -303,7 +303,10 @@ impl From<mzp::Error> for Box<Error> {
 impl From<mirror::Error> for Box<Error> {
     fn from(error: mirror::Error) -> Self {
         Box::new(match error {
-            mirror::Error::Io { action, path, source } => Error::Io { action, path, source },
+            mirror::Error::Io { action, path, source } => match HttpError::inside(&source) {
+                Some(http) => Error::Http(Box::new(http.clone())),
+                None => Error::Io { action, path, source },
+            },
             other => Error::Mirror(other),
         })
     }

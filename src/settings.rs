@@ -14,6 +14,7 @@ mod minz;
 mod value;
 
 pub use environment::Environment;
+pub use value::bytes as size;
 
 use crate::cli::Invocation;
 use crate::error::{Error, Result};

@@ -74,6 +74,7 @@ fn find(path: &str) -> Option<Run> {
         "mirror key rotate" if NPM => With(mirror::key::rotate),
         "mirror key pin" => With(mirror::key::pin),
         "mirror key unpin" => With(mirror::key::unpin),
+        "sync" | "mirror sync" if NPM => With(mirror::sync::run),
         "mirror gc" if NPM => With(mirror::gc::run),
         "mirror export" if NPM => With(mirror::export::run),
         "init" if NPM => With(init::run),

@@ -51,23 +51,30 @@ pub(super) fn address(text: &str) -> Option<SocketAddr> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, 53)))
 }
 
-/// `10 GiB`, `512MB`, `1024`: a whole number and a unit.
-pub(super) fn bytes(text: &str) -> Option<u64> {
+/// `10 GiB`, `512MB`, `3.9G`, `1024`: a number and a unit; one letter counts in thousands, as media are sold.
+pub fn bytes(text: &str) -> Option<u64> {
     let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let unit: u64 = match text[end..].trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
-        "kb" => 1000,
-        "mb" => 1_000_000,
-        "gb" => 1_000_000_000,
-        "tb" => 1_000_000_000_000,
+        "k" | "kb" => 1000,
+        "m" | "mb" => 1_000_000,
+        "g" | "gb" => 1_000_000_000,
+        "t" | "tb" => 1_000_000_000_000,
         "kib" => 1 << 10,
         "mib" => 1 << 20,
         "gib" => 1 << 30,
         "tib" => 1 << 40,
         _ => return None,
     };
-    text[..end].parse::<u64>().ok()?.checked_mul(unit)
+    let (whole, part) = text[..end].split_once('.').unwrap_or((&text[..end], ""));
+    let mut bytes = whole.parse::<u64>().ok()?.checked_mul(unit)?;
+    let mut one = unit;
+    for digit in part.bytes() {
+        one /= 10;
+        bytes = bytes.checked_add(u64::from(char::from(digit).to_digit(10)?) * one)?;
+    }
+    Some(bytes)
 }
 
 /// Proxies' variables are read in lower case first, as curl has it.

@@ -103,7 +103,7 @@ impl World {
         let served = self.base.path().join("served");
         copy(&self.live().join("out"), &served);
         let registry = self.registry.as_ref().expect("an online scene");
-        registry.serve_folder(served);
+        registry.serve_folder(served, false);
         let home = self.live().join("home/.mzp");
         fs::create_dir_all(&home).expect("makes directories");
         let text = format!("registry = \"{}\"\n", registry.url());

@@ -182,6 +182,10 @@ fn from_line(line: &str) -> Result<Package, String> {
             }
             "os" | "cpu" | "libc" => list(&mut manifest, kind, rest),
             "bundle" => list(&mut manifest, "bundleDependencies", rest),
+            "pad" => {
+                let bytes = super::hostile::noise(rest.parse().map_err(|_| format!("`{word}` in `{line}`"))?);
+                package.files.push(("noise.bin".into(), bytes, false));
+            }
             "engines" => put(&mut manifest, "engines", ("node".into(), rest.into())),
             "deprecated" => package.deprecated = Some(rest.into()),
             "tag" => package.tags.push(rest.into()),

@@ -64,6 +64,7 @@ struct State {
     no_abbreviated: bool,
     /// Its files are what is served: what any static web server does.
     folder: Option<PathBuf>,
+    ranges: bool,
 }
 
 pub struct Registry {
@@ -134,8 +135,9 @@ impl Registry {
         self.state().no_abbreviated = true;
     }
 
-    pub fn serve_folder(&self, folder: PathBuf) {
-        self.state().folder = Some(folder);
+    /// `ranges`: whether it answers requests for the end of a file with just that.
+    pub fn serve_folder(&self, folder: PathBuf, ranges: bool) {
+        (self.state().folder, self.state().ranges) = (Some(folder), ranges);
     }
 
     pub fn requests(&self) -> Vec<Request> {
@@ -271,8 +273,13 @@ fn respond(state: &State, request: &Request, base: &impl Fn(&str) -> String) -> 
     if let Some(folder) = &state.folder {
         let file = folder.join(path);
         return match std::fs::read(&file) {
-            Ok(body) if !path.contains("..") => {
-                Answer { status: 200, kind: "application/octet-stream", body }
+            Ok(mut body) if !path.contains("..") => {
+                let range =
+                    header("range").and_then(|r| r.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+                let from = range.filter(|from| state.ranges && *from <= body.len());
+                let body = body.split_off(from.unwrap_or(0));
+                let status = if from.is_some() { 206 } else { 200 };
+                Answer { status, kind: "application/octet-stream", body }
             }
             _ => error(404, "no such file"),
         };

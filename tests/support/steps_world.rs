@@ -4,7 +4,7 @@
 //! tarballs DIR all|NAME@VER …       the described packages as DIR/NAME-VER.tgz
 //! mirror-of DIR all|NAME@VER …      a mirror that holds them, made by `pantry mirror init` and `add`
 //! registry all|NAME@VER …           starts the loopback registry; $REGISTRY, $OTHER and npm_config_registry point there
-//! serve DIR                         starts the same server for the files of a folder
+//! serve DIR [ranges]                starts the same server for the files of a folder
 //! secure KIND                       the same behind TLS; $SECURE and npm_config_registry point there, $AUTHORITY is the file of who
 //!                                   signed: good · expired · early · elsewhere · stranger · self-signed · cut · plain · old · too-new · silent
 //! publish NAME@VER|hostile:KIND …   more packages for it; a hostile one is evil@1.0.0
@@ -49,9 +49,9 @@ pub fn step(case: &mut Case, step: &Step, words: &[String]) -> Result<bool, Stop
             case.registry = Some(registry);
             Ok(())
         }
-        ("serve", [dir]) => {
+        ("serve", [dir, ranges @ ..]) => {
             let server = Registry::start(Vec::new())?;
-            server.serve_folder(case.path(dir));
+            server.serve_folder(case.path(dir), ranges == ["ranges"]);
             case.env.insert("REGISTRY".into(), server.url());
             case.env.insert("OTHER".into(), server.other_url());
             case.registry = Some(server);

@@ -12,11 +12,15 @@ use crate::layout::{self, Folder, Layout, SLOTS, names};
 use crate::mirror::Mirror;
 use crate::root::{self, Root, Slot};
 use crate::snapshot::FileEntry;
+use crate::trust::Keys;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+/// Largest document of KEY/ that is fetched, and how many.
+const MAX_KEYS: u64 = 64 << 10;
+const MAX_VERSIONS: u64 = 1000;
 const BUFFER: usize = 256 << 10;
 /// How often a download that broke off is taken up again.
 const TRIES: usize = 4;
@@ -68,10 +72,11 @@ impl Carrier {
                 Err(e) => first = first.or(Some(e)),
             }
         }
-        match Mirror::open(&remote.layout.dir) {
-            Ok(mirror) => Ok(Self { mirror, remote: Some(remote) }),
-            Err(e) => Err(first.unwrap_or(e)),
-        }
+        let mirror = match Mirror::open(&remote.layout.dir) {
+            Ok(mirror) => mirror,
+            Err(e) => return Err(first.unwrap_or(e)),
+        };
+        Ok(Self { mirror, remote: Some(remote) })
     }
 
     /// The state that is taken from.
@@ -82,6 +87,11 @@ impl Carrier {
     /// Where it is, for people.
     pub fn place(&self) -> PathBuf {
         self.remote.as_ref().map_or(self.mirror.dir().into(), |r| PathBuf::from(r.base.to_string()))
+    }
+
+    /// From here on the mirror's keys can be read, for who does not know them yet.
+    pub fn bring_keys(&self) -> Result<()> {
+        self.remote.as_ref().map_or(Ok(()), Remote::keys)
     }
 
     /// From here on [`mirror`](Self::mirror) can read this file.
@@ -127,6 +137,25 @@ impl Remote {
             }
         }
         Ok(found)
+    }
+
+    /// The documents of KEY/, as many as there are.
+    fn keys(&self) -> Result<()> {
+        for version in 1..=MAX_VERSIONS {
+            let name = format!("KEY/{}", Keys::file_name(version));
+            let url = below(&self.base, &name)?;
+            let request = Request { cap: MAX_KEYS, ..Request::new(&url) };
+            let answer = self.client.get(&request).map_err(|e| failed(&url, e))?;
+            match answer.status {
+                200 => {
+                    let bytes = answer.body.read_whole().map_err(|e| failed(&url, e))?;
+                    file::write_scratch(&self.layout.path(&name), &bytes)?;
+                }
+                404 | 410 => break,
+                status => return Err(refused(&url, status)),
+            }
+        }
+        Ok(())
     }
 
     fn bring(&self, folder: Folder, entry: &FileEntry) -> Result<()> {

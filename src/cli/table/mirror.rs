@@ -5,11 +5,25 @@ use crate::cli::command::{Argument, Command, Flag, Kind, command, flag, optional
 
 const WHICH: &[Argument] = &[optional("DIR", Kind::Dir, "The mirror's folder (default: the home mirror)")];
 
-const SYNC_WITH: &[Argument] =
-    &[optional("DIR", Kind::Dir, "The other mirror (default: those that are mounted)")];
+const SYNC_WITH: &[Argument] = &[
+    optional("FROM", Kind::Dir, "The mirror to take from, or its address (default: those that are mounted)"),
+    optional("TO", Kind::Dir, "The mirror that takes (default: the home mirror)"),
+];
+
+const SYNC_ABOUT: &str = "Copies what FROM has and TO lacks; with --both also the other way. The order and number of syncs \
+                          between any mirrors do not matter. An interrupted one goes on where it was. A version with two \
+                          different hashes is taken from neither and reported each time.";
 
 const SYNC: &[Flag] = &[
-    flag("write", "Also write to the other mirror what it lacks"),
+    flag("both", "Also bring FROM what it lacks"),
+    flag("for", "Take only archives for these platforms, such as linux-x64,win32-x64")
+        .value("LIST", Kind::List)
+        .repeats(),
+    flag("roots", "Take only what these lockfiles hold").value("LIST", Kind::List).repeats(),
+    flag("max", "Take archives of no more bytes than this, such as 3.9G").value("SIZE", Kind::Text),
+    flag("split", "Make mirrors 01, 02, … in TO, each with archives of no more bytes than this")
+        .value("SIZE", Kind::Text)
+        .conflicts(&["both", "max"]),
     flag("accept-rollback", "Take a mirror that is older than what this machine has seen of it"),
 ];
 
@@ -28,6 +42,7 @@ pub const ROWS: &[Command] = &[
         .examples(&[("mirror status", "Show what the home mirror is and holds")])
         .members(MEMBERS),
     command("sync", "Bring mirrors up to date with each other (short for `mirror sync`)")
+        .about(SYNC_ABOUT)
         .takes(SYNC_WITH)
         .flags(&[SYNC, DRY_RUN, JSON])
         .examples(&[("sync /media/stick/PANTRY", "Take what a stick has and this machine lacks")]),
@@ -95,6 +110,7 @@ const MEMBERS: &[Command] = &[
             ),
         ]),
     command("sync", "Bring mirrors up to date with each other")
+        .about(SYNC_ABOUT)
         .takes(SYNC_WITH)
         .flags(&[SYNC, DRY_RUN, JSON])
         .examples(&[("mirror sync /media/stick/PANTRY", "Take what a stick has and this machine lacks")]),

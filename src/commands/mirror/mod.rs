@@ -10,11 +10,13 @@ pub mod list;
 pub mod pull;
 pub mod remove;
 pub mod status;
+pub mod sync;
 pub mod verify;
 
 use crate::cli::Invocation;
 use crate::error::{Error, Result};
 use crate::install::fill::Busy;
+use crate::install::platform::Platform;
 use crate::settings::Settings;
 use crate::ui::Ui;
 use mirror::Mirror;
@@ -57,6 +59,22 @@ pub fn open_for_writing(dir: &Path, settings: &Settings, ui: &mut Ui) -> Result<
     let mirror = open(dir, settings, ui)?;
     settings.trust.prepare(&mirror)?;
     Ok(mirror)
+}
+
+/// The platforms that an option lists.
+fn platforms(invocation: &Invocation, option: &str) -> Result<Vec<Platform>> {
+    let parse = |word: &str| {
+        Platform::parse(word).ok_or_else(|| {
+            Error::Usage {
+                message: format!("`{}` is not a platform", escape(word)),
+                hint: Some(
+                    "platforms are named like linux-x64, linux-x64-musl, darwin-arm64, win32-x64".into(),
+                ),
+            }
+            .into()
+        })
+    };
+    invocation.list(option)?.into_iter().map(parse).collect()
 }
 
 pub fn shown(path: &Path) -> String {

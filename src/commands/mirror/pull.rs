@@ -1,6 +1,6 @@
 //! `pantry mirror pull PACKAGE… [--from FILE…] [--platform LIST]`
 
-use super::{count, folder, open_for_writing, shown, size, waiting};
+use super::{count, folder, open_for_writing, platforms, shown, size, waiting};
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status};
 use crate::install::platform::Platform;
@@ -36,7 +36,10 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         mirror: dir.clone(),
         home: settings.home_mirror()?,
         trust: settings.trust.clone(),
-        platforms: platforms(invocation)?,
+        platforms: match platforms(invocation, "platform")? {
+            none if none.is_empty() => vec![Platform::current()],
+            some => some,
+        },
         groups: Groups { dev: !invocation.has("production"), optional: true },
         keep_all: invocation.has("keep-all-versions-metadata"),
         dry_run: invocation.has("dry-run"),
@@ -71,25 +74,6 @@ fn add(total: &mut Report, report: Report) {
     total.fetched.extend(report.fetched);
     total.warnings.extend(report.warnings);
     total.left_out.extend(report.left_out);
-}
-
-fn platforms(invocation: &Invocation) -> Result<Vec<Platform>> {
-    let words = invocation.list("platform")?;
-    if words.is_empty() {
-        return Ok(vec![Platform::current()]);
-    }
-    let parse = |word: &str| {
-        Platform::parse(word).ok_or_else(|| {
-            Error::Usage {
-                message: format!("`{}` is not a platform", escape(word)),
-                hint: Some(
-                    "platforms are named like linux-x64, linux-x64-musl, darwin-arm64, win32-x64".into(),
-                ),
-            }
-            .into()
-        })
-    };
-    words.into_iter().map(parse).collect()
 }
 
 /// What the names of the command line ask for together, then each file of `--from`.

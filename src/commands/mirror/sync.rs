@@ -1,0 +1,316 @@
+//! `pantry sync [FROM [TO]] [--both]`: what one mirror has and the other lacks.
+
+mod wish;
+
+use super::{count, folder, open_for_writing, shown, size, told, waiting};
+use crate::cli::Invocation;
+use crate::error::{Error, Result, Status};
+use crate::network::Network;
+use crate::settings::Settings;
+use crate::source::media;
+use crate::ui::{Ui, Unit};
+use mirror::Mirror;
+use mirror::batch::Batch;
+use mirror::http::Url;
+use mirror::mirror::{InitOptions, Prefix};
+use mirror::name::escape;
+use mirror::sync::{self, Carrier, Choice, Report, Watch, Way};
+use mirror::trust::{How, Policy};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use wish::Wish;
+
+/// Where a sync takes from.
+enum Other {
+    Folder(PathBuf),
+    Web(Url),
+}
+
+impl Other {
+    fn shown(&self) -> String {
+        match self {
+            Self::Folder(dir) => shown(dir),
+            Self::Web(url) => url.to_string(),
+        }
+    }
+}
+
+/// One direction's result.
+struct Done {
+    from: String,
+    /// Of the mirror that was taken from, and of the other one.
+    labels: [String; 2],
+    to: String,
+    report: Report,
+}
+
+/// What every direction of a run shares.
+struct Run<'a> {
+    settings: &'a Settings,
+    here: PathBuf,
+    dry: bool,
+    /// The other mirrors were found, not named.
+    found: bool,
+    accept_rollback: bool,
+}
+
+pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let here = settings.working_directory()?;
+    let run = Run {
+        settings,
+        dry: invocation.has("dry-run"),
+        found: invocation.arguments.is_empty(),
+        accept_rollback: invocation.has("accept-rollback"),
+        here,
+    };
+    let to = match invocation.argument_path(1) {
+        Some(dir) => run.here.join(dir),
+        None => folder(invocation, settings, None)?,
+    };
+    let wish = Wish::read(invocation, &run.here)?;
+    let mut done = Vec::new();
+    for other in run.others(invocation)? {
+        if let Some(limit) = wish.split {
+            run.split(&other, &to, limit, &wish, &mut done, ui)?;
+            continue;
+        }
+        if invocation.has("both") {
+            run.both(&other)?;
+        }
+        let target = open_for_writing(&to, settings, ui)?;
+        done.push(run.take(&target, &other, &wish.choice(), ui)?);
+        if invocation.has("both") {
+            let back = open_for_writing(&run.both(&other)?, settings, ui)?;
+            done.push(run.take(&back, &Other::Folder(to.clone()), &wish.choice(), ui)?);
+        }
+    }
+    show(&done, run.dry, ui)
+}
+
+fn usage(message: String, hint: &str) -> Box<Error> {
+    Box::new(Error::Usage { message, hint: Some(hint.into()) })
+}
+
+impl Run<'_> {
+    /// The mirror that is named, or those on media that are mounted.
+    fn others(&self, invocation: &Invocation) -> Result<Vec<Other>> {
+        let Some(named) = invocation.arguments.first() else {
+            let found: Vec<Other> = media::mirrors().into_iter().map(Other::Folder).collect();
+            if found.is_empty() {
+                let hint = "name one, as in `pantry sync /media/stick`; `pantry mirror init` makes one";
+                return Err(Box::new(Error::Other {
+                    status: Status::Unreachable,
+                    message: "no medium that holds a mirror is mounted".into(),
+                    hints: vec![hint.into()],
+                }));
+            }
+            return Ok(found);
+        };
+        let text = named.to_str().unwrap_or_default();
+        if !(text.starts_with("http://") || text.starts_with("https://")) {
+            return Ok(vec![Other::Folder(self.here.join(named))]);
+        }
+        if self.settings.offline.is_some() {
+            let message = format!("{} is behind a network, and this run is offline", escape(text));
+            return Err(usage(message, "leave out --offline (and PANTRY_OFFLINE), or name a folder"));
+        }
+        Ok(vec![Other::Web(Url::parse(text)?)])
+    }
+
+    /// A mirror that can be written to as well.
+    fn both(&self, other: &Other) -> Result<PathBuf> {
+        match other {
+            Other::Folder(dir) => Ok(dir.clone()),
+            Other::Web(_) => {
+                Err(usage(format!("{} can only be read", other.shown()), "--both needs two folders"))
+            }
+        }
+    }
+
+    fn take(&self, target: &Mirror, other: &Other, choice: &Choice<'_>, ui: &mut Ui) -> Result<Done> {
+        // What is fetched only to be looked at lies in a batch's folder, which cleans up after itself.
+        let scratch = match other {
+            Other::Folder(_) => None,
+            Other::Web(_) => Some(Batch::begin(target, 0)?),
+        };
+        let from = match (other, &scratch) {
+            (Other::Folder(dir), _) => {
+                let mirror = Mirror::open_pinned(dir, &mut waiting(ui))?;
+                Carrier::folder(told(mirror, dir, ui)?)
+            }
+            (Other::Web(url), Some(batch)) => {
+                Carrier::remote(Network::client(self.settings, &self.here, ui)?, url, &batch.scratch())?
+            }
+            (Other::Web(_), None) => return Err(usage(other.shown(), "")),
+        };
+        self.check(&from)?;
+        if scratch.is_none() && same_folder(from.mirror().dir(), target.dir()) {
+            let message = format!("{} is both sides of this sync", other.shown());
+            return Err(usage(message, "name another mirror to take from, or to write to"));
+        }
+        let report = if self.dry {
+            sync::plan(target, &from, choice)?
+        } else {
+            let bar = ui.progress("Copying", Unit::Bytes);
+            let mut hold = waiting(ui);
+            let mut progress = |done: u64, total: u64| {
+                bar.set_total(total);
+                bar.add(done.saturating_sub(bar.done()));
+            };
+            let watch = &mut Watch { progress: &mut progress, waiting: &mut hold };
+            let taken = sync::take(target, &from, choice, watch);
+            drop(hold);
+            ui.end_progress();
+            taken?
+        };
+        let labels = [from.mirror(), target].map(|m| m.snapshot().label.clone());
+        Ok(Done { from: other.shown(), labels, to: shown(target.dir()), report })
+    }
+
+    /// The keys of a mirror behind a server are only asked for where what is known of them is not enough.
+    fn check(&self, from: &Carrier) -> Result<()> {
+        let trust = &self.settings.trust;
+        if self.accept_rollback {
+            from.bring_keys()?;
+            trust.adopt(from.mirror(), true)?;
+        }
+        let how = if self.found { How::Found } else { How::Named };
+        if trust.check(from.mirror(), how).is_err() {
+            from.bring_keys()?;
+            trust.check(from.mirror(), how)?;
+        }
+        Ok(())
+    }
+
+    /// New mirrors `01`, `02`, … in `to`, none larger than `limit`, which together hold what there is.
+    fn split(
+        &self,
+        other: &Other,
+        to: &Path,
+        limit: u64,
+        wish: &Wish,
+        done: &mut Vec<Done>,
+        ui: &mut Ui,
+    ) -> Result<()> {
+        let mut given: HashSet<(Vec<u8>, String)> = HashSet::new();
+        for part in 1.. {
+            let dir = to.join(format!("{part:02}"));
+            let trust = &self.settings.trust;
+            let signer = if trust.policy() == Policy::Off { None } else { Some(trust.machine_key()?) };
+            let signs = signer.is_some();
+            let options = InitOptions { label: format!("part {part}"), signer, ..InitOptions::default() };
+            let target = Mirror::init(&dir, &options)?;
+            if signs {
+                trust.adopt(&target, true)?;
+            }
+            let target = Mirror::open_pinned(target.dir(), &mut waiting(ui))?;
+            trust.prepare(&target)?;
+            let chosen = wish.choice();
+            let wanted = |key: &mirror::record::Key, v: &mirror::record::VersionRecord| {
+                !given.contains(&(key.to_bytes(), v.version.to_string()))
+                    && chosen.wanted.is_none_or(|wanted| wanted(key, v))
+            };
+            let choice = Choice { wanted: Some(&wanted), limit: Some(limit), name: String::new() };
+            let part = self.take(&target, other, &choice, ui)?;
+            let (taken, left) = (part.report.archives, part.report.left_out > given.len() as u64);
+            done.push(part);
+            target.refresh()?.for_each(Prefix::All, &mut |view| {
+                let present = (0..view.len()).filter(|i| view.is_present(*i));
+                given.extend(present.map(|i| (view.key().to_bytes(), view.version(i).to_string())));
+                Ok(())
+            })?;
+            // What alone is larger than a part is in none.
+            if taken == 0 || !left {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn same_folder(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+fn named(dir: &str, label: &str) -> String {
+    if label.is_empty() { dir.to_string() } else { format!("{dir} \"{}\"", escape(label)) }
+}
+
+fn show(done: &[Done], dry: bool, ui: &mut Ui) -> Result<Status> {
+    let wrong = done.iter().any(|d| !d.report.conflicts.is_empty() || !d.report.damaged.is_empty());
+    let status = if wrong { Status::Refused } else { Status::Done };
+    if ui.is_json() {
+        ui.json(|o| {
+            o.truth("dryRun", dry);
+            o.array("directions", |list| {
+                for d in done {
+                    list.object(|o| {
+                        o.text("from", &d.from);
+                        o.text("to", &d.to);
+                        o.text("way", way(d.report.way));
+                        o.number("records", d.report.records);
+                        o.number("archives", d.report.archives);
+                        o.number("files", d.report.files);
+                        o.number("bytes", d.report.bytes);
+                        o.number("leftOut", d.report.left_out);
+                        o.number("leftOutBytes", d.report.left_out_bytes);
+                        o.array("conflicts", |list| {
+                            for c in &d.report.conflicts {
+                                list.object(|o| {
+                                    o.text("package", &c.key.name);
+                                    o.text("version", &c.version);
+                                    o.text("here", &c.ours);
+                                    o.text("there", &c.theirs);
+                                });
+                            }
+                        });
+                        o.texts("damaged", &d.report.damaged);
+                    });
+                }
+            });
+        })?;
+        return Ok(status);
+    }
+    for Done { from, to, labels: [there, here], report } in done {
+        for c in &report.conflicts {
+            ui.warn(&format!(
+                "{}@{} has two different hashes and was not taken: {} in {}, {} in {}",
+                escape(&c.key.name),
+                escape(&c.version),
+                escape(&c.ours),
+                named(to, here),
+                escape(&c.theirs),
+                named(from, there)
+            ));
+        }
+        report.damaged.iter().for_each(|d| ui.warn(&format!("not taken: {}", escape(d))));
+        let amount = format!(
+            "{} of {} ({})",
+            count(report.files, "file", "files"),
+            count(report.records, "package", "packages"),
+            size(report.bytes)
+        );
+        let from = named(from, there);
+        match (report.way, dry) {
+            (Way::Nothing, _) => ui.success(&format!("{to} has all that {from} has")),
+            (_, true) => ui.note(&format!("Dry run: would take {amount} from {from}; nothing was changed")),
+            (_, false) => ui.success(&format!("Took {amount} from {from}")),
+        }
+        if report.left_out > 0 {
+            let left = count(report.left_out, "archive was", "archives were");
+            ui.note(&format!("{left} not chosen ({})", size(report.left_out_bytes)));
+        }
+    }
+    if wrong {
+        ui.hint("`pantry mirror verify` tells what is damaged; of two hashes for one version only a person can say which is right");
+    }
+    Ok(status)
+}
+
+fn way(way: Way) -> &'static str {
+    match way {
+        Way::Nothing => "nothing",
+        Way::Forward => "forward",
+        Way::Joined => "joined",
+    }
+}
