@@ -200,12 +200,14 @@ pub fn clear(folder: &Path, dry: bool) -> Result<bool> {
     if dry {
         return Ok(found);
     }
-    if is_folder(folder, MODULES) && is_folder(folder, BOOKS) {
-        // First: what is half gone must not be taken for a finished one, or be gone on with.
-        remove_tree(folder, super::state::PATH)?;
-        remove_tree(folder, JOURNAL)?;
+    discard(folder, NEW)?;
+    discard(folder, OLD)?;
+    // Aside in one step; there it is a finished tree that may come back, until its state is gone.
+    match std::fs::rename(folder.join(MODULES), folder.join(NEW)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed("rename", folder, MODULES)(e)),
+        _ => {}
     }
-    [NEW, OLD, MODULES].iter().try_for_each(|name| remove_tree(folder, name))?;
+    discard(folder, NEW)?;
     Ok(found)
 }
 

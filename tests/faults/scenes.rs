@@ -22,6 +22,7 @@ pub struct Scene {
 const MANIFEST: &str = r#"{"dependencies": {"left": "^1.0.0", "@scope/tool": "1", "big": "1"}}"#;
 const TRUSTED: &str = r#"{"dependencies": {"left": "^1.0.0", "@scope/tool": "1"}, "trustedDependencies": ["left", "@scope/tool"]}"#;
 const OLDER: &str = r#"{"dependencies": {"left": "1.0.0", "@scope/tool": "1"}}"#;
+const PACKED: &str = r#"{"dependencies": {"big": "file:../tgz/big-1.0.0.tgz"}}"#;
 const NEWER: &str = r#"{"dependencies": {"left": "^2.0.0", "other": "1"}}"#;
 const INIT: &str = "mirror init ../mirror";
 const ADD: &str = "mirror add --mirror ../mirror ../tgz/left-1.0.0.tgz ../tgz/left-1.1.0.tgz ../tgz/left-2.0.0.tgz \
@@ -30,7 +31,7 @@ const ADD_LATE: &str = "mirror add --mirror ../mirror ../tgz/late-1.0.0.tgz";
 const REMOVE: &str = "mirror remove --mirror ../mirror other@1.0.0";
 const REMOVE_BIG: &str = "mirror remove --mirror ../mirror big@1.0.0";
 const GC: &str = "mirror gc ../mirror";
-const HOISTED: &str = "install --offline --mirror ../mirror";
+const HOISTED: &str = "install --offline --mirror ../mirror --linker hoisted";
 const ISOLATED: &str = "install --offline --mirror ../mirror --linker isolated";
 const STORE: &str = "install --offline --mirror ../mirror --linker store";
 const PROJECT: Step = Write("work/package.json", MANIFEST);
@@ -79,6 +80,11 @@ pub fn first_installs() -> Vec<Scene> {
         offline("install, store", mirror(), STORE),
         offline("install over another's tree", taken_over, HOISTED),
         // Files of their own, and scripts that are none.
+        offline(
+            "install, an archive beside it",
+            vec![Write("work/package.json", PACKED)],
+            "install --offline",
+        ),
         offline("install, trusted", vec![Write("work/package.json", TRUSTED), Run(INIT), Run(ADD)], HOISTED),
     ]
 }
@@ -104,6 +110,7 @@ pub fn changing_installs() -> Vec<Scene> {
         back(ISOLATED, offline("isolated to store", installed(ISOLATED), STORE)),
         offline("trust", installed(HOISTED), "trust --offline --mirror ../mirror left"),
         back(STORE, offline("store to hoisted", installed(STORE), HOISTED)),
+        back(HOISTED, offline("clean", installed(HOISTED), "clean")),
     ]
 }
 
@@ -113,6 +120,7 @@ pub fn edits() -> Vec<Scene> {
     let mut scenes = vec![
         offline("add", installed(OLDER), "add --offline --mirror ../mirror other left"),
         offline("remove", installed(MANIFEST), "remove --offline --mirror ../mirror left big"),
+        offline("add, an archive", installed(OLDER), "add --offline --mirror ../mirror ../tgz/big-1.0.0.tgz"),
     ];
     // Two manifests and the lock, in a workspace.
     let members = r#"{"workspaces": ["a", "b"], "dependencies": {"left": "1.0.0"}}"#;
