@@ -47,12 +47,12 @@ test-mz: prerequisites ## the MinZ tests with a real compiler in the stand-in's 
 	MINZ_REAL="$$MZ" $(CARGO) test --no-fail-fast --test mzp
 	MINZ_REAL="$$MZ" $(CARGO) test --no-fail-fast --test scripts mzp/
 
-# Bytes before speed: the hot crates too, SHA-2 in rounds where the processor has no instructions for it, the outliner without its bound.
+# Bytes before speed: the hot crates too, the outliner without its bound.
 SMALL = $(foreach crate,zlib-rs flate2 sha2 miniserde,--config 'profile.release.package.$(crate).opt-level="z"')
 
 size-mzp: prerequisites ## the build for MinZ alone, without npm and a network: what it can do, and its size beside its budget
 	$(CARGO) build --quiet --bin pantry
-	RUSTFLAGS="--cfg sha2_backend_soft=\"compact\" $$(sh src/build/flags.sh every)" $(CARGO) rustc --release --bin pantry --no-default-features --target-dir target/mzp $(SMALL) -- $$(sh src/build/flags.sh 1)
+	RUSTFLAGS="$$(sh src/build/flags.sh every)" $(CARGO) rustc --release --bin pantry --no-default-features --target-dir target/mzp $(SMALL) -- $$(sh src/build/flags.sh 1)
 	@sh tests/mzp-only.sh target/debug/pantry target/mzp/release/pantry
 	@sh tests/size.sh target/mzp/release/pantry 1300000 "mzp only, release, stripped, dynamic"
 

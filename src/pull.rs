@@ -35,7 +35,7 @@ use mirror::name::PackageName;
 use mirror::record::{Key, RecordView, VersionRecord};
 use mirror::trust::Trust;
 use mirror::{Batch, Mirror};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -313,7 +313,7 @@ impl Run<'_> {
         progress: &dyn Progress,
         report: &mut Report,
     ) -> Result<Vec<(PackageId, Got)>> {
-        let mut jobs: BTreeMap<PackageId, Job> = BTreeMap::new();
+        let mut jobs: Vec<(PackageId, Job)> = Vec::new();
         let mut got: Vec<(PackageId, Got)> = Vec::new();
         for &id in ids {
             match self.copy(target, batch, id)? {
@@ -326,7 +326,7 @@ impl Run<'_> {
                 None => {
                     let job = job(self.graph.package(id));
                     downloads.ahead(job.clone());
-                    jobs.insert(id, job);
+                    jobs.push((id, job));
                 }
             }
         }

@@ -259,7 +259,7 @@ impl Settings {
 
     /// Threads for work that the processor or the disk bounds: one per core.
     pub fn threads(&self) -> usize {
-        std::thread::available_parallelism().map_or(1, usize::from)
+        crate::install::platform::cores()
     }
 
     /// For short-lived files beside a child process.

@@ -70,20 +70,13 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// So many bits a digit, the last one filled up with zeros.
-fn in_digits(bytes: &[u8], width: u32, alphabet: &[u8]) -> String {
-    let mut out = Vec::with_capacity(bytes.len() * 2 + 4);
-    let (mut acc, mut bits) = (0u32, 0);
-    let mut digit = |value: u32| out.push(alphabet[value as usize & (alphabet.len() - 1)]);
-    for &b in bytes {
-        acc = (acc << 8) | u32::from(b);
-        bits += 8;
-        while bits >= width {
-            bits -= width;
-            digit(acc >> bits);
-        }
-    }
-    if bits > 0 {
-        digit(acc << (width - bits));
+fn in_digits(bytes: &[u8], width: usize, alphabet: &[u8]) -> String {
+    let mut out = vec![0; (bytes.len() * 8).div_ceil(width)];
+    for (i, digit) in out.iter_mut().enumerate() {
+        let (at, before) = (i * width / 8, i * width % 8);
+        let next = bytes.get(at + 1).copied().unwrap_or(0);
+        let pair = u16::from_be_bytes([bytes[at], next]) << before;
+        *digit = alphabet[usize::from(pair) >> (16 - width)];
     }
     String::from_utf8(out).unwrap_or_default()
 }

@@ -45,8 +45,9 @@ pub fn between<'g>(old: &'g Graph, new: &'g Graph) -> Option<Apart<'g>> {
         return None;
     }
     let now = matched(old, new);
-    let mut ids: Vec<PackageId> = new.ids().collect();
-    ids.retain(|id| !now.contains(&Some(*id)));
+    let mut is_old = vec![false; new.packages.len()];
+    now.iter().flatten().for_each(|id| is_old[id.index()] = true);
+    let ids: Vec<PackageId> = new.ids().filter(|id| !is_old[id.index()]).collect();
     let (mut coming, mut gone) = (Vec::new(), Vec::new());
     let mut own = vec![None; new.packages.len()];
     for (i, id) in ids.iter().enumerate() {

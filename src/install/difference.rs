@@ -6,7 +6,6 @@
 use super::select::Selection;
 use crate::resolve::graph::Graph;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 /// A package with another version than before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,20 +60,21 @@ impl Difference {
         }
         only_before.extend(old);
         only_after.extend(new);
-        // Name → versions that only the one or only the other has.
-        let mut parted: BTreeMap<&str, (Vec<&str>, Vec<&str>)> = BTreeMap::new();
-        for (name, version) in split(&only_before) {
-            parted.entry(name).or_default().0.push(version);
-        }
-        for (name, version) in split(&only_after) {
-            let (old, new) = parted.entry(name).or_default();
-            match old.iter().position(|v| *v == version) {
-                Some(same) => drop(old.remove(same)),
-                None => new.push(version),
-            }
-        }
+        // By name, the versions that only the one has before those that only the other has.
+        let mut parted: Vec<(&str, &str, bool)> = split(&only_before).map(|(n, v)| (n, v, false)).collect();
+        parted.extend(split(&only_after).map(|(n, v)| (n, v, true)));
+        mirror::order::sort_by(&mut parted, |a, b| a.0.cmp(b.0));
         let mut difference = Self::default();
-        for (name, (old, new)) in parted {
+        for versions in parted.chunk_by(|a, b| a.0 == b.0) {
+            let name = versions[0].0;
+            let (mut old, mut new) = (Vec::new(), Vec::new());
+            for &(_, version, is_new) in versions {
+                match old.iter().position(|v| *v == version).filter(|_| is_new) {
+                    Some(same) => drop(old.remove(same)),
+                    None if is_new => new.push(version),
+                    None => old.push(version),
+                }
+            }
             let both = old.len().min(new.len());
             for (from, to) in old.iter().zip(&new) {
                 let (from, to) = ((*from).to_string(), (*to).to_string());

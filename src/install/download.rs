@@ -72,7 +72,6 @@ pub struct Got {
 pub struct Downloads {
     shared: Arc<Shared>,
     limit: usize,
-    /// Asked once: the standard library reads three files for it.
     cores: usize,
 }
 
@@ -123,7 +122,7 @@ impl Downloads {
             work: Condvar::new(),
             news: Condvar::new(),
         };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = super::platform::cores();
         Self { shared: Arc::new(shared), limit: limit.max(1), cores }
     }
 

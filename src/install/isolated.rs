@@ -18,7 +18,6 @@ use super::bins::{Bin, preferred};
 use super::store::Key;
 use super::unit::{Op, Unit, bin_ops};
 use crate::resolve::graph::{Graph, Importer, PackageId};
-use std::collections::BTreeMap;
 
 /// Folder name of a package in a virtual store: `name@version`, a scope's `/`
 /// written as `+`, a variant as `#n`. None of these can be part of a name's own
@@ -155,19 +154,17 @@ fn bins<'a>(
     included: &[bool],
     at: &str,
 ) -> Vec<Op> {
-    let mut owners: BTreeMap<&str, (&str, Bin)> = BTreeMap::new();
+    let mut found: Vec<(&str, &str, Bin)> = Vec::new();
     for (alias, id) in packages.filter(|(_, id)| included[id.index()]) {
-        for (name, path) in &graph.package(id).bins {
-            let bin = Bin::new(name, alias, path);
-            match owners.get(name.as_str()) {
-                Some((other, _)) if preferred((other, true), (alias, true), name.as_str()).is_le() => {}
-                _ => {
-                    owners.insert(name.as_str(), (alias, bin));
-                }
-            }
-        }
+        let bins = graph.package(id).bins.iter();
+        found.extend(bins.map(|(name, path)| (name.as_str(), alias, Bin::new(name, alias, path))));
     }
-    let bins: Vec<Bin> = owners.into_values().map(|(_, bin)| bin).collect();
+    // Of each command its owner is the first.
+    mirror::order::sort_by(&mut found, |a, b| {
+        a.0.cmp(b.0).then_with(|| preferred((a.1, true), (b.1, true), a.0))
+    });
+    found.dedup_by(|later, first| later.0 == first.0);
+    let bins: Vec<Bin> = found.into_iter().map(|(_, _, bin)| bin).collect();
     if bins.is_empty() { Vec::new() } else { bin_ops(at, &bins, true) }
 }
 

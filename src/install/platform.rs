@@ -14,6 +14,26 @@ pub struct Platform {
     pub libc: String,
 }
 
+/// How many threads can work at a time: the processors that this one may run on, and no more than the control group
+/// is given. (The standard library looks for groups of the first version as well, in 9 KB.)
+pub fn cores() -> usize {
+    #[cfg(target_os = "linux")]
+    return {
+        let processors = rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count() as usize);
+        let quota = std::fs::read_to_string("/sys/fs/cgroup/cpu.max").ok().and_then(|text| quota(&text));
+        processors.min(quota.unwrap_or(processors)).max(1)
+    };
+    #[cfg(not(target_os = "linux"))]
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Whole processors, of `MICROSECONDS PERIOD`; `None` for `max PERIOD`.
+#[cfg(target_os = "linux")]
+fn quota(text: &str) -> Option<usize> {
+    let (time, period) = text.trim().split_once(' ')?;
+    time.parse::<usize>().ok()?.checked_div(period.parse().ok()?)
+}
+
 impl Platform {
     /// The machine this program runs on. On Linux the C library is told by the
     /// dynamic loader that is installed, since this program may be static.
@@ -101,6 +121,16 @@ mod tests {
 
     fn list(items: &[&str]) -> Vec<String> {
         items.iter().map(|s| s.to_string()).collect()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_a_control_group_is_given() {
+        assert_eq!(quota("max 100000\n"), None);
+        assert_eq!(quota("250000 100000\n"), Some(2));
+        assert_eq!(quota("50000 100000"), Some(0));
+        assert_eq!(quota("1 0"), None);
+        assert!(cores() > 0);
     }
 
     #[test]

@@ -36,8 +36,8 @@ use crate::resolve::graph::{Graph, PackageId};
 use crate::source::mirrors::Mirrors;
 use crate::ui::{Level, Logger, Subsystem};
 use mirror::name::{PackageName, escape};
+use mirror::order::Map;
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -580,19 +580,18 @@ fn deprecated(old: Option<&Graph>, new: &Graph, selection: &Selection) -> Vec<St
 
 /// Which dependencies of these folders came, got another version, or went.
 fn direct(old: Option<&Graph>, new: &Graph, selection: &Selection, folders: &[&str]) -> Vec<Direct> {
-    let of = |graph: &Graph| -> BTreeMap<(String, String), (PackageId, String)> {
+    let of = |graph: &Graph| -> Map<(String, String), (PackageId, String)> {
         let asking = graph.importers.iter().filter(|i| folders.contains(&i.path.as_str()));
         let wanted = asking.flat_map(|i| i.dependencies.iter().map(|w| (&i.path, w)));
-        let mut named = BTreeMap::new();
-        named.extend(wanted.filter_map(|(path, w)| {
+        let named = wanted.filter_map(|(path, w)| {
             let (t, key) = (w.target?, (w.alias.to_string(), path.clone()));
             Some((key, (t, graph.package(t).version.to_string())))
-        }));
-        named
+        });
+        named.collect()
     };
     let (before, after) = (old.map(of).unwrap_or_default(), of(new));
     let mut list = Vec::new();
-    for (name, (id, to)) in &after {
+    for (name, (id, to)) in after.iter() {
         let from = before.get(name).map(|(_, version)| version);
         if selection.included[id.index()] && from != Some(to) {
             list.push(Direct { name: name.0.clone(), from: from.cloned(), to: Some(to.clone()) });

@@ -10,7 +10,6 @@ use super::{Declared, Error, Manifest, Problem, Warning};
 use crate::json::Position;
 use crate::resolve::graph::Group;
 use mirror::name::PackageName;
-use std::collections::BTreeMap;
 
 /// One dependency that the project asks for, and the manifest that does.
 #[derive(Debug, Clone, Copy)]
@@ -46,45 +45,49 @@ fn same(a: &Declared, b: &Declared) -> bool {
 
 /// What `manifests` (of one folder) ask for together.
 pub fn merge(manifests: &[Manifest]) -> Result<Merged<'_>, Error> {
-    let mut all: BTreeMap<&PackageName, Request<'_>> = BTreeMap::new();
+    let mut requests: Vec<Request<'_>> = Vec::new();
     let mut warnings = Vec::new();
     for manifest in manifests {
-        for (alias, request) in within(manifest, &mut warnings)? {
-            let Some(earlier) = all.get(alias) else {
-                all.insert(alias, request);
-                continue;
-            };
-            if !same(earlier.declared, request.declared) {
-                let other = Box::new(earlier.manifest.excerpt(earlier.declared.offset));
-                return Err(Error {
-                    path: manifest.path.clone(),
-                    problem: Problem::Contradiction { alias: alias.clone(), other },
-                    excerpt: Some(Box::new(manifest.excerpt(request.declared.offset))),
-                });
-            }
+        requests.extend(within(manifest, &mut warnings)?);
+    }
+    mirror::order::sort_by(&mut requests, |a, b| alias(a.declared).cmp(alias(b.declared)));
+    for two in requests.windows(2) {
+        let (earlier, request) = (two[0], two[1]);
+        if alias(earlier.declared) == alias(request.declared) && !same(earlier.declared, request.declared) {
+            let other = Box::new(earlier.manifest.excerpt(earlier.declared.offset));
+            return Err(Error {
+                path: request.manifest.path.clone(),
+                problem: Problem::Contradiction { alias: alias(request.declared).clone(), other },
+                excerpt: Some(Box::new(request.manifest.excerpt(request.declared.offset))),
+            });
         }
     }
-    Ok(Merged { requests: all.into_values().collect(), warnings })
+    requests.dedup_by(|later, first| alias(later.declared) == alias(first.declared));
+    Ok(Merged { requests, warnings })
 }
 
-fn within<'a>(
-    manifest: &'a Manifest,
-    warnings: &mut Vec<Warning>,
-) -> Result<BTreeMap<&'a PackageName, Request<'a>>, Error> {
-    let mut chosen: BTreeMap<&PackageName, &Declared> = BTreeMap::new();
-    for declared in &manifest.dependencies {
-        let alias = &declared.dependency.alias;
-        let Some(&earlier) = chosen.get(alias) else {
-            chosen.insert(alias, declared);
+fn alias(declared: &Declared) -> &PackageName {
+    &declared.dependency.alias
+}
+
+/// One request a name, sorted.
+fn within<'a>(manifest: &'a Manifest, warnings: &mut Vec<Warning>) -> Result<Vec<Request<'a>>, Error> {
+    let mut all: Vec<&Declared> = manifest.dependencies.iter().collect();
+    mirror::order::sort_by(&mut all, |a, b| alias(a).cmp(alias(b)));
+    let mut requests: Vec<Request<'_>> = Vec::with_capacity(all.len());
+    for declared in all {
+        let Some(last) = requests.last_mut().filter(|r| alias(r.declared) == alias(declared)) else {
+            requests.push(Request { declared, manifest });
             continue;
         };
+        let earlier = last.declared;
         if rank(earlier) == rank(declared) {
             // `a/x` and `b/x` are two keys, but one folder.
             let first = Position::of(&manifest.text, earlier.offset);
-            let problem = Problem::SameFolder { alias: alias.clone(), other: earlier.key.clone(), first };
+            let (alias, other) = (alias(declared).clone(), earlier.key.clone());
             return Err(Error {
                 path: manifest.path.clone(),
-                problem,
+                problem: Problem::SameFolder { alias, other, first },
                 excerpt: Some(Box::new(manifest.excerpt(declared.offset))),
             });
         }
@@ -93,11 +96,9 @@ fn within<'a>(
         // A peer that is also a dev dependency is how libraries are written.
         if loser.group != Group::Peer && !same(winner, loser) {
             let excerpt = manifest.excerpt(loser.offset);
-            warnings.push(Warning::Overruled { excerpt, alias: alias.clone(), by: winner.group });
+            warnings.push(Warning::Overruled { excerpt, alias: alias(declared).clone(), by: winner.group });
         }
-        chosen.insert(alias, winner);
+        last.declared = winner;
     }
-    let mut requests = BTreeMap::new();
-    requests.extend(chosen.into_iter().map(|(alias, declared)| (alias, Request { declared, manifest })));
     Ok(requests)
 }

@@ -6,9 +6,10 @@ use crate::error::Result;
 use crate::install::fill::record_key;
 use crate::resolve::graph::PackageId;
 use crate::resolve::spec::{Spec, Wanted};
+use mirror::order::Map;
 use mirror::record::{Key, Location, Record, VersionRecord};
 use mirror::{Batch, Mirror};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 impl Run<'_> {
     /// What a lock says of dist-tags: those that somebody asked for, and what they came to.
@@ -33,12 +34,12 @@ impl Run<'_> {
     pub(super) fn index(&self, target: &Mirror, waiting: &mut dyn FnMut(&str)) -> Result<()> {
         let target = target.refresh()?;
         let batch = Batch::begin(&target, 0)?;
-        let mut named: BTreeMap<Key, Vec<PackageId>> = BTreeMap::new();
+        let mut named: Map<Key, Vec<PackageId>> = Map::new();
         for id in self.graph.ids().filter(|id| !self.graph.package(*id).is_local()) {
-            named.entry(record_key(self.graph.package(id))).or_default().push(id);
+            named.or_insert_with(record_key(self.graph.package(id)), Vec::new).push(id);
         }
         let locked_tags = self.locked_tags();
-        for (key, ids) in &named {
+        for (key, ids) in named.iter() {
             let view = self.records.get(key);
             if let (Some(view), true) = (&view, self.options.keep_all) {
                 batch.put_view(view)?;

@@ -73,8 +73,15 @@ fn simple<'a>(request: &'a Request<'_>) -> Option<(&'a Graph, &'a ImporterReques
     let named = |w: &Wanted| request.explicit.iter().any(|(_, alias)| *alias == w.alias);
     let chosen_anew = !request.update.is_empty() || importer.dependencies.iter().any(named);
     let otherwise = request.prefer_dedupe || request.legacy_peers;
-    (plain && !chosen_anew && !otherwise && locked.packages.iter().all(|p| p.variant == 0 && !p.is_local()))
-        .then_some((locked, asked))
+    // Names are looked for one by one.
+    let edges = locked.packages.iter().map(|p| p.dependencies.len()).sum::<usize>();
+    let large = asked.dependencies.len().max(importer.dependencies.len()) > 1_000 || edges > 20_000;
+    (plain
+        && !chosen_anew
+        && !otherwise
+        && !large
+        && locked.packages.iter().all(|p| p.variant == 0 && !p.is_local()))
+    .then_some((locked, asked))
 }
 
 /// What is asked for and not locked; `None` where a dependency was changed, or a name stands in two groups.
