@@ -28,6 +28,10 @@ const INIT: &str = "mirror init ../mirror";
 const ADD: &str = "mirror add --mirror ../mirror ../tgz/left-1.0.0.tgz ../tgz/left-1.1.0.tgz ../tgz/left-2.0.0.tgz \
 ../tgz/right-1.0.0.tgz ../tgz/right-2.0.0.tgz ../tgz/scope-tool-1.0.0.tgz ../tgz/other-1.0.0.tgz ../tgz/big-1.0.0.tgz";
 const ADD_LATE: &str = "mirror add --mirror ../mirror ../tgz/late-1.0.0.tgz";
+const STICK: &str = "mirror init ../stick";
+const ON_STICK: &str =
+    "mirror add --mirror ../stick ../tgz/left-1.0.0.tgz ../tgz/right-1.0.0.tgz ../tgz/big-1.0.0.tgz";
+const SYNC: &str = "sync ../stick ../mirror";
 const REMOVE: &str = "mirror remove --mirror ../mirror other@1.0.0";
 const REMOVE_BIG: &str = "mirror remove --mirror ../mirror big@1.0.0";
 const GC: &str = "mirror gc ../mirror";
@@ -47,6 +51,14 @@ pub fn mirror() -> Vec<Scene> {
         offline("mirror add, one more", vec![Run(INIT), Run(ADD)], ADD_LATE),
         offline("mirror remove", vec![Run(INIT), Run(ADD)], REMOVE),
         offline("mirror gc", vec![Run(INIT), Run(ADD), Run(ADD_LATE), Run(REMOVE), Run(REMOVE_BIG)], GC),
+        // Forward; record by record; what is chosen.
+        offline("sync into an empty mirror", vec![Run(INIT), Run(STICK), Run(ON_STICK)], SYNC),
+        offline("sync, both have something", vec![Run(INIT), Run(ADD_LATE), Run(STICK), Run(ON_STICK)], SYNC),
+        offline(
+            "sync, chosen",
+            vec![Run(INIT), Run(STICK), Run(ON_STICK)],
+            "sync ../stick ../mirror --max 100K",
+        ),
         offline(
             "mirror export",
             vec![Run(INIT), Run(ADD)],
