@@ -363,8 +363,11 @@ impl Trust {
         let folder = folder.join(of);
         let entries = std::fs::read_dir(&folder).map_err(Error::io("read", &folder));
         let Some(entries) = found(entries)? else { return Ok(Vec::new()) };
-        let names = entries.flatten().filter_map(|e| e.file_name().into_string().ok());
-        let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(Error::io("read", &folder))?.file_name().into_string();
+            names.extend(name.ok().filter(|name| !name.starts_with('.')));
+        }
         crate::order::sort(&mut names);
         Ok(names)
     }
