@@ -80,6 +80,8 @@ pub struct Options<'a> {
     /// Whose scripts may run. The second is the source that the configuration gives a package's name.
     pub trust: &'a Trust,
     pub source: &'a dyn Fn(&PackageName) -> String,
+    /// The sources that manifests themselves name.
+    pub named: &'a [(PackageName, String)],
     /// No scripts now; what is still to be run stays so.
     pub ignore_scripts: bool,
     /// Optional packages whose scripts have failed in this run.
@@ -273,7 +275,8 @@ fn with_store(
         None => (None, None),
     };
     let known = taken.as_ref().map(|taken| &taken.graph).or(old.as_ref().map(|(graph, _)| graph));
-    let fit = known.map(|graph| lockfile::fits(graph, asked));
+    let fit = known
+        .map(|graph| lockfile::fits(graph, asked).and_then(|()| lockfile::comes_from(graph, options.named)));
     let (mut graph, warnings, before) = match (taken, old, fit) {
         (Some(taken), old, Some(Ok(()))) if !options.anew => (taken.graph, taken.warnings, Some(old)),
         (None, Some((graph, _)), Some(Ok(()))) if !options.anew => (graph, Vec::new(), None),
@@ -288,7 +291,9 @@ fn with_store(
         }
         (taken, old, _) => {
             let known = taken.as_ref().map(|taken| &taken.graph).or(old.as_ref().map(|(graph, _)| graph));
-            let resolved = supply.resolve(known.filter(|_| !options.forget), store)?;
+            let moved = known.filter(|graph| lockfile::comes_from(graph, options.named).is_err());
+            let without = moved.map(|graph| lockfile::without_moved(graph, options.named));
+            let resolved = supply.resolve(without.as_ref().or(known).filter(|_| !options.forget), store)?;
             (resolved.graph, resolved.warnings, Some(old))
         }
     };

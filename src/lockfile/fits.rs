@@ -1,6 +1,6 @@
 //! Whether a lock answers what the manifests ask.
 
-use crate::resolve::graph::{Graph, Group, Importer, Wanted};
+use crate::resolve::graph::{Graph, Group, Importer, Package, PackageId, Wanted};
 use crate::resolve::{Folder, ImporterRequest, Packed, Requested};
 use mirror::name::PackageName;
 use std::fmt;
@@ -47,6 +47,12 @@ pub enum Difference {
     Packed {
         path: String,
     },
+    /// A package whose manifest names another registry than it was locked from.
+    Source {
+        name: PackageName,
+        locked: String,
+        asked: String,
+    },
     /// The first override that is not what it was; the other one is missing where there is none.
     Override {
         locked: Option<(String, String)>,
@@ -85,6 +91,9 @@ impl fmt::Display for Difference {
             Self::Folder { path } => {
                 write!(f, "the package in {} has another name, version or command", text(path))
             }
+            Self::Source { name, locked, asked } => {
+                write!(f, "{name} is locked from {}, asked for from {}", text(locked), text(asked))
+            }
             Self::Packed { path } => write!(f, "{} is another archive than was locked", text(path)),
             Self::Override { locked, asked } => {
                 let one = |o: &Option<(String, String)>| match o {
@@ -101,6 +110,33 @@ impl fmt::Display for Difference {
             Self::GoneImporter { importer } => write!(f, "{} has no manifest any more", text(importer)),
         }
     }
+}
+
+/// Whether packages come from where manifests themselves say. What `.npmrc` says counts for what is not locked yet.
+pub fn comes_from(lock: &Graph, named: &[(PackageName, String)]) -> Result<(), Vec<Difference>> {
+    for (name, asked) in named {
+        let others = |p: &&Package| p.name == *name && !p.is_local() && p.source != *asked;
+        if let Some(Package { source, .. }) = lock.packages.iter().find(others) {
+            let (name, locked, asked) = (name.clone(), source.clone(), asked.clone());
+            return Err(vec![Difference::Source { name, locked, asked }]);
+        }
+    }
+    Ok(())
+}
+
+/// A lock in which nobody has found those that come from elsewhere.
+pub fn without_moved(lock: &Graph, named: &[(PackageName, String)]) -> Graph {
+    let mut graph = lock.clone();
+    let moved = |id: &PackageId| {
+        let package = lock.package(*id);
+        named
+            .iter()
+            .any(|(name, asked)| package.name == *name && !package.is_local() && package.source != *asked)
+    };
+    let edges = graph.packages.iter_mut().flat_map(|p| p.dependencies.iter_mut().map(|e| &mut e.target));
+    let wanted = graph.importers.iter_mut().flat_map(|i| i.dependencies.iter_mut().map(|w| &mut w.target));
+    edges.chain(wanted).for_each(|target| *target = target.filter(|id| !moved(id)));
+    graph
 }
 
 /// Whether `lock` was made for exactly these manifests. It compares words, not

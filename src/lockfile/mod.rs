@@ -70,7 +70,7 @@ mod read;
 mod write;
 
 pub use error::{Error, Problem};
-pub use fits::{Difference, fits};
+pub use fits::{Difference, comes_from, fits, without_moved};
 pub use read::read;
 pub use write::write;
 

@@ -232,6 +232,7 @@ impl<'a> Session<'a> {
             settle: None,
             trust: &self.trust,
             source: &|_| String::new(),
+            named: &[],
             ignore_scripts,
             failed: &[],
             engines: None,
@@ -454,6 +455,7 @@ impl<'a> Session<'a> {
             commands.replace(global::commands(graph, &self.home)?);
             Ok(manifests)
         };
+        let named = network.registries.sources_named();
         let request = Request {
             importers: importers.clone(),
             update: change.update,
@@ -481,6 +483,7 @@ impl<'a> Session<'a> {
             settle: if self.how.global { Some(&with_commands) } else { change.settle },
             trust: &trust,
             source: &source,
+            named: &named,
             failed,
             engines: Some(&engines),
             ..self.options(&work.inputs, self.settings.threads())

@@ -86,6 +86,12 @@ impl Registries {
         let _ = self.named.set(named);
     }
 
+    /// The packages whose registry manifests name, with its id.
+    pub fn sources_named(&self) -> Vec<(PackageName, String)> {
+        let named = self.named.get().into_iter().flatten();
+        named.map(|(name, _)| (name.clone(), self.source_of(name))).collect()
+    }
+
     /// The registry that answers for `name`.
     pub fn of(&self, name: &PackageName) -> Result<Registry> {
         let own = self.named.get().into_iter().flatten().find(|(own, _)| own == name);
