@@ -68,13 +68,14 @@ pub fn bytes(text: &str) -> Option<u64> {
         _ => return None,
     };
     let (whole, part) = text[..end].split_once('.').unwrap_or((&text[..end], ""));
-    let mut bytes = whole.parse::<u64>().ok()?.checked_mul(unit)?;
-    let mut one = unit;
-    for digit in part.bytes() {
-        one /= 10;
-        bytes = bytes.checked_add(u64::from(char::from(digit).to_digit(10)?) * one)?;
+    // Ten digits behind the point are more than anybody has bytes to tell apart.
+    let (mut parts, mut of) = (0, 1);
+    for digit in part.bytes().take(10) {
+        parts = parts * 10 + u128::from(char::from(digit).to_digit(10)?);
+        of *= 10;
     }
-    Some(bytes)
+    let bytes = whole.parse::<u64>().ok()?.checked_mul(unit)?;
+    bytes.checked_add(u64::try_from(parts * u128::from(unit) / of).ok()?)
 }
 
 /// Proxies' variables are read in lower case first, as curl has it.
@@ -126,7 +127,10 @@ mod tests {
             (" 1 kib ", Some(1024)),
             ("", None),
             ("GiB", None),
-            ("1.5 GiB", None),
+            ("1.5 GiB", Some(3 << 29)),
+            ("0.1kb", Some(100)),
+            ("1.2.3 GiB", None),
+            (".5 GiB", None),
             ("-1", None),
             ("99999999999 TiB", None),
         ] {
