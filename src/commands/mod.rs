@@ -71,6 +71,7 @@ fn find(path: &str) -> Option<Run> {
         "mirror verify" => With(mirror::verify::run),
         "mirror key show" => With(mirror::key::show),
         "mirror key create" if NPM => With(mirror::key::create),
+        "mirror key tell" if NPM => With(mirror::key::tell),
         "mirror key rotate" if NPM => With(mirror::key::rotate),
         "mirror key pin" => With(mirror::key::pin),
         "mirror key unpin" => With(mirror::key::unpin),

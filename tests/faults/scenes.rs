@@ -34,6 +34,11 @@ const ON_STICK: &str =
 const SYNC: &str = "sync ../stick ../mirror";
 const REMOVE: &str = "mirror remove --mirror ../mirror other@1.0.0";
 const REMOVE_BIG: &str = "mirror remove --mirror ../mirror big@1.0.0";
+/// A key goes in once: the second time it is refused.
+const ROTATE: &str = "mirror key rotate ../mirror --add friend.pem";
+/// The public key of RFC 8032's first test.
+const FRIEND: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
+const UNPIN: &str = "mirror key unpin ../mirror";
 const GC: &str = "mirror gc ../mirror";
 const HOISTED: &str = "install --offline --mirror ../mirror --linker hoisted";
 const ISOLATED: &str = "install --offline --mirror ../mirror --linker isolated";
@@ -50,6 +55,9 @@ pub fn mirror() -> Vec<Scene> {
         offline("mirror add, the first", vec![Run(INIT)], ADD),
         offline("mirror add, one more", vec![Run(INIT), Run(ADD)], ADD_LATE),
         offline("mirror remove", vec![Run(INIT), Run(ADD)], REMOVE),
+        offline("mirror key rotate", vec![Run(INIT), Run(ADD), Write("work/friend.pem", FRIEND)], ROTATE),
+        offline("mirror key pin", vec![Run(INIT), Run(UNPIN)], "mirror key pin ../mirror"),
+        offline("mirror key tell", vec![Run(INIT)], "mirror key tell ../mirror"),
         offline("mirror gc", vec![Run(INIT), Run(ADD), Run(ADD_LATE), Run(REMOVE), Run(REMOVE_BIG)], GC),
         // Forward; record by record; what is chosen.
         offline("sync into an empty mirror", vec![Run(INIT), Run(STICK), Run(ON_STICK)], SYNC),

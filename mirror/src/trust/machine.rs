@@ -11,6 +11,7 @@
 //! label TEXT        what the mirror called itself, escaped as in a snapshot
 //! since SECONDS     when it was pinned
 //! head SEQUENCE BODY SECONDS   the furthest state that was seen, and when; left out before the first
+//! signature KEY SIGNATURE *    that state's own
 //! pantry-keys 1 …   the mirror's keys, as in its KEY/
 //! ```
 //! The home mirror is the machine's own and is not looked at. Of every other one that is named:
@@ -20,11 +21,13 @@
 //! - later its keys have to be those, or be reached from them by the chain;
 //! - a sequence below the one that was seen is a rollback, another content with the same one a fork.
 //!   One less is taken where the last slot is broken: that is what a torn write leaves, and it is said;
+//! - what others left in SEE/ counts as seen, of this mirror and of all that are pinned, where those mirrors'
+//!   own keys have signed it;
 //! - a sequence that is more than 2^32 ahead is refused: it would make every true one a rollback.
 //!
 //! Nothing is remembered before everything has been checked.
 
-use super::{Head, KeyId, Keys, Lines, SecretKey};
+use super::{Head, KeyId, Keys, Lines, SecretKey, Signed, push_signatures};
 use crate::digest::Hash;
 use crate::error::{Error, Result};
 use crate::file;
@@ -104,6 +107,8 @@ pub struct Pin {
     pub since: u64,
     /// Sequence, content and when it was seen.
     pub head: Option<(u64, Hash, u64)>,
+    /// The state's own.
+    pub signatures: Signed,
     pub keys: Keys,
 }
 
@@ -200,11 +205,18 @@ impl Trust {
                     "pinned the key {keys} of the mirror {label}, which is seen for the first time"
                 ));
             }
-            self.keep(mirror, Pin { head: Some(seen(&head)), ..fresh(mirror, keys) });
+            let all = mirror.heads_seen()?;
+            if let Some(why) = all.iter().find_map(|(other, _)| of_same(&head, other, &keys)) {
+                return refuse(why);
+            }
+            self.keep(mirror, fresh(mirror, keys).at(&head));
+            self.learn(&all)?;
             return Ok(());
         };
         pin.keys = keys;
-        match against(&head, pin.head) {
+        let all = mirror.heads_seen()?;
+        let told = all.iter().find_map(|(other, _)| of_same(&head, other, &pin.keys));
+        match against(&head, pin.head).or(told) {
             Some(Why::Older { seen, found }) => {
                 // Somebody of this machine may have committed since it was opened.
                 let now = mirror.refresh()?;
@@ -219,10 +231,45 @@ impl Trust {
             Some(why) => return refuse(why),
             None => {}
         }
-        pin.head = Some(seen(&head));
         pin.label = mirror.snapshot().label.clone();
-        self.keep(mirror, pin);
+        self.keep(mirror, pin.at(&head));
+        self.learn(&all)
+    }
+
+    /// What was left on one mirror about others that are pinned.
+    fn learn(&self, heads: &[(Head, PathBuf)]) -> Result<()> {
+        for (head, _) in heads {
+            let Some(pin) = self.pin(&head.id)? else { continue };
+            if !head.is_signed_by(&pin.keys.keys) {
+                continue;
+            }
+            match against(head, pin.head) {
+                None if pin.head.is_none_or(|(sequence, ..)| sequence < head.sequence) => {
+                    if let Err(e) = self.put(&head.id, &pin.at(head)) {
+                        self.note(format!("what was told of the mirror {} is not remembered: {e}", head.id));
+                    }
+                }
+                Some(Why::Forked(sequence)) => {
+                    self.note(format!("two different states {sequence} of the mirror {} go round", head.id));
+                }
+                _ => {}
+            }
+        }
         Ok(())
+    }
+
+    /// How far this machine has seen each mirror: what it can hand on.
+    pub fn heads(&self) -> Result<Vec<Head>> {
+        let head = |pin: Pin| {
+            let (sequence, body, _) = pin.head?;
+            (!pin.signatures.is_empty()).then_some(Head {
+                id: pin.keys.id,
+                sequence,
+                body,
+                signatures: pin.signatures,
+            })
+        };
+        Ok(self.pins()?.into_iter().filter_map(head).collect())
     }
 
     /// What a reading could not keep is said; it is no reason not to read.
@@ -249,11 +296,10 @@ impl Trust {
     }
 
     fn made(&self, mirror: &Mirror) -> Result<()> {
-        if let Some(mut pin) = self.pin(&mirror.id())?
+        if let Some(pin) = self.pin(&mirror.id())?
             && pin.head.is_none_or(|(sequence, ..)| sequence < mirror.sequence())
         {
-            pin.head = Some(seen(&mirror.head()));
-            self.keep(mirror, pin);
+            self.keep(mirror, pin.at(&mirror.head()));
         }
         Ok(())
     }
@@ -275,7 +321,7 @@ impl Trust {
             return Err(untrusted(mirror, Why::Unsigned));
         }
         let keys = signed_keys(mirror, &head, None)?;
-        let pin = Pin { head: Some(seen(&head)), ..fresh(mirror, keys) };
+        let pin = fresh(mirror, keys).at(&head);
         self.put(&mirror.id(), &pin)?;
         Ok(pin)
     }
@@ -388,11 +434,18 @@ impl Trust {
 }
 
 impl Pin {
-    fn to_bytes(&self) -> Vec<u8> {
+    /// The same with this state as the furthest.
+    fn at(self, head: &Head) -> Self {
+        let seen = (head.sequence, head.body, crate::time::now());
+        Self { head: Some(seen), signatures: head.signatures.clone(), ..self }
+    }
+
+    pub fn to_bytes(&self) -> Vec<u8> {
         let label = snapshot::escape(self.label.as_bytes());
         let mut out = format!("pantry-pin 1\nlabel {label}\nsince {}\n", self.since);
         if let Some((sequence, body, when)) = &self.head {
             out.push_str(&format!("head {sequence} {body} {when}\n"));
+            push_signatures(&mut out, &self.signatures);
         }
         let mut out = out.into_bytes();
         out.extend(self.keys.to_bytes());
@@ -413,7 +466,11 @@ impl Pin {
             }
             None => None,
         };
-        Some(Self { label, since, head, keys: Keys::parse(lines.0.as_bytes())? })
+        let mut signatures = Signed::new();
+        while let Some(signature) = lines.signature() {
+            signatures.push(signature?);
+        }
+        Some(Self { label, since, head, signatures, keys: Keys::parse(lines.0.as_bytes())? })
     }
 }
 
@@ -451,11 +508,21 @@ fn nowhere() -> Error {
 }
 
 fn fresh(mirror: &Mirror, keys: Keys) -> Pin {
-    Pin { label: mirror.snapshot().label.clone(), since: crate::time::now(), head: None, keys }
+    Pin {
+        label: mirror.snapshot().label.clone(),
+        since: crate::time::now(),
+        head: None,
+        signatures: Signed::new(),
+        keys,
+    }
 }
 
-fn seen(head: &Head) -> (u64, Hash, u64) {
-    (head.sequence, head.body, crate::time::now())
+/// What somebody else's word of the same mirror says against this state of it.
+fn of_same(head: &Head, other: &Head, keys: &Keys) -> Option<Why> {
+    let told = other.id == head.id && other.is_signed_by(&keys.keys);
+    let why = against(head, Some((other.sequence, other.body, 0))).filter(|_| told);
+    // Being ahead of what others have seen is no fault.
+    why.filter(|why| !matches!(why, Why::TooFar { .. }))
 }
 
 fn ids(keys: &Keys) -> Vec<KeyId> {

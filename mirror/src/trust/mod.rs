@@ -19,6 +19,7 @@ mod head;
 mod key;
 mod machine;
 mod pem;
+mod seen;
 mod statement;
 
 pub use chain::Keys;
@@ -46,11 +47,16 @@ impl<'a> Lines<'a> {
     /// The signatures at the end; `None` unless the document ends with them.
     pub fn signatures(&mut self) -> Option<Signed> {
         let mut out = Signed::new();
-        while let Some(line) = self.take("signature") {
-            let (key, signature) = line.split_once(' ')?;
-            out.push((KeyId::parse(key)?, Signature::parse(signature)?));
+        while let Some(signature) = self.signature() {
+            out.push(signature?);
         }
         self.0.is_empty().then_some(out)
+    }
+
+    /// The signature that the next line is, if it is one: `Some(None)` when it is broken.
+    pub fn signature(&mut self) -> Option<Option<(KeyId, Signature)>> {
+        let (key, signature) = self.take("signature")?.split_once(' ').unwrap_or_default();
+        Some(KeyId::parse(key).zip(Signature::parse(signature)))
     }
 }
 

@@ -208,6 +208,14 @@ const KEY_MEMBERS: &[Command] = &[
             JSON,
         ])
         .examples(&[("mirror key rotate /media/stick/PANTRY", "A new key in the place of this machine's")]),
+    command("tell", "Leave word on a mirror of how far this machine has seen others")
+        .about(
+            "Other machines that know those mirrors take it for seen, and refuse an older copy. Ids, numbers, hashes \
+             and signatures are left, no names.",
+        )
+        .takes(WHICH)
+        .flags(&[JSON])
+        .examples(&[("mirror key tell /media/stick/PANTRY", "Let a stick carry what was seen of others")]),
     command("unpin", "Forget a mirror")
         .takes(&[optional(
             "MIRROR",

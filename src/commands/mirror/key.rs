@@ -1,4 +1,4 @@
-//! `pantry mirror key show|create|pin|unpin|rotate [DIR]`: whose a mirror is, and whether this machine knows.
+//! `pantry mirror key show|create|pin|unpin|rotate|tell [DIR]`: whose a mirror is, and whether this machine knows.
 
 use super::{folder, shown, told, waiting};
 use crate::cli::Invocation;
@@ -261,6 +261,25 @@ pub fn rotate(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Resu
             keys.threshold, next.threshold
         ),
     });
+    Ok(Status::Done)
+}
+
+/// Word of how far this machine has seen mirrors is left on one: on command, since it leaves the machine.
+pub fn tell(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    let dir = folder(invocation, settings, Some(0))?;
+    let mirror = open(&dir, ui)?;
+    settings.trust.check(&mirror, How::Named)?;
+    let heads = settings.trust.heads()?;
+    let new = mirror.leave_heads(&heads, &mut waiting(ui))? as u64;
+    if ui.is_json() {
+        ui.json(|o| {
+            o.text("mirror", &dir.to_string_lossy());
+            o.number("known", heads.len() as u64);
+            o.number("left", new);
+        })?;
+        return Ok(Status::Done);
+    }
+    ui.success(&format!("Left word of {} on {}", super::count(new, "mirror", "mirrors"), shown(&dir)));
     Ok(Status::Done)
 }
 

@@ -10,6 +10,7 @@ mod manifests;
 mod minz;
 mod mirror;
 mod network;
+mod trust;
 mod versions;
 
 pub type Body = fn(&[u8]);
@@ -37,6 +38,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("root", mirror::root),
     ("segment", mirror::segment),
     ("snapshot", mirror::snapshot),
+    ("trust", trust::trust),
     ("url", network::url),
     ("version", versions::version),
     ("yaml", json::yaml),

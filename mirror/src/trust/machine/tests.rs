@@ -253,3 +253,90 @@ fn a_memory_that_is_damaged_or_cannot_be_kept() {
     assert!(notes.iter().any(|n| n.contains("is not remembered")), "{notes:?}");
     assert!(nowhere.adopt(&mine, false).is_err() && nowhere.machine_key().is_err());
 }
+
+/// A mirror of another id, by the same key.
+fn another(w: &World, name: &str) -> Mirror {
+    let options = InitOptions { id: Some([9; 16]), signer: Some(secret(1)), ..InitOptions::default() };
+    Mirror::init(&w.path(name), &options).unwrap()
+}
+
+#[test]
+fn what_others_have_seen_exposes_an_old_copy() {
+    let (here, there) = (World::new(Policy::Required), World::new(Policy::Required));
+    let (blue, old) = (here.mirror("blue", Some(1)), here.mirror("old", Some(1)));
+    let red = another(&here, "red");
+    assert_eq!((here.check(&old), here.check(&red)), (None, None));
+    commit(&blue, "2");
+    // Another machine sees blue's second state, and says so on red.
+    there.trust.check(&blue.refresh().unwrap(), How::Named).unwrap();
+    let heads = there.trust.heads().unwrap();
+    assert_eq!(heads.len(), 1);
+    assert_eq!(red.leave_heads(&heads, &mut |_| {}).unwrap(), 1);
+    assert_eq!(red.leave_heads(&heads, &mut |_| {}).unwrap(), 0);
+    assert_eq!(here.check(&old), None);
+    commit(&red, "2");
+    assert_eq!(here.check(&red), None);
+    assert_eq!(here.check(&old), Some(Why::Older { seen: 2, found: 1 }));
+    assert_eq!(here.check(&blue), None);
+    // A further one takes the place of the one before.
+    commit(&blue, "3");
+    there.trust.check(&blue.refresh().unwrap(), How::Named).unwrap();
+    assert_eq!(red.leave_heads(&there.trust.heads().unwrap(), &mut |_| {}).unwrap(), 1);
+    let seen = red.heads_seen().unwrap();
+    assert_eq!(seen.iter().map(|(head, _)| head.sequence).collect::<Vec<_>>(), [3]);
+    assert!(crate::verify::verify(&red.refresh().unwrap(), &mut |_| {}).unwrap().damaged.is_empty());
+    // On the mirror itself it exposes it also to who never saw it.
+    old.leave_heads(&there.trust.heads().unwrap(), &mut |_| {}).unwrap();
+    let stranger = World::new(Policy::Required);
+    let why = match stranger.trust.check(&old.refresh().unwrap(), How::Named) {
+        Err(Error::Untrusted(e)) => e.why,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(why, Why::Older { seen: 3, found: 1 });
+    assert!(stranger.trust.pins().unwrap().is_empty());
+}
+
+#[test]
+fn nobody_is_believed_about_a_mirror_but_itself() {
+    let w = World::new(Policy::Required);
+    let (blue, red) = (w.mirror("blue", Some(1)), another(&w, "red"));
+    assert_eq!(w.check(&blue), None);
+    let good = blue.head();
+    // A higher state, signed by another's key, by nobody, and with the signature of a lower one.
+    let forged =
+        |n: u64, signatures: &[_]| Head { sequence: n, signatures: signatures.to_vec(), ..good.clone() };
+    let theirs = secret(2);
+    let text = String::from_utf8(forged(7, &[]).to_bytes()).unwrap();
+    let by_them = (theirs.public().id(), theirs.sign(text.as_bytes()));
+    let by_name = (secret(1).public().id(), theirs.sign(text.as_bytes()));
+    for signatures in [&[by_them][..], &[by_name], &[], &good.signatures] {
+        red.leave_heads(&[forged(9 + signatures.len() as u64, signatures)], &mut |_| {}).unwrap();
+        for entry in std::fs::read_dir(w.path("red/SEE")).unwrap().flatten() {
+            std::fs::copy(entry.path(), w.path("blue/SEE").join(entry.file_name())).unwrap();
+        }
+        commit(&red, "next");
+        commit(&blue, "next");
+        assert_eq!((w.check(&red), w.check(&blue)), (None, None));
+    }
+    // Whatever else lies there is passed over.
+    file::replace_scratch(&w.path("red/SEE/X"), b"pantry-head 1\n").unwrap();
+    file::replace_scratch(&w.path("red/SEE/Y"), &[b'x'; 10_000]).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", w.path("red/SEE/Z")).unwrap();
+    commit(&red, "last");
+    assert_eq!(w.check(&red), None);
+}
+
+#[test]
+fn two_states_of_one_number_that_go_round_are_told() {
+    let w = World::new(Policy::Required);
+    let (blue, copy, red) = (w.mirror("blue", Some(1)), w.mirror("copy", Some(1)), another(&w, "red"));
+    commit(&blue, "two");
+    commit(&copy, "TWO");
+    assert_eq!((w.check(&blue), w.check(&red)), (None, None));
+    red.leave_heads(&[copy.refresh().unwrap().head()], &mut |_| {}).unwrap();
+    commit(&red, "2");
+    w.trust.finish();
+    assert_eq!(w.check(&red), None);
+    let notes = w.trust.finish();
+    assert!(matches!(&notes[..], [one] if one.contains("two different states 2")), "{notes:?}");
+}
