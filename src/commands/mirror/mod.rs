@@ -54,7 +54,7 @@ fn told(mirror: Mirror, dir: &Path, ui: &mut Ui) -> Result<Mirror> {
 pub fn open_for_writing(dir: &Path, settings: &Settings, ui: &mut Ui) -> Result<Mirror> {
     let is_home = settings.home_mirror().is_ok_and(|home| home == dir);
     if is_home && !Mirror::is_made(dir) {
-        return Ok(Mirror::open_or_init(dir, "home")?);
+        drop(Mirror::open_or_init(dir, "home")?);
     }
     let mirror = open(dir, settings, ui)?;
     settings.trust.prepare(&mirror)?;
