@@ -34,10 +34,3 @@ never_called! {
     set_instruction = "_Unwind_SetIP"
     set_register = "_Unwind_SetGR"
 }
-
-/// The estimate in a progress bar is the only one who raises to a power; for that no start has to load the C library's mathematics.
-#[cfg(feature = "npm")]
-#[unsafe(export_name = "pow")]
-extern "C" fn pow(x: f64, y: f64) -> f64 {
-    libm::pow(x, y)
-}

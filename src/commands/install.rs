@@ -277,6 +277,7 @@ fn seconds(milliseconds: u64) -> String {
     if milliseconds < 1000 {
         format!("{milliseconds} ms")
     } else {
-        format!("{:.1} s", milliseconds as f64 / 1000.0)
+        let tenths = (milliseconds + 50) / 100;
+        format!("{}.{} s", tenths / 10, tenths % 10)
     }
 }

@@ -258,7 +258,8 @@ fn with_store(
     let begun = Instant::now();
     let step = |what: &str| {
         options.logger.log(Level::Debug, Subsystem::Install, || {
-            format!("{what} after {:.1} ms", begun.elapsed().as_secs_f64() * 1e3)
+            let tenths = begun.elapsed().as_micros() / 100;
+            format!("{what} after {}.{} ms", tenths / 10, tenths % 10)
         });
     };
     let lock_path = options.root.join(LOCKFILE);

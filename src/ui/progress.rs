@@ -6,32 +6,21 @@
 //! one relaxed addition. On a terminal a line appears after that time whether
 //! anything has moved or not: a server that does not answer is seen to be waited for.
 
-#[cfg(feature = "npm")]
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long work may take before a bar appears.
 const PATIENCE: Duration = Duration::from_millis(700);
-/// How often a bar is drawn, at most, per second.
-const FRAMES: u8 = 12;
-/// How often it moves without news.
+/// How often it is drawn.
 const TURN: Duration = Duration::from_millis(120);
-
-/// A build for MinZ alone draws none.
-#[cfg(not(feature = "npm"))]
-enum ProgressBar {}
-
-#[cfg(not(feature = "npm"))]
-impl ProgressBar {
-    fn set_position(&self, _: u64) {}
-    fn finish_and_clear(&self) {}
-    fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
-        write()
-    }
-}
+/// Cells of the bar.
+const WIDTH: u64 = 24;
+/// Back to the line's start, and all of it away; no terminal breaks a line between the last two.
+const CLEAR: &str = "\r\x1b[K";
+const UNBROKEN: &str = "\x1b[?7l";
+const BROKEN: &str = "\x1b[?7h";
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +40,6 @@ struct Inner {
     shown: AtomicBool,
     done: AtomicU64,
     stage: Mutex<Stage>,
-    bar: OnceLock<ProgressBar>,
 }
 
 /// What is being done; what is done of it is counted from 0.
@@ -60,6 +48,8 @@ struct Stage {
     unit: Unit,
     /// 0: not known.
     total: u64,
+    /// The line stands on the screen.
+    drawn: bool,
 }
 
 impl Progress {
@@ -69,10 +59,9 @@ impl Progress {
             speaks,
             shown: AtomicBool::new(shown),
             done: AtomicU64::new(0),
-            stage: Mutex::new(Stage { what: what.to_string(), unit, total: 0 }),
-            bar: OnceLock::new(),
+            stage: Mutex::new(Stage { what: what.to_string(), unit, total: 0, drawn: false }),
         });
-        if shown && cfg!(feature = "npm") {
+        if shown {
             let inner = inner.clone();
             // Without the thread there is no bar, and nothing else is missing.
             let _ = std::thread::Builder::new().stack_size(128 * 1024).spawn(move || {
@@ -91,28 +80,18 @@ impl Progress {
     /// Something else is done from here on, counted from 0. `total` 0: not known.
     pub fn stage(&self, what: &str, unit: Unit, total: u64) {
         let mut stage = self.0.stage();
-        *stage = Stage { what: what.to_string(), unit, total };
+        (stage.what, stage.unit, stage.total) = (what.to_string(), unit, total);
         self.0.done.store(0, Relaxed);
-        if let Some(bar) = self.0.bar.get() {
-            self.0.dress(bar, &stage);
-        }
     }
 
     /// Says how much there is to do in all; may grow while the work goes on.
     pub fn set_total(&self, total: u64) {
-        let mut stage = self.0.stage();
-        stage.total = total;
-        if let Some(bar) = self.0.bar.get() {
-            self.0.dress(bar, &stage);
-        }
+        self.0.stage().total = total;
     }
 
     /// So much more is done.
     pub fn add(&self, count: u64) {
-        let done = self.0.done.fetch_add(count, Relaxed) + count;
-        if let Some(bar) = self.0.bar.get() {
-            bar.set_position(done);
-        }
+        self.0.done.fetch_add(count, Relaxed);
     }
 
     pub fn done(&self) -> u64 {
@@ -130,19 +109,16 @@ impl Progress {
 
     /// Takes the bar off the screen, for good.
     pub fn finish(&self) {
-        let _stage = self.0.stage();
+        let mut stage = self.0.stage();
         self.0.shown.store(false, Relaxed);
-        if let Some(bar) = self.0.bar.get() {
-            bar.finish_and_clear();
-        }
+        stage.clear();
     }
 
-    /// Runs `write` while the bar is off the screen.
+    /// Runs `write` while the bar is off the screen; it comes back with its next turn.
     pub(super) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
-        match self.0.bar.get() {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
+        let mut stage = self.0.stage();
+        stage.clear();
+        write()
     }
 }
 
@@ -151,47 +127,81 @@ impl Inner {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[cfg(not(feature = "npm"))]
-    fn appear(&self) {}
-
-    #[cfg(not(feature = "npm"))]
-    fn dress(&self, _: &ProgressBar, _: &Stage) {}
-
-    /// The bar comes onto the screen, unless the work is over. Under the lock of
-    /// the stage, so that it does not come after [`Progress::finish`].
-    #[cfg(feature = "npm")]
+    /// Draws until the work is over. Under the lock of the stage, so that nothing comes after [`Progress::finish`].
     fn appear(&self) {
-        let stage = self.stage();
-        if self.shown.load(Relaxed) {
-            let target = ProgressDrawTarget::stderr_with_hz(FRAMES);
-            let bar = self.bar.get_or_init(|| ProgressBar::with_draw_target(None, target));
-            self.dress(bar, &stage);
-            bar.enable_steady_tick(TURN);
+        for turn in 0.. {
+            let mut stage = self.stage();
+            if !self.shown.load(Relaxed) {
+                return;
+            }
+            stage.drawn = true;
+            let line = stage.line(self.done.load(Relaxed), turn, self.unicode);
+            show(&[CLEAR, UNBROKEN, &line, BROKEN].concat());
+            drop(stage);
+            std::thread::sleep(TURN);
+        }
+    }
+}
+
+impl Stage {
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.drawn) {
+            show(CLEAR);
         }
     }
 
-    #[cfg(feature = "npm")]
-    fn dress(&self, bar: &ProgressBar, stage: &Stage) {
-        let template = match (stage.total, stage.unit) {
-            (0, Unit::Bytes) => "{spinner} {msg}: {decimal_bytes}",
-            (0, Unit::Packages) => "{spinner} {msg}: {human_pos} packages",
-            (_, Unit::Bytes) => "{spinner} {msg} [{bar:24}] {decimal_bytes} of {decimal_total_bytes}",
-            (_, Unit::Packages) => "{spinner} {msg} [{bar:24}] {human_pos} of {human_len} packages",
-        };
-        // The templates are ours; should one be wrong, the default style shows.
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(match self.unicode {
-                true => style.progress_chars("█▉▊▋▌▍▎▏ "),
-                false => style.progress_chars("=> ").tick_chars("|/-\\ "),
-            });
+    /// `⠁ Installing [████▌        ] 12 of 40 packages`
+    fn line(&self, done: u64, turn: usize, unicode: bool) -> String {
+        let turns = if unicode { "⠁⠂⠄⡀⢀⠠⠐⠈" } else { "|/-\\" };
+        let turns: Vec<char> = turns.chars().collect();
+        let spinner = turns[turn % turns.len()];
+        let what = &self.what;
+        match (self.total, self.unit) {
+            (0, Unit::Bytes) => format!("{spinner} {what}: {}", size(done)),
+            (0, Unit::Packages) => format!("{spinner} {what}: {done} packages"),
+            (total, unit) => {
+                let bar = bar(done, total, unicode);
+                let of = match unit {
+                    Unit::Bytes => format!("{} of {}", size(done), size(total)),
+                    Unit::Packages => format!("{done} of {total} packages"),
+                };
+                format!("{spinner} {what} [{bar}] {of}")
+            }
         }
-        match stage.total {
-            0 => bar.unset_length(),
-            total => bar.set_length(total),
-        }
-        bar.set_position(self.done.load(Relaxed));
-        bar.set_message(stage.what.clone());
     }
+}
+
+fn bar(done: u64, total: u64, unicode: bool) -> String {
+    let eighths = u128::from(done.min(total)) * u128::from(WIDTH * 8) / u128::from(total.max(1));
+    let (full, rest) = (eighths as usize / 8, eighths as usize % 8);
+    let (cell, parts) = if unicode { ("█", "▏▎▍▌▋▊▉") } else { ("=", ">>>>>>>") };
+    let mut bar = cell.repeat(full);
+    bar.extend(rest.checked_sub(1).and_then(|part| parts.chars().nth(part)));
+    let cells = full + usize::from(rest > 0);
+    bar + &" ".repeat(WIDTH as usize - cells)
+}
+
+/// A count of bytes for people: `12 B`, `3.4 KB`, `56 MB`.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
+    // In whole numbers: what prints fractions is large.
+    let (mut value, mut unit, mut one) = (bytes, 0, 1);
+    while value >= 1000 && unit + 1 < UNITS.len() {
+        value /= 1000;
+        unit += 1;
+        one *= 1000;
+    }
+    let tenths = (bytes as u128 * 10 + one / 2) / one;
+    match unit {
+        0 => format!("{bytes} B"),
+        _ if tenths >= 1000 => format!("{} {}", (bytes as u128 + one / 2) / one, UNITS[unit]),
+        _ => format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]),
+    }
+}
+
+/// Nothing can be done when that fails.
+fn show(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 #[cfg(test)]
@@ -208,7 +218,7 @@ mod tests {
         });
         assert_eq!(progress.done(), 400);
         progress.0.appear();
-        assert!(progress.0.bar.get().is_none());
+        assert!(!progress.0.stage().drawn);
         progress.finish();
     }
 
@@ -217,23 +227,26 @@ mod tests {
         let progress = Progress::new("x", Unit::Bytes, true, true, false);
         progress.set_total(10);
         progress.add(10);
-        assert!(progress.0.bar.get().is_none());
+        assert!(!progress.0.stage().drawn);
         progress.finish();
         progress.0.appear();
-        assert!(progress.0.bar.get().is_none(), "what is finished does not appear");
+        assert!(!progress.0.stage().drawn, "what is finished does not appear");
     }
 
     #[test]
-    fn every_stage_is_dressed() {
+    fn every_stage_has_its_line() {
         let progress = Progress::new("x", Unit::Packages, false, false, true);
-        let bar = ProgressBar::hidden();
-        for (unit, total) in [(Unit::Bytes, 0), (Unit::Bytes, 10), (Unit::Packages, 10), (Unit::Packages, 0)]
-        {
+        for (unit, total, unicode, line) in [
+            (Unit::Bytes, 0, false, "/ y: 3 B"),
+            (Unit::Bytes, 1_234_567, true, "⠂ y [                        ] 3 B of 1.2 MB"),
+            (Unit::Packages, 10, true, "⠂ y [███████▏                ] 3 of 10 packages"),
+            (Unit::Packages, 10, false, "/ y [=======>                ] 3 of 10 packages"),
+            (Unit::Packages, 2, false, "/ y [========================] 3 of 2 packages"),
+            (Unit::Packages, 0, true, "⠂ y: 3 packages"),
+        ] {
             progress.stage("y", unit, total);
             progress.add(3);
-            progress.0.dress(&bar, &progress.0.stage());
-            assert_eq!((bar.message().as_str(), bar.position()), ("y", 3));
-            assert_eq!(bar.length(), (total > 0).then_some(total));
+            assert_eq!(progress.0.stage().line(progress.done(), 1, unicode), line);
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::install::fill::Busy;
 use crate::install::platform::Platform;
 use crate::settings::Settings;
 use crate::ui::Ui;
+pub use crate::ui::progress::size;
 use mirror::Mirror;
 use mirror::name::escape;
 use mirror::record::{Ecosystem, Key};
@@ -93,24 +94,6 @@ fn shown_key(key: &Key) -> String {
 
 pub fn waiting(ui: &mut Ui) -> impl FnMut(&str) {
     |holder| ui.status(&crate::project::bar::waiting(Busy::Mirror(holder)))
-}
-
-/// A count of bytes for people: `12 B`, `3.4 KB`, `56 MB`.
-pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
-    // In whole numbers: what prints fractions is large.
-    let (mut value, mut unit, mut one) = (bytes, 0, 1);
-    while value >= 1000 && unit + 1 < UNITS.len() {
-        value /= 1000;
-        unit += 1;
-        one *= 1000;
-    }
-    let tenths = (bytes as u128 * 10 + one / 2) / one;
-    match unit {
-        0 => format!("{bytes} B"),
-        _ if tenths >= 1000 => format!("{} {}", (bytes as u128 + one / 2) / one, UNITS[unit]),
-        _ => format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]),
-    }
 }
 
 /// `1 package`, `2 packages`.
