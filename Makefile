@@ -6,7 +6,7 @@ HOST  := $(shell rustc -vV | sed -n 's/^host: //p')
 BIN   := target/release/pantry
 
 .DEFAULT_GOAL := help
-.PHONY: apps conformance test-mz size-mzp help build test lint bench dist demo test-full soak fuzz faults many powercut coverage mutants doc size format prerequisites
+.PHONY: apps conformance test-mz size-mzp help build test lint bench dist demo test-full soak fuzz faults many powercut coverage mutants doc scale size format prerequisites
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ many: ## sixteen processes over one store and two mirrors for a minute (PANTRY_M
 
 powercut: ## power cuts on vfat and ext4 in user-mode Linux: 25 per command and file system (PANTRY_POWERCUT_CUTS)
 	@sh tests/powercut/run.sh
+
+scale: ## what mirrors of 100,000 packages (PACKAGES) take to fill, change, carry, join and clean up: time, memory, bytes
+	$(CARGO) bench --quiet --bench scale -- $(or $(PACKAGES),100000)
 
 # What a later step builds says so, and is not taken for a success.
 # What `make soak` runs, one a line; each gets the release binary as its argument. All run, whatever fails.

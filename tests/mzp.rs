@@ -76,6 +76,8 @@ impl World {
             .env("HOME", self.path("home"))
             .env("PANTRY_HOME", self.path("home/.pantry"))
             .env("PANTRY_MIRROR", self.path("mirror"))
+            // Made in this process, and signed by nobody.
+            .env("PANTRY_SIGNATURES", "off")
             .env("MZ", house().join("tests/support/fake-mz"))
             .envs(std::env::var_os("MINZ_REAL").map(|mz| ("MINZ_REAL", mz)))
             .envs(

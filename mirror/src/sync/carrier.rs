@@ -122,37 +122,33 @@ impl Remote {
     fn slots(&self) -> Result<Vec<Root>> {
         let mut found = Vec::new();
         for name in SLOTS {
-            let url = below(&self.base, name)?;
-            let cap = root::SLOT as u64;
-            let answer =
-                self.client.get(&Request { cap, ..Request::new(&url) }).map_err(|e| failed(&url, e))?;
-            match answer.status {
-                200 => {
-                    let bytes = answer.body.read_whole().map_err(|e| failed(&url, e))?;
-                    file::write_scratch(&self.layout.path(name), &bytes)?;
-                    found.extend(Slot::parse(&bytes).root().cloned());
-                }
-                404 | 410 => {}
-                status => return Err(refused(&url, status)),
+            if let Some(bytes) = self.document(name, root::SLOT as u64)? {
+                found.extend(Slot::parse(&bytes).root().cloned());
             }
         }
         Ok(found)
     }
 
+    /// Fetches a file that is not named by its content; `None`: there is none.
+    fn document(&self, name: &str, cap: u64) -> Result<Option<Vec<u8>>> {
+        let url = below(&self.base, name)?;
+        let answer = self.client.get(&Request { cap, ..Request::new(&url) }).map_err(|e| failed(&url, e))?;
+        match answer.status {
+            200 => {
+                let bytes = answer.body.read_whole().map_err(|e| failed(&url, e))?;
+                file::replace_scratch(&self.layout.path(name), &bytes)?;
+                Ok(Some(bytes))
+            }
+            404 | 410 => Ok(None),
+            status => Err(refused(&url, status)),
+        }
+    }
+
     /// The documents of KEY/, as many as there are.
     fn keys(&self) -> Result<()> {
         for version in 1..=MAX_VERSIONS {
-            let name = format!("KEY/{}", Keys::file_name(version));
-            let url = below(&self.base, &name)?;
-            let request = Request { cap: MAX_KEYS, ..Request::new(&url) };
-            let answer = self.client.get(&request).map_err(|e| failed(&url, e))?;
-            match answer.status {
-                200 => {
-                    let bytes = answer.body.read_whole().map_err(|e| failed(&url, e))?;
-                    file::write_scratch(&self.layout.path(&name), &bytes)?;
-                }
-                404 | 410 => break,
-                status => return Err(refused(&url, status)),
+            if self.document(&format!("KEY/{}", Keys::file_name(version)), MAX_KEYS)?.is_none() {
+                break;
             }
         }
         Ok(())
