@@ -56,15 +56,16 @@ impl Choice<'_> {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Way {
+    #[default]
     Nothing,
     Forward,
     Joined,
 }
 
 /// What there is to take, or was taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     pub way: Way,
     /// Records that change here. Forward: those of the segments taken over.
@@ -79,27 +80,12 @@ pub struct Report {
     /// Archives that the choice left out, and their bytes.
     pub left_out: u64,
     pub left_out_bytes: u64,
+    /// Archives among them that were wanted, and too much.
+    pub over_limit: u64,
     /// The same version with other bytes there.
     pub conflicts: Vec<Conflict>,
     /// What the other mirror could not give, and why.
     pub damaged: Vec<String>,
-}
-
-impl Report {
-    fn new(way: Way) -> Self {
-        Self {
-            way,
-            records: 0,
-            archives: 0,
-            files: 0,
-            bytes: 0,
-            found: 0,
-            left_out: 0,
-            left_out_bytes: 0,
-            conflicts: Vec::new(),
-            damaged: Vec::new(),
-        }
-    }
 }
 
 /// Whom a running sync tells what.
@@ -114,15 +100,8 @@ pub struct Watch<'a> {
 pub fn plan(target: &Mirror, from: &Carrier, choice: &Choice<'_>) -> Result<Report> {
     let source = from.mirror();
     match way(target.snapshot(), source.snapshot(), choice) {
-        Way::Nothing => Ok(Report::new(Way::Nothing)),
-        Way::Forward => {
-            let mut report = Report::new(Way::Forward);
-            let lacking = lacking(target, from)?;
-            report.files = lacking.len() as u64;
-            report.bytes = lacking.iter().map(|(_, f)| f.bytes).sum();
-            report.records = new_segments(target.snapshot(), source.snapshot()).map(|s| s.records).sum();
-            Ok(report)
-        }
+        Way::Nothing => Ok(Report::default()),
+        Way::Forward => Ok(forwarded(target, from, &lacking(target, from)?)),
         Way::Joined => {
             let mut joining = Joining::new(target, from, choice);
             while joining.chunk(target, &mut |_, _| Ok(()))? {}
@@ -136,25 +115,28 @@ pub fn plan(target: &Mirror, from: &Carrier, choice: &Choice<'_>) -> Result<Repo
 pub fn take(target: &Mirror, from: &Carrier, choice: &Choice<'_>, watch: &mut Watch<'_>) -> Result<Report> {
     loop {
         let base = target.refresh()?;
-        let planned = plan(&base, from, choice)?;
-        if planned.way == Way::Nothing {
-            return Ok(planned);
-        }
-        let mut batch = Batch::begin(&base, planned.bytes)?;
-        let mut copying = Copying::new(base.layout(), from, batch.dir.clone(), planned.bytes);
-        if planned.way == Way::Forward {
-            match forward(&base, from, &batch, &mut copying, watch)? {
-                Forward::Done(report) => {
+        if way(base.snapshot(), from.mirror().snapshot(), choice) == Way::Forward {
+            let lacking = lacking(&base, from)?;
+            let report = forwarded(&base, from, &lacking);
+            let mut batch = Batch::begin(&base, report.bytes)?;
+            let mut copying = Copying::new(base.layout(), from, batch.dir.clone(), report.bytes);
+            match forward(&base, from, lacking, &batch, &mut copying, watch)? {
+                Forward::Done => {
                     batch.clean();
                     return Ok(Report { found: copying.found, ..report });
                 }
                 // Somebody committed meanwhile: what was brought is found again.
                 Forward::Overtaken => continue,
                 // The index is whole and some archive is not: the others, record by record.
-                Forward::Damaged => {}
+                Forward::Damaged => return joined(&base, copying, choice, watch),
             }
         }
-        drop(batch);
+        let planned = plan(&base, from, choice)?;
+        if planned.way == Way::Nothing {
+            return Ok(planned);
+        }
+        let batch = Batch::begin(&base, planned.bytes)?;
+        let copying = Copying::new(base.layout(), from, batch.dir.clone(), planned.bytes);
         return joined(&base, copying, choice, watch);
     }
 }
@@ -216,8 +198,20 @@ fn lacking(target: &Mirror, from: &Carrier) -> Result<Vec<(Folder, FileEntry)>> 
     Ok(lacking)
 }
 
+/// What the way forward comes to.
+fn forwarded(target: &Mirror, from: &Carrier, lacking: &[(Folder, FileEntry)]) -> Report {
+    let new = new_segments(target.snapshot(), from.mirror().snapshot());
+    Report {
+        way: Way::Forward,
+        records: new.map(|s| s.records).sum(),
+        files: lacking.len() as u64,
+        bytes: lacking.iter().map(|(_, f)| f.bytes).sum(),
+        ..Report::default()
+    }
+}
+
 enum Forward {
-    Done(Report),
+    Done,
     Overtaken,
     Damaged,
 }
@@ -225,22 +219,19 @@ enum Forward {
 fn forward(
     base: &Mirror,
     from: &Carrier,
+    lacking: Vec<(Folder, FileEntry)>,
     batch: &Batch,
     copying: &mut Copying<'_>,
     watch: &mut Watch<'_>,
 ) -> Result<Forward> {
     let source = from.mirror().snapshot();
-    let mut report = Report::new(Way::Forward);
     let mut files = Vec::new();
-    for (folder, entry) in lacking(base, from)? {
+    for (folder, entry) in lacking {
         match copying.bring(folder, &entry, watch)? {
             Some(temp) => files.push(NewFile { temp, folder, entry }),
             None => return Ok(Forward::Damaged),
         }
-        report.files += 1;
-        report.bytes += entry.bytes;
     }
-    report.records = new_segments(base.snapshot(), source).map(|s| s.records).sum();
     let _lock = Lock::acquire(&base.layout().path(layout::LOCK), Mode::Exclusive, watch.waiting)?;
     if base.refresh()?.sequence() != base.sequence() {
         return Ok(Forward::Overtaken);
@@ -256,7 +247,7 @@ fn forward(
         }
     }
     seal(base, &batch.dir, Next { state, date: mirror::now(), files }, &mut |_| {})?;
-    Ok(Forward::Done(report))
+    Ok(Forward::Done)
 }
 
 /// Joins record by record, some thousands a commit.

@@ -11,6 +11,8 @@ use std::collections::HashSet;
 /// A record as it may be joined in: without versions that conflict or were removed here on purpose.
 pub struct Gain {
     pub record: RecordView,
+    /// What is known of the package here.
+    ours: Option<RecordView>,
     /// Rows of the record whose archives are there and not here.
     pub new: Vec<usize>,
     /// The packs that these lie in, and the blobs among them.
@@ -65,24 +67,22 @@ pub fn gain(
     if record.is_empty() && !refused.is_empty() {
         return Ok(None);
     }
-    let here = |i: usize| {
-        let ours = ours.as_ref();
-        ours.is_some_and(|o| o.find(record.version(i)).is_some_and(|j| o.is_present(j)))
-    };
+    let here =
+        |i: usize| ours.as_ref().is_some_and(|o| o.find(record.version(i)).is_some_and(|j| o.is_present(j)));
     let new: Vec<usize> = (0..record.len()).filter(|i| record.is_present(*i) && !here(*i)).collect();
-    let mut gain = Gain { record, new, packs: Vec::new(), blobs: Vec::new() };
+    let mut gain = Gain { record, ours, new, packs: Vec::new(), blobs: Vec::new() };
     gain.locate()?;
     Ok(Some(gain))
 }
 
 impl Gain {
-    /// Whether `target` holds all of it already.
-    pub fn is_nothing(&self, target: &Mirror) -> Result<bool> {
+    /// Whether all of it is here already.
+    pub fn is_nothing(&self) -> Result<bool> {
         if !self.new.is_empty() {
             return Ok(false);
         }
-        let Some(ours) = target.lookup(self.record.key())? else { return Ok(false) };
-        let joined = join(Some(&ours), &self.record, Teller::Mirror, &mut |v| v.location.clone())?;
+        let Some(ours) = &self.ours else { return Ok(false) };
+        let joined = join(Some(ours), &self.record, Teller::Mirror, &mut |v| v.location.clone())?;
         Ok(*ours.to_bytes()? == *joined)
     }
 

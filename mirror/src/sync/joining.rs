@@ -51,7 +51,7 @@ impl<'a> Joining<'a> {
             taken: 0,
             lost: HashSet::new(),
             counted: HashSet::new(),
-            report: Report::new(Way::Joined),
+            report: Report { way: Way::Joined, ..Report::default() },
         }
     }
 
@@ -107,7 +107,7 @@ impl<'a> Joining<'a> {
             let gained = gain(target, view, &self.lost, &mut self.report.conflicts)?;
             let Some(mut gained) = gained else { continue };
             let chosen = self.choose(&mut gained)?;
-            if gained.is_nothing(target)? {
+            if gained.is_nothing()? {
                 continue;
             }
             self.count(&gained, &chosen);
@@ -135,7 +135,9 @@ impl<'a> Joining<'a> {
         for &i in &gained.new {
             let version = gained.record.load(i)?;
             let unwanted = self.choice.wanted.is_some_and(|wanted| !wanted(gained.record.key(), &version));
-            if unwanted || self.choice.limit.is_some_and(|limit| self.taken + version.size > limit) {
+            let too_much = self.choice.limit.is_some_and(|limit| self.taken + version.size > limit);
+            if unwanted || too_much {
+                self.report.over_limit += u64::from(!unwanted);
                 self.report.left_out += 1;
                 self.report.left_out_bytes += version.size;
             } else {

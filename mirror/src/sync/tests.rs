@@ -87,8 +87,8 @@ fn an_empty_mirror_takes_everything_over_and_then_nothing() {
     assert_eq!(content(&stick), content(&home));
     let (before, sequence) = (files(&stick), stick.refresh().unwrap().sequence());
     for _ in 0..2 {
-        assert_eq!(sync(&stick, &home), Report::new(Way::Nothing));
-        assert_eq!(sync(&home, &stick), Report::new(Way::Nothing));
+        assert_eq!(sync(&stick, &home), Report::default());
+        assert_eq!(sync(&home, &stick), Report::default());
     }
     assert_eq!((files(&stick), stick.refresh().unwrap().sequence()), (before, sequence));
     // One package more: its record's segment and its pack move.

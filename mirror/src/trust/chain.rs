@@ -14,7 +14,7 @@
 //! last, and nobody becomes a key's owner without having shown that he has it. Files are never
 //! overwritten. Any one of the last version's keys signs snapshots: a machine that writes is alone.
 
-use super::{Lines, PublicKey, SecretKey, Signed, count, push_signatures};
+use super::{Lines, PublicKey, SecretKey, Signed, count, with_signatures};
 use crate::error::{Error, Result};
 use crate::file;
 use crate::layout;
@@ -64,15 +64,12 @@ impl Keys {
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = self.text();
-        push_signatures(&mut out, &self.signatures);
-        out.into_bytes()
+        with_signatures(self.text(), &self.signatures)
     }
 
     /// What the text says; nothing of it is believed yet.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut lines = Lines(std::str::from_utf8(bytes).ok()?);
-        lines.take("pantry-keys").filter(|format| *format == "1")?;
+        let mut lines = Lines::of("pantry-keys", bytes)?;
         let id = MirrorId::parse(lines.take("id")?)?;
         let version = number(lines.take("version")?).ok().filter(|n| (1..=MAX_VERSION).contains(n))?;
         let threshold = number(lines.take("threshold")?).ok()?;

@@ -10,7 +10,7 @@
 //! A file in SEE/ is such a head with its signatures. In a snapshot only the signatures stand: the
 //! rest follows from it.
 
-use super::{Lines, PublicKey, SecretKey, Signature, Signed, count, push_signatures};
+use super::{Lines, PublicKey, SecretKey, Signature, Signed, count, with_signatures};
 use crate::digest::Hash;
 use crate::error::{Error, Result};
 use crate::mirror::Mirror;
@@ -48,14 +48,11 @@ impl Head {
 
     /// The file in SEE/.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = self.text();
-        push_signatures(&mut out, &self.signatures);
-        out.into_bytes()
+        with_signatures(self.text(), &self.signatures)
     }
 
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut lines = Lines(std::str::from_utf8(bytes).ok()?);
-        lines.take("pantry-head").filter(|format| *format == "1")?;
+        let mut lines = Lines::of("pantry-head", bytes)?;
         let id = MirrorId::parse(lines.take("id")?)?;
         let sequence = number(lines.take("sequence")?).ok()?;
         let body = Hash::parse(lines.take("body")?).ok()?;

@@ -27,7 +27,7 @@
 //!
 //! Nothing is remembered before everything has been checked.
 
-use super::{Head, KeyId, Keys, Lines, SecretKey, Signed, push_signatures};
+use super::{Head, KeyId, Keys, Lines, SecretKey, Signed, with_signatures};
 use crate::digest::Hash;
 use crate::error::{Error, Result};
 use crate::file;
@@ -443,18 +443,18 @@ impl Pin {
     pub fn to_bytes(&self) -> Vec<u8> {
         let label = snapshot::escape(self.label.as_bytes());
         let mut out = format!("pantry-pin 1\nlabel {label}\nsince {}\n", self.since);
+        let mut signatures = [].as_slice();
         if let Some((sequence, body, when)) = &self.head {
             out.push_str(&format!("head {sequence} {body} {when}\n"));
-            push_signatures(&mut out, &self.signatures);
+            signatures = &self.signatures;
         }
-        let mut out = out.into_bytes();
+        let mut out = with_signatures(out, signatures);
         out.extend(self.keys.to_bytes());
         out
     }
 
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut lines = Lines(std::str::from_utf8(bytes).ok()?);
-        lines.take("pantry-pin").filter(|format| *format == "1")?;
+        let mut lines = Lines::of("pantry-pin", bytes)?;
         let label = snapshot::unescape_text(lines.take("label")?)?;
         let since = number(lines.take("since")?).ok()?;
         let head = match lines.take("head") {

@@ -36,6 +36,13 @@ pub type Signed = Vec<(KeyId, Signature)>;
 pub(crate) struct Lines<'a>(pub &'a str);
 
 impl<'a> Lines<'a> {
+    /// A document of that kind, in the one version of it that there is.
+    pub fn of(kind: &str, bytes: &'a [u8]) -> Option<Self> {
+        let mut lines = Self(std::str::from_utf8(bytes).ok()?);
+        lines.take(kind).filter(|version| *version == "1")?;
+        Some(lines)
+    }
+
     /// What follows `keyword` and a blank, if that is what the next line is.
     pub fn take(&mut self, keyword: &str) -> Option<&'a str> {
         let rest = self.0.strip_prefix(keyword)?.strip_prefix(' ')?;
@@ -60,11 +67,12 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The lines that [`Lines::signatures`] reads.
-pub(crate) fn push_signatures(out: &mut String, signatures: &[(KeyId, Signature)]) {
+/// A document and the lines that [`Lines::signatures`] reads.
+pub(crate) fn with_signatures(mut text: String, signatures: &[(KeyId, Signature)]) -> Vec<u8> {
     for (key, signature) in signatures {
-        out.push_str(&format!("signature {key} {signature}\n"));
+        text.push_str(&format!("signature {key} {signature}\n"));
     }
+    text.into_bytes()
 }
 
 /// How many of `keys` have signed.

@@ -23,7 +23,7 @@ const SYNC: &[Flag] = &[
     flag("max", "Take archives of no more bytes than this, such as 3.9G").value("SIZE", Kind::Text),
     flag("split", "Make mirrors 01, 02, … in TO, each with archives of no more bytes than this")
         .value("SIZE", Kind::Text)
-        .conflicts(&["both", "max"]),
+        .conflicts(&["both", "max", "dry-run"]),
     flag("accept-rollback", "Take a mirror that is older than what this machine has seen of it"),
 ];
 

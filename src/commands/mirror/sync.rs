@@ -2,7 +2,7 @@
 
 mod wish;
 
-use super::{count, folder, open_for_writing, shown, size, told, waiting};
+use super::{count, folder, init, open_for_writing, shown, size, told, waiting};
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status};
 use crate::network::Network;
@@ -12,10 +12,10 @@ use crate::ui::{Ui, Unit};
 use mirror::Mirror;
 use mirror::batch::Batch;
 use mirror::http::Url;
-use mirror::mirror::{InitOptions, Prefix};
+use mirror::mirror::Prefix;
 use mirror::name::escape;
 use mirror::sync::{self, Carrier, Choice, Report, Watch, Way};
-use mirror::trust::{How, Policy};
+use mirror::trust::{How, Untrusted};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use wish::Wish;
@@ -177,7 +177,13 @@ impl Run<'_> {
         let how = if self.found { How::Found } else { How::Named };
         if trust.check(from.mirror(), how).is_err() {
             from.bring_keys()?;
-            trust.check(from.mirror(), how)?;
+            trust.check(from.mirror(), how).map_err(|e| match e {
+                // What was fetched of it lies elsewhere.
+                mirror::Error::Untrusted(e) => {
+                    mirror::Error::Untrusted(Box::new(Untrusted { path: from.place(), ..*e }))
+                }
+                other => other,
+            })?;
         }
         Ok(())
     }
@@ -195,34 +201,27 @@ impl Run<'_> {
         let mut given: HashSet<(Vec<u8>, String)> = HashSet::new();
         for part in 1.. {
             let dir = to.join(format!("{part:02}"));
-            let trust = &self.settings.trust;
-            let signer = if trust.policy() == Policy::Off { None } else { Some(trust.machine_key()?) };
-            let signs = signer.is_some();
-            let options = InitOptions { label: format!("part {part}"), signer, ..InitOptions::default() };
-            let target = Mirror::init(&dir, &options)?;
-            if signs {
-                trust.adopt(&target, true)?;
-            }
-            let target = Mirror::open_pinned(target.dir(), &mut waiting(ui))?;
-            trust.prepare(&target)?;
+            drop(init::make(&dir, format!("part {part}"), self.settings)?);
+            let target = open_for_writing(&dir, self.settings, ui)?;
             let chosen = wish.choice();
+            // What alone is larger than a part is in none.
             let wanted = |key: &mirror::record::Key, v: &mirror::record::VersionRecord| {
-                !given.contains(&(key.to_bytes(), v.version.to_string()))
+                v.size <= limit
+                    && !given.contains(&(key.to_bytes(), v.version.to_string()))
                     && chosen.wanted.is_none_or(|wanted| wanted(key, v))
             };
             let choice = Choice { wanted: Some(&wanted), limit: Some(limit), name: String::new() };
             let part = self.take(&target, other, &choice, ui)?;
-            let (taken, left) = (part.report.archives, part.report.left_out > given.len() as u64);
+            let is_last = part.report.over_limit == 0;
             done.push(part);
+            if is_last {
+                break;
+            }
             target.refresh()?.for_each(Prefix::All, &mut |view| {
                 let present = (0..view.len()).filter(|i| view.is_present(*i));
                 given.extend(present.map(|i| (view.key().to_bytes(), view.version(i).to_string())));
                 Ok(())
             })?;
-            // What alone is larger than a part is in none.
-            if taken == 0 || !left {
-                break;
-            }
         }
         Ok(())
     }
