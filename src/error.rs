@@ -141,6 +141,7 @@ impl Error {
                 | M::Conflict(_)
                 | M::NoKey { .. }
                 | M::Untrusted(_)
+                | M::Unvouched(_)
                 | M::WrongBytes { .. } => Refused,
                 M::Absent { .. } => Unreachable,
                 _ => Failed,

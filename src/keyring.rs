@@ -14,6 +14,7 @@ use crate::json::{self, Kind, Scanner, Syntax, push_string};
 use mirror::digest::{Algorithm, Hasher, Integrity};
 use mirror::name::escape;
 use mirror::record::Ecosystem;
+pub use mirror::trust::Publisher as Entry;
 use mirror::trust::{KeyId, PublicKey, SecretKey, Signature, Statement};
 use std::io;
 use std::path::Path;
@@ -22,15 +23,6 @@ use std::path::Path;
 const KEYRING: u64 = 4 << 20;
 const SIGNATURE: u64 = 64 << 10;
 const FILE: u64 = 256 << 20;
-
-/// A publisher's key, and whose it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    pub key: PublicKey,
-    pub name: String,
-    /// Only for packages of this scope; empty: for all.
-    pub scope: String,
-}
 
 /// In the order of their ids.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -53,13 +45,10 @@ fn refused(path: &Path, what: &str) -> Box<Error> {
 impl Keyring {
     /// Nobody, where there is no file.
     pub fn read(path: &Path) -> Result<Self> {
-        match mirror::file::read(path, KEYRING) {
-            Ok(bytes) => Self::parse(&bytes).map_err(|what| refused(path, &what)),
-            Err(mirror::Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                Ok(Self::default())
-            }
-            Err(e) => Err(e.into()),
-        }
+        publishers(path).map(Self).map_err(|e| match e {
+            mirror::Error::Damaged { what, .. } => refused(path, &what),
+            e => e.into(),
+        })
     }
 
     /// The error is a clause for people.
@@ -70,7 +59,7 @@ impl Keyring {
         json.object().map_err(wrong)?;
         while let Some(id) = json.key().map_err(wrong)? {
             let text = json.string().map_err(wrong)?;
-            let entry = Entry::parse(&text).filter(|entry| entry.key.id().to_string() == *id.name);
+            let entry = parse_entry(&text).filter(|entry| entry.key.id().to_string() == *id.name);
             let entry =
                 entry.ok_or_else(|| format!("what stands under {} is not that key", escape(&id.name)))?;
             ring.add(entry);
@@ -101,53 +90,50 @@ impl Keyring {
             out.push_str(if at == 0 { "\n  " } else { ",\n  " });
             push_string(&mut out, &entry.key.id().to_string());
             out.push_str(": ");
-            push_string(&mut out, &entry.to_text());
+            push_string(&mut out, &entry_to_text(entry));
         }
         out.push_str("\n}\n");
         out
     }
 }
 
-impl Entry {
-    fn to_text(&self) -> String {
-        let mut out = String::new();
-        for (field, value) in [("Name: ", &self.name), ("Scope: ", &self.scope)] {
-            if !value.is_empty() {
-                out.extend([field, value, "\n"]);
-            }
-        }
-        out + &self.key.to_pem()
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let key = PublicKey::from_pem(text)?;
-        let field = |field: &str| {
-            let value =
-                text.lines().take_while(|line| !line.starts_with('-')).find_map(|l| l.strip_prefix(field));
-            value.unwrap_or_default().to_string()
-        };
-        Some(Self { key, name: field("Name: "), scope: field("Scope: ") })
-    }
-
-    /// Id and name.
-    pub fn shown(&self) -> String {
-        match self.name.as_str() {
-            "" => self.key.id().to_string(),
-            name => format!("{} ({})", self.key.id(), escape(name)),
+fn entry_to_text(entry: &Entry) -> String {
+    let mut out = String::new();
+    for (field, value) in [("Name: ", &entry.name), ("Scope: ", &entry.scope)] {
+        if !value.is_empty() {
+            out.extend([field, value, "\n"]);
         }
     }
+    out + &entry.key.to_pem()
+}
 
-    /// Whether the key counts for a package of that name.
-    pub fn is_for(&self, package: &str) -> bool {
-        let scope = self.scope.as_str();
-        scope.is_empty() || package.strip_prefix(scope).is_some_and(|rest| rest.starts_with('/'))
+fn parse_entry(text: &str) -> Option<Entry> {
+    let key = PublicKey::from_pem(text)?;
+    let field = |field: &str| {
+        let value =
+            text.lines().take_while(|line| !line.starts_with('-')).find_map(|l| l.strip_prefix(field));
+        value.unwrap_or_default().to_string()
+    };
+    Some(Entry { key, name: field("Name: "), scope: field("Scope: ") })
+}
+
+/// The keyring, for [`mirror::trust::Publishers`].
+pub fn publishers(path: &Path) -> mirror::error::Result<Vec<Entry>> {
+    match mirror::file::read(path, KEYRING) {
+        Ok(bytes) => match Keyring::parse(&bytes) {
+            Ok(ring) => Ok(ring.0),
+            Err(what) => Err(mirror::Error::Damaged { path: path.into(), what }),
+        },
+        Err(mirror::Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(e),
     }
 }
 
 impl Signed {
     pub fn new(key: &SecretKey, bytes: &[u8], of: Option<(Ecosystem, String, String)>, date: u64) -> Self {
         let statement = of.map(|(ecosystem, name, version)| {
-            let statement = Statement { ecosystem, name, version, integrity: sha512(bytes), date };
+            let statement =
+                Statement { ecosystem, name, version, integrity: integrity(bytes, kind(ecosystem)), date };
             let signature = statement.sign(key);
             (statement, signature)
         });
@@ -212,7 +198,7 @@ impl Signed {
                 let ecosystem = [Ecosystem::Npm, Ecosystem::Minz]
                     .into_iter()
                     .find(|e| Statement::ecosystem_name(*e) == ecosystem)?;
-                let integrity = Integrity::parse(&integrity?).ok()?;
+                let integrity = Integrity::parse(&integrity?).ok().filter(|i| i.algorithm().is_strong())?;
                 let (name, version) = (name.to_string(), version?.into_owned());
                 let said = Statement { ecosystem, name, version, integrity, date: timestamp };
                 Some((said, Signature::parse(&statement?)?))
@@ -234,7 +220,9 @@ impl Signed {
                 () if !said.is_signed_by(&entry.key, signature) => {
                     Err("what is said of name, version and date is not signed by that key")
                 }
-                () if said.integrity != sha512(bytes) => Err("what is said is of other bytes"),
+                () if said.integrity != integrity(bytes, said.integrity.algorithm()) => {
+                    Err("what is said is of other bytes")
+                }
                 () if !entry.is_for(&said.name) => Err("the key does not count for that name"),
                 () => Ok(()),
             },
@@ -242,8 +230,13 @@ impl Signed {
     }
 }
 
-fn sha512(bytes: &[u8]) -> Integrity {
-    let mut hasher = Hasher::new(Algorithm::Sha512);
+/// What locks name an archive by.
+fn kind(of: Ecosystem) -> Algorithm {
+    if of == Ecosystem::Minz { Algorithm::Sha256 } else { Algorithm::Sha512 }
+}
+
+fn integrity(bytes: &[u8], kind: Algorithm) -> Integrity {
+    let mut hasher = Hasher::new(kind);
     hasher.update(bytes);
     hasher.finish()
 }

@@ -22,7 +22,7 @@ use crate::install::unit::Linker;
 use crate::ui::{Level, Logger, Subsystem};
 use config::Config;
 use minz::Minz;
-use mirror::trust::{Policy, Trust};
+use mirror::trust::{Policy, Publishers, Rule, Trust};
 use mzp::platform::Platform;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -115,6 +115,8 @@ pub struct Settings {
     pub trusted: Vec<String>,
     /// What this machine knows of mirrors, and makes of those that it does not.
     pub trust: Arc<Trust>,
+    /// Whose packages may be installed.
+    pub publishers: Arc<Publishers>,
     pub logger: Logger,
     /// To be shown once, before the command runs.
     pub warnings: Vec<String>,
@@ -141,6 +143,8 @@ impl Settings {
         };
         config.mirrors.splice(0..0, minz.mirrors);
         let both = both.or(config.concurrency);
+        let signatures =
+            value::signatures(env, "PANTRY_SIGNATURES", &mut config.signed)?.or(config.signatures);
         let mut warnings = Vec::new();
         if let Some(allocator) = value::text(env, "PANTRY_ALLOCATOR")?.filter(|name| name != "system") {
             let name = mirror::name::escape(&allocator).into_owned();
@@ -192,7 +196,8 @@ impl Settings {
             emulator: minz.emulator,
             github: minz.github,
             trusted: config.trusted,
-            trust: trust(env, config.signatures)?,
+            trust: trust(env, signatures),
+            publishers: publishers(env, config.signed),
             logger: logger(env)?,
             warnings,
             environment,
@@ -310,12 +315,15 @@ fn absolute(path: PathBuf) -> Result<PathBuf> {
     if path.is_absolute() { Ok(path) } else { Ok(working_directory()?.join(path)) }
 }
 
-fn trust(environment: &Environment, configured: Option<Policy>) -> Result<Arc<Trust>> {
-    let said = value::word(environment, "PANTRY_SIGNATURES", &Policy::NAMES)?;
+fn trust(environment: &Environment, policy: Option<Policy>) -> Arc<Trust> {
     let home = home(environment).and_then(|home| absolute(home).ok());
     let at = |name: &str| home.as_ref().map(|home| home.join(name));
-    let policy = said.or(configured).unwrap_or(Policy::Required);
-    Ok(Arc::new(Trust::new(at("trust"), at("mirror"), policy)))
+    Arc::new(Trust::new(at("trust"), at("mirror"), policy.unwrap_or(Policy::Required)))
+}
+
+fn publishers(environment: &Environment, rules: Vec<Rule>) -> Arc<Publishers> {
+    let home = home(environment).and_then(|home| absolute(home).ok()).unwrap_or_default();
+    Arc::new(Publishers::new(rules, home.join("keyring.json"), crate::keyring::publishers))
 }
 
 /// The user's file; nothing where there is no home to have it.

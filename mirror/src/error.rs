@@ -30,6 +30,8 @@ pub enum Error {
     ReadOnly { path: PathBuf },
     /// Somebody else's, or not what it was.
     Untrusted(Box<crate::trust::Untrusted>),
+    /// A package that nobody who is trusted stands for.
+    Unvouched(Box<crate::trust::Unvouched>),
     /// It is signed, and nobody here has one of its keys.
     NoKey { path: PathBuf },
     /// Bytes needed and bytes free on that volume.
@@ -105,6 +107,7 @@ impl fmt::Display for Error {
             Self::Record { key, what } => write!(f, "the record of `{}` {what}", escape(key)),
             Self::ReadOnly { path } => write!(f, "{} is read-only", shown(path)),
             Self::Untrusted(untrusted) => untrusted.fmt(f),
+            Self::Unvouched(unvouched) => unvouched.fmt(f),
             Self::NoKey { path } => {
                 write!(f, "{} is signed, and its key is not on this machine", shown(path))
             }

@@ -198,7 +198,8 @@ pub struct VersionRecord {
     /// all had this version.
     pub as_of: Option<u64>,
     /// What only one ecosystem needs, sorted by key: MinZ keeps `feature.NAME`,
-    /// `targets`, `description`, … here; npm keeps nothing.
+    /// `targets`, `description`, … here; npm keeps nothing. Publishers' statements
+    /// ([`crate::trust::Publishers`]) of any ecosystem.
     pub extra: Vec<(String, String)>,
 }
 

@@ -133,7 +133,8 @@ pub fn sign(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result
     Ok(Status::Done)
 }
 
-fn beside(file: &Path) -> PathBuf {
+/// Where the signature of a file is.
+pub fn beside(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_os_string();
     name.push(".sig");
     name.into()

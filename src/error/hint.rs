@@ -105,6 +105,7 @@ pub(super) fn for_mirror(error: &mirror::Error) -> Vec<String> {
         M::ReadOnly { .. } => "a read-only mirror can be installed from, not written to".to_string(),
         M::Conflict(_) => "one of the two was altered; compare both with where they came from".to_string(),
         M::Untrusted(untrusted) => for_trust(&untrusted.why, &shell(&untrusted.path)),
+        M::Unvouched(unvouched) => for_statement(&unvouched.doubt).to_string(),
         M::NoKey { path } => format!(
             "`pantry mirror key rotate --add KEY {}`, where its key is, lets another machine write; `pantry mirror key` shows KEY",
             shell(path)
@@ -113,6 +114,20 @@ pub(super) fn for_mirror(error: &mirror::Error) -> Vec<String> {
         _ => return Vec::new(),
     };
     vec![one]
+}
+
+fn for_statement(doubt: &mirror::trust::Doubt) -> &'static str {
+    use mirror::trust::Doubt;
+    match doubt {
+        Doubt::Unsigned => {
+            "`pantry mirror add FILE` keeps the statement of FILE.sig; `[signatures]` in config.toml says of which packages one is asked"
+        }
+        Doubt::Unknown(_) => "`pantry keyring add KEY` trusts a key, once you know whose it is",
+        Doubt::OtherKind(_) => "`pantry update NAME` locks it by the hash that a mirror has",
+        Doubt::Wrong(_) => {
+            "ask whoever gave it to you: the archive or the statement was altered, or is another package's"
+        }
+    }
 }
 
 fn for_trust(why: &mirror::trust::Why, mirror: &str) -> String {

@@ -10,6 +10,7 @@ use crate::source::mirrors::Mirrors;
 use mirror::archive::Workspace;
 use mirror::name::RelPath;
 use mirror::record::{Ecosystem, Key as RecordKey, VersionRecord};
+use mirror::trust::{Policy, Publishers};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -100,6 +101,40 @@ pub fn present(
     Ok((listings, missing))
 }
 
+/// Whether the publishers whom the user trusts stand for the packages of which that is asked; what is amiss and no
+/// reason to refuse them. It does not matter where they come from, or that they are in the store already: the hash
+/// that is locked is the one that has to be signed. What lies on this machine is its user's own.
+pub fn vouched(
+    publishers: &Publishers,
+    mirrors: &Mirrors,
+    graph: &Graph,
+    included: &[bool],
+) -> Result<Vec<String>> {
+    let (mut doubts, mut more) = (Vec::new(), 0);
+    for (package, _) in graph.packages.iter().zip(included).filter(|(_, on)| **on) {
+        let key = record_key(package);
+        let policy = publishers.policy(&key);
+        let Some(integrity) = &package.integrity else { continue };
+        if policy == Policy::Off || package.is_linked() || package.packed().is_some() {
+            continue;
+        }
+        let version = package.version.to_string();
+        let facts = mirrors.facts(&key, &version)?;
+        match publishers.check(policy, &key, &version, integrity, &facts)? {
+            Some(doubt) if doubts.len() < TOLD => doubts.push(doubt.to_string()),
+            Some(_) => more += 1,
+            None => {}
+        }
+    }
+    if more > 0 {
+        doubts.push(format!("and so of {more} more packages"));
+    }
+    Ok(doubts)
+}
+
+/// Doubts that are told one by one.
+const TOLD: usize = 5;
+
 /// What the mirrors gave.
 #[derive(Default)]
 pub struct FromMirrors {
@@ -115,6 +150,7 @@ pub struct FromMirrors {
 pub fn from_mirrors(
     store: &Store,
     mirrors: &Mirrors,
+    publishers: &Publishers,
     graph: &Graph,
     missing: &[PackageId],
     threads: usize,
@@ -124,7 +160,15 @@ pub fn from_mirrors(
     let mut all = FromMirrors::default();
     let next = |id: PackageId, from: usize| {
         let package = graph.package(id);
-        mirrors.archive_from(from, &record_key(package), &package.version, package.integrity.as_ref())
+        let key = record_key(package);
+        let found = mirrors.archive_from(from, &key, &package.version, package.integrity.as_ref())?;
+        // Whatever else is asked of it: what is stated of it must not be wrong.
+        if let (Some((_, record)), Some(integrity)) = (&found, &package.integrity)
+            && !record.extra.is_empty()
+        {
+            publishers.check(Policy::Off, &key, &package.version.to_string(), integrity, &record.extra)?;
+        }
+        Ok::<_, Box<Error>>(found)
     };
     for &id in missing {
         match next(id, 0)? {

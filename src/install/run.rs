@@ -37,6 +37,7 @@ use crate::source::mirrors::Mirrors;
 use crate::ui::{Level, Logger, Subsystem};
 use mirror::name::{PackageName, escape};
 use mirror::order::Map;
+use mirror::trust::Publishers;
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
@@ -86,6 +87,8 @@ pub struct Options<'a> {
     pub ignore_scripts: bool,
     /// Optional packages whose scripts have failed in this run.
     pub failed: &'a [PackageId],
+    /// Whose packages may be installed.
+    pub publishers: &'a Publishers,
     /// What packages are for.
     pub engines: Option<&'a Engines>,
     pub threads: usize,
@@ -189,6 +192,7 @@ fn fingerprint(options: &Options<'_>) -> Fingerprint {
         format!("{}\n{}\n{}\n{platform}\n{}", linker.name(), groups.dev, groups.optional, home.display());
     // The project's rules stand in a manifest, which is an input.
     options.trust.user.iter().for_each(|rule| text.extend(["\n", rule]));
+    text.push_str(&options.publishers.fingerprint());
     // A tree for a few members is not what the next one wants.
     options.filter.iter().for_each(|selector| text.extend(["\nonly ", selector]));
     Fingerprint::of(*linker, &text)
@@ -360,6 +364,11 @@ fn with_store(
         manifests: Vec::new(),
     };
     report.warnings.extend(unsuited);
+    if options.publishers.ask() && !options.lock_only {
+        let mirrors = supply.mirrors()?;
+        let doubts = fill::vouched(options.publishers, mirrors, &graph, &selection.included)?;
+        report.warnings.extend(doubts);
+    }
     if let Some(old) = &before {
         let old = old.as_ref().map(|(graph, _)| graph);
         let mut folders = vec![""];
@@ -420,7 +429,15 @@ fn with_store(
             watch.begin(missing.len());
             plan.listings.extend(fill::packed(store, options.root, &graph, &mut missing)?);
             let mirrors = supply.mirrors()?;
-            let mut got = fill::from_mirrors(store, mirrors, &graph, &missing, options.threads, watch)?;
+            let mut got = fill::from_mirrors(
+                store,
+                mirrors,
+                options.publishers,
+                &graph,
+                &missing,
+                options.threads,
+                watch,
+            )?;
             step("mirrors gave what they have");
             report.from_mirrors += got.listings.len();
             report.downloaded += got.elsewhere.len();

@@ -235,6 +235,7 @@ impl<'a> Session<'a> {
             named: &[],
             ignore_scripts,
             failed: &[],
+            publishers: &self.settings.publishers,
             engines: None,
             threads,
             logger: self.settings.logger,

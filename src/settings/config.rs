@@ -15,6 +15,7 @@
 //! cafile = "~/certificates.pem"
 //! home-mirror-limit = "10 GiB"                          # kept by `mirror gc`
 //! signatures = "required"                               # warn, off: of mirrors that are not this machine's
+//!                                                       # a table says it of packages, too; see `signatures`
 //! trusted-dependencies = ["esbuild", "sharp@0.34.5"]    # may run scripts at install, in every project
 //!                                                       # (minz:NAME: its build.minz is followed)
 //! ```
@@ -25,7 +26,7 @@ use crate::error::{Error, Result, Status};
 use crate::install::unit::Linker;
 use crate::json::Excerpt;
 use mirror::name::escape;
-use mirror::trust::Policy;
+use mirror::trust::{Policy, Rule};
 use mzp::toml::{self, Entry};
 use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
@@ -69,6 +70,7 @@ pub(super) struct Config {
     pub home_mirror_limit: Option<u64>,
     pub trusted: Vec<String>,
     pub signatures: Option<Policy>,
+    pub signed: Vec<Rule>,
 }
 
 impl Config {
@@ -123,10 +125,13 @@ impl Config {
                 self.name_server = Some(value::address(text(value, rule)?).ok_or(Refusal::Rule(rule))?);
             }
             "signatures" => {
-                let rule = "required, warn or off";
-                let word = text(value, rule)?;
-                let known = Policy::NAMES.iter().find(|(name, _)| *name == word);
-                self.signatures = Some(known.ok_or(Refusal::Rule(rule))?.1);
+                for (name, policy) in signatures(value)? {
+                    match (name, Rule::new(name, policy)) {
+                        ("mirrors", _) => self.signatures = Some(policy),
+                        (_, Some(rule)) => self.signed.push(rule),
+                        (_, None) => return Err(Refusal::Rule(SIGNATURES)),
+                    }
+                }
             }
             "cafile" => self.cafile = Some(folder(value, user_home)?),
             "home-mirror-limit" => {
@@ -143,6 +148,27 @@ impl Config {
             _ => return Err(Refusal::Unknown),
         }
         Ok(())
+    }
+}
+
+const SIGNATURES: &str = "required, warn or off, or a table of these for mirrors, \"*\", \"@scope/*\", \"name\", \"SOURCE:*\", \"SOURCE:name\"";
+
+/// Of mirrors alone, or a table:
+///
+/// ```toml
+/// [signatures]
+/// mirrors = "required"
+/// "@acme/*" = "required"     # packages: the rule that fits most closely counts
+/// "minz:*" = "warn"
+/// ```
+fn signatures<'a>(value: &'a toml::Value<'_>) -> std::result::Result<Vec<(&'a str, Policy)>, Refusal> {
+    let policy = |value: &toml::Value<'_>| {
+        let known = Policy::NAMES.iter().find(|(name, _)| value.text() == Some(name));
+        known.map(|(_, policy)| *policy).ok_or(Refusal::Rule(SIGNATURES))
+    };
+    match value.table() {
+        Some(table) => table.entries.iter().map(|e| Ok((&*e.key, policy(&e.value)?))).collect(),
+        None => Ok(vec![("mirrors", policy(value)?)]),
     }
 }
 
@@ -246,6 +272,13 @@ mod tests {
         assert_eq!(config.cafile, Some("/h/certificates.pem".into()));
         assert_eq!(config.name_server, Some("192.0.2.1:53".parse().unwrap()));
         assert_eq!((config.concurrency, config.max_concurrent), (Some(48), Some(16)));
+        assert_eq!((config.signatures, config.signed), (Some(Policy::Required), Vec::new()));
+        let table =
+            "[signatures]\nmirrors = 'warn'\n'@acme/*' = 'required'\n\"minz:*\" = \"off\"\nleft = 'warn'\n";
+        let config = parse(table).unwrap();
+        let rules = [("@acme/*", Policy::Required), ("minz:*", Policy::Off), ("left", Policy::Warn)]
+            .map(|(p, y)| Rule::new(p, y).unwrap());
+        assert_eq!((config.signatures, config.signed), (Some(Policy::Warn), rules.to_vec()));
         for key in KEYS {
             assert!(example.contains(&format!("{key} = ")), "{key}");
         }
@@ -262,6 +295,15 @@ mod tests {
                 "config.toml:1:11: `mirrors` must be an absolute path, or one that begins with ~/ | ",
             ),
             ("concurrency = 0", "config.toml:1:15: `concurrency` must be a whole number from 1 to 1024 | "),
+            ("signatures = 1", "config.toml:1:14: `signatures` must be required, warn or off, or a table"),
+            (
+                "signatures = { mirrors = 'yes' }",
+                "config.toml:1:14: `signatures` must be required, warn or off,",
+            ),
+            (
+                "[signatures]\n'@acme*' = 'off'",
+                "config.toml:1:1: `signatures` must be required, warn or off,",
+            ),
             ("cache-ttl = -1", "config.toml:1:13: `cache-ttl` must be a number of seconds | "),
             (
                 "home-mirror-limit = 'lots'",

@@ -4,6 +4,7 @@
 
 use super::Environment;
 use crate::error::{Error, Result};
+use mirror::trust::{Policy, Rule};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
@@ -100,6 +101,30 @@ pub(super) fn words<T: Copy>(environment: &Environment, name: &str, known: &[(&s
         .filter(|word| !word.is_empty())
         .map(|word| one(name, word, known))
         .collect()
+}
+
+/// `POLICY` for mirrors, `PATTERN=POLICY` for packages, a comma between; before what `rules` has.
+pub(super) fn signatures(
+    environment: &Environment,
+    name: &str,
+    rules: &mut Vec<Rule>,
+) -> Result<Option<Policy>> {
+    let value = text(environment, name)?.unwrap_or_default();
+    let (mut mirrors, mut found) = (None, Vec::new());
+    for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        match word.rsplit_once('=') {
+            None => mirrors = Some(one(name, word, &Policy::NAMES)?),
+            Some((pattern, policy)) => {
+                let rule = Rule::new(pattern, one(name, policy, &Policy::NAMES)?);
+                found.push(
+                    rule.ok_or_else(|| wrong(name, word, "a package's name, @scope/* or * and a policy"))?,
+                );
+            }
+        }
+    }
+    rules.retain(|rule| !found.iter().any(|new: &Rule| new.is_about_the_same(rule)));
+    rules.append(&mut found);
+    Ok(mirrors)
 }
 
 fn one<T: Copy>(name: &str, word: &str, known: &[(&str, T)]) -> Result<T> {

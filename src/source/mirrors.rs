@@ -137,6 +137,19 @@ impl Mirrors {
         Ok(found)
     }
 
+    /// The further facts that all mirrors together have of a version.
+    pub fn facts(&self, key: &Key, version: &str) -> Result<Vec<(String, String)>> {
+        let mut facts = Vec::new();
+        for mirror in &self.list {
+            if let Some(view) = self.lookup(mirror, key, Damage::PassedOver)?
+                && let Some(i) = view.find(version)
+            {
+                facts.append(&mut view.load(i)?.extra);
+            }
+        }
+        Ok(facts)
+    }
+
     /// The first mirror that holds the archive of this very version and integrity.
     pub fn archive(
         &self,

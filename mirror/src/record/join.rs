@@ -8,6 +8,7 @@
 use super::{Location, RecordBuilder, RecordView, VersionRecord};
 use crate::digest::{Algorithm, Integrity};
 use crate::error::{Conflict, Error, Result};
+use crate::trust::is_statement;
 use crate::version::Version;
 use std::collections::{HashMap, HashSet};
 
@@ -109,9 +110,9 @@ fn tagged(r: &RecordView) -> (bool, u64, Vec<(&str, &str)>) {
 }
 
 /// What decides whose description of a version counts: since when it stands, then its bytes (without
-/// those that say what and where the archive is).
+/// those that say what and where the archive is, and what publishers state of it).
 fn described(r: &RecordView, i: usize) -> Result<(u64, Vec<u8>)> {
-    let described = VersionRecord {
+    let mut described = VersionRecord {
         integrity: None,
         sha256: None,
         location: Location::Absent,
@@ -120,6 +121,7 @@ fn described(r: &RecordView, i: usize) -> Result<(u64, Vec<u8>)> {
         published: 0,
         ..r.load(i)?
     };
+    described.extra.retain(|fact| !is_statement(fact));
     Ok((as_of(r, i), super::build::body(&described)))
 }
 
@@ -231,6 +233,12 @@ fn join_version(
     }
     v.unpacked = v.unpacked.max(other.unpacked);
     v.published = v.published.max(other.published);
+    // What a publisher has stated is of the archive, which never changes.
+    let more: Vec<_> = other.extra.into_iter().filter(|f| is_statement(f) && !v.extra.contains(f)).collect();
+    if !more.is_empty() {
+        v.extra.extend(more);
+        crate::order::sort(&mut v.extra);
+    }
     Ok(v)
 }
 

@@ -540,11 +540,11 @@ fn found<T>(result: Result<T>) -> Result<Option<T>> {
     }
 }
 
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     escape(&path.to_string_lossy()).into_owned()
 }
 
-fn listed(ids: &[KeyId]) -> String {
+pub(super) fn listed(ids: &[KeyId]) -> String {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     ids.join(", ")
 }

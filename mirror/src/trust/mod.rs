@@ -19,6 +19,7 @@ mod head;
 mod key;
 mod machine;
 mod pem;
+mod publishers;
 mod seen;
 mod statement;
 
@@ -27,6 +28,8 @@ pub(crate) use head::hashes;
 pub use head::{Head, body_hash};
 pub use key::{KeyId, PublicKey, SecretKey, Signature};
 pub use machine::{How, Pin, Policy, Trust, Untrusted, Why};
+pub(crate) use publishers::is_statement;
+pub use publishers::{Doubt, Publisher, Publishers, Rule, Unvouched};
 pub use statement::Statement;
 
 /// Signatures of a document: by which key, and what.

@@ -4,7 +4,7 @@
 //! ```text
 //! pantry-statement 1
 //! package ECOSYSTEM NAME VERSION    npm or minz; the fields escaped as in a snapshot
-//! integrity sha512-BASE64
+//! integrity sha512-BASE64           of the archive; sha256 for minz: the hash that locks name it by
 //! date SECONDS
 //! ```
 

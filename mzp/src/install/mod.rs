@@ -116,6 +116,10 @@ pub fn plan(project: &Path, registry: &Registry, options: &Options) -> Result<Pl
     let text = lock.write();
     let same = text::read(&root.join(lockfile::FILE), 8 << 20)?.is_some_and(|t| t == text);
     let steps = steps(&root, &lock)?;
+    for p in lock.packages.iter().filter(|p| !matches!(p.origin, Origin::Folder(_))) {
+        let stays = steps.iter().any(|(name, step)| *name == p.name && matches!(step, Step::Keep(_)));
+        registry.vouched(&p.origin, &p.name, &p.version, &p.sha256, !stays)?;
+    }
     Ok(Plan { root, manifest: new_manifest, lock, old, lock_text: (!same).then_some(text), steps })
 }
 

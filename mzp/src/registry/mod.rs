@@ -17,11 +17,11 @@ use crate::solve::{Candidate, PackageSource};
 use crate::suggestion::nearest;
 use crate::upstream::{Offer, Upstream};
 use fetch::Job;
-use mirror::digest::Hash;
+use mirror::digest::{Hash, Integrity};
 use mirror::mirror::Prefix;
 use mirror::name::{MinzName, escape};
 use mirror::record::{Ecosystem, Key, Record, RecordView, VersionRecord};
-use mirror::trust::{How, Trust};
+use mirror::trust::{How, Policy, Publishers, Trust};
 use mirror::version::Version;
 use mirror::{Batch, Mirror};
 use std::cell::{OnceCell, RefCell};
@@ -50,6 +50,7 @@ pub struct Registry {
     home: Option<PathBuf>,
     upstream: Option<Upstream>,
     trust: Option<Arc<Trust>>,
+    publishers: Option<Arc<Publishers>>,
     waiting: Box<dyn Fn(&str)>,
     open: OnceCell<Vec<Mirror>>,
     known: RefCell<HashMap<Key, Rc<Vec<RecordView>>>>,
@@ -76,6 +77,7 @@ impl Registry {
             home,
             upstream: None,
             trust: None,
+            publishers: None,
             waiting,
             open: OnceCell::new(),
             known: RefCell::default(),
@@ -94,6 +96,37 @@ impl Registry {
     /// The same, asking `trust` before a named mirror is used.
     pub fn checked_by(self, trust: Arc<Trust>) -> Self {
         Self { trust: Some(trust), ..self }
+    }
+
+    /// The same, asking whose packages may be installed.
+    pub fn vouched_by(self, publishers: Arc<Publishers>) -> Self {
+        Self { publishers: Some(publishers), ..self }
+    }
+
+    /// Whether an archive may be installed by what publishers state of it. `comes`: it is not yet there.
+    pub fn vouched(
+        &self,
+        origin: &Origin,
+        name: &MinzName,
+        version: &Version,
+        sha256: &Hash,
+        comes: bool,
+    ) -> Result<()> {
+        let Some(publishers) = &self.publishers else { return Ok(()) };
+        let (key, version) = (key_of(origin, name), version.to_string());
+        let policy = publishers.policy(&key);
+        if policy == Policy::Off && !comes {
+            return Ok(());
+        }
+        let mut facts = Vec::new();
+        for view in self.records(key.clone())?.iter() {
+            if let Some(i) = view.find(&version) {
+                facts.append(&mut view.load(i)?.extra);
+            }
+        }
+        let doubt = publishers.check(policy, &key, &version, &Integrity::from(*sha256), &facts)?;
+        doubt.into_iter().for_each(|doubt| self.note(doubt.to_string()));
+        Ok(())
     }
 
     /// What could not be done, and does not matter enough to fail.

@@ -5,14 +5,17 @@ use super::{count, folder, open_for_writing, shown, shown_key, size, waiting};
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status};
 use crate::import;
+use crate::keyring::Signed;
 use crate::project::packed::Gyp;
 use crate::settings::Settings;
 use crate::tee::Tee;
 use crate::ui::{Ui, Unit};
 use mirror::Batch;
 use mirror::archive::{ArchiveError, Expect, Limits, Workspace};
+use mirror::digest::Integrity;
 use mirror::name::escape;
 use mirror::record::{Key, VersionRecord};
+use mirror::trust::Policy;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +35,14 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     let mut added: Vec<(String, u64)> = Vec::new();
     let mut notes = Vec::new();
     for source in &sources {
-        match one(source, &batch, &mut workspace) {
+        let read = one(source, &batch, &mut workspace).and_then(|(key, mut record, said)| {
+            let mut said: Vec<String> = said.iter().map(ToString::to_string).collect();
+            if let Source::Archive(path) = source {
+                said.extend(signature(path, &key, &mut record, settings)?);
+            }
+            Ok((key, record, said))
+        });
+        match read {
             Ok((key, record, said)) => {
                 bar.add(record.size);
                 added.push((format!("{}@{}", shown_key(&key), record.version), record.size));
@@ -148,6 +158,44 @@ fn one(
             Ok((key, record, notes))
         }
     }
+}
+
+/// Keeps what the publisher states of the archive in `FILE.sig` beside it, and says what is not kept.
+fn signature(
+    path: &Path,
+    key: &Key,
+    record: &mut VersionRecord,
+    settings: &Settings,
+) -> Result<Option<String>> {
+    let beside = crate::commands::sign::beside(path);
+    if std::fs::symlink_metadata(&beside).is_err() {
+        return Ok(None);
+    }
+    let signed = Signed::read(&beside)?;
+    let Some((said, signature)) = &signed.statement else {
+        return Ok(Some("its signature binds neither name nor version, and is not kept".into()));
+    };
+    let ours = [record.integrity.clone(), record.sha256.map(Integrity::from)];
+    let integrity = ours.into_iter().flatten().find(|ours| ours.algorithm() == said.integrity.algorithm());
+    let version = record.version.to_string();
+    let is_ours = (said.ecosystem, &said.name, &said.version) == (key.ecosystem, &key.name, &version);
+    if !is_ours || integrity.as_ref() != Some(&said.integrity) {
+        return Err(Box::new(Error::Other {
+            status: Status::Refused,
+            message: format!(
+                "{} is not of {}@{version}, as it lies beside it",
+                shown(&beside),
+                escape(&key.name)
+            ),
+            hints: vec!["`pantry sign` makes one; without the file the archive is added unsigned".into()],
+        }));
+    }
+    let fact = said.fact(signed.key, signature);
+    // Wrong by a key that is known here: not even kept.
+    settings.publishers.check(Policy::Off, key, &version, &said.integrity, std::slice::from_ref(&fact))?;
+    record.extra.push(fact);
+    mirror::order::sort(&mut record.extra);
+    Ok(None)
 }
 
 fn archive(

@@ -47,7 +47,7 @@ fn registry(settings: &Settings, start: &Path, what: &str, ui: &mut Ui) -> Resul
     };
     let bar = ui.progress(what, Unit::Packages);
     let registry = Registry::new(settings.mirrors.clone(), settings.home_mirror().ok(), busy(bar));
-    Ok(registry.checked_by(settings.trust.clone()).with(upstream))
+    Ok(registry.checked_by(settings.trust.clone()).vouched_by(settings.publishers.clone()).with(upstream))
 }
 
 /// The readable index of the home mirror, brought up to date. It can be made again, so it

@@ -118,6 +118,18 @@ fn the_stronger_integrity_stays() {
     }
 }
 
+/// Upstream knows nothing of it, and changes a description as often as it likes.
+#[test]
+fn what_publishers_state_stays() {
+    let facts = |names: &[&str]| names.iter().map(|n| (n.to_string(), String::new())).collect::<Vec<_>>();
+    let with = |names: &[&str]| VersionRecord { extra: facts(names), ..present(1, "p") };
+    let old = record(1, true, "", vec![with(&["about", "signature.b"])]);
+    let r = joined(&old, &record(2, true, "", vec![with(&["signature.a", "targets"])]));
+    assert_eq!(r.versions[0].extra, facts(&["signature.a", "signature.b", "targets"]));
+    let r = joined(&old, &record(2, true, "", vec![version(1)]));
+    assert_eq!(r.versions[0].extra, facts(&["signature.b"]));
+}
+
 /// All that is known of an archive that is not here, and then it comes.
 #[test]
 fn an_archive_that_comes_later_is_here() {
@@ -130,7 +142,7 @@ fn an_archive_that_comes_later_is_here() {
 /// What some mirror may hold of one package: any of three versions, heard at any time, with any
 /// description. Hashes agree, as they do when nobody lies.
 fn any_record() -> impl Strategy<Value = Record> {
-    let one = (0..3u64, any::<bool>(), 0..3u8, 0..3u64, proptest::option::of(0..3u64), 0..8u8);
+    let one = (0..3u64, any::<bool>(), 0..3u8, 0..3u64, proptest::option::of(0..3u64), 0..64u8);
     let versions = proptest::collection::vec(one, 0..4);
     let head = (any::<bool>(), 0..4u64, 0..3u64, proptest::option::of(0..3u64), 0..2u8);
     (head, versions).prop_map(|((complete, checked, modified, tag, etag), versions)| {
@@ -161,6 +173,10 @@ fn any_record() -> impl Strategy<Value = Record> {
                 let kind = DependencyKind::Normal;
                 v.dependencies = vec![Dependency { name, range, kind, condition: String::new() }];
             }
+            // What two publishers state of it, and what upstream says beside.
+            let facts = [(8, "signature.a"), (16, "signature.b"), (32, "targets")];
+            let facts = facts.into_iter().filter(|(bit, _)| known & bit != 0);
+            v.extra = facts.map(|(_, name)| (name.to_string(), format!("{n}"))).collect();
             record.versions.retain(|o| o.version != v.version);
             record.versions.push(v);
         }
