@@ -20,8 +20,9 @@ pub(crate) const PIN: &str = "PIN";
 pub(crate) const TMP: &str = "TMP";
 pub(crate) const KEYS: &str = "KEY";
 pub(crate) const SEEN: &str = "SEE";
+pub(crate) const WANTS: &str = "WNT";
 /// Every folder of a mirror, made by `init`.
-pub(crate) const FOLDERS: [&str; 9] = [KEYS, "SNP", "SEG", "PAK", "BLB", "WNT", SEEN, "BIN", TMP];
+pub(crate) const FOLDERS: [&str; 9] = [KEYS, "SNP", "SEG", "PAK", "BLB", WANTS, SEEN, "BIN", TMP];
 
 /// The folders of files named by hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

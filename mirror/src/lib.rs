@@ -10,8 +10,10 @@ pub mod digest;
 pub mod error;
 pub mod file;
 pub mod gc;
+pub mod held;
 pub mod http;
 mod layout;
+mod left;
 pub mod lock;
 pub mod mirror;
 pub mod name;
@@ -26,6 +28,7 @@ pub mod time;
 pub mod trust;
 pub mod verify;
 pub mod version;
+pub mod want;
 
 pub use batch::Batch;
 pub use error::Error;

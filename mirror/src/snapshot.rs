@@ -393,7 +393,7 @@ pub(crate) fn escape(bytes: &[u8]) -> String {
     out
 }
 
-fn unescape(field: &str) -> Option<Vec<u8>> {
+pub(crate) fn unescape(field: &str) -> Option<Vec<u8>> {
     if field == "-" {
         return Some(Vec::new());
     }
