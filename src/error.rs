@@ -7,7 +7,7 @@ mod missing;
 mod words;
 
 pub use hint::Advice;
-pub use missing::{Missing, Whereabouts};
+pub use missing::{Missing, Seen, Whereabouts, day};
 
 use crate::json::Excerpt;
 use mirror::archive::ArchiveError;
@@ -33,6 +33,11 @@ pub enum Status {
 }
 
 impl Status {
+    /// This one, or where that is `Done`, the other.
+    pub fn and(self, other: Self) -> Self {
+        if self == Self::Done { other } else { self }
+    }
+
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,

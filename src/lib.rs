@@ -24,3 +24,4 @@ pub mod source;
 pub mod supply;
 pub mod tee;
 pub mod ui;
+pub mod wants;

@@ -29,6 +29,7 @@ use crate::source::npm::crawl::{Arrival, Crawler, Plan, Watch, crawl};
 use crate::source::npm::fetch::Question;
 use crate::supply::online::{Archives, at_registry, keep, seeds};
 use crate::supply::{self, job, version_record};
+use crate::wants::Misses;
 use mirror::batch::Stored;
 use mirror::digest::{Algorithm, Hasher, Integrity};
 use mirror::name::PackageName;
@@ -62,6 +63,7 @@ pub struct Options {
     pub keep_all: bool,
     pub dry_run: bool,
     pub trust: Arc<Trust>,
+    pub misses: Arc<Misses>,
     /// As in [`crate::supply::online::Settings`].
     pub fresh_for: u64,
     pub prefer_known: bool,
@@ -113,7 +115,9 @@ pub fn pull(
             let chosen = ask(options, network, &mirrors, &records, progress, edges, |crawler| {
                 resolve::resolve(&request, crawler)
             });
-            let chosen = chosen.map_err(|e| at_registry(network, supply::failure(e, &mirrors)))?;
+            let source = |name: &PackageName| network.registries.source_of(name);
+            let failure = |e| supply::failure(e, &mirrors, &options.misses, &source, false);
+            let chosen = chosen.map_err(|e| at_registry(network, failure(e)))?;
             report.warnings = supply::worded(&chosen.warnings);
             chosen.graph
         }

@@ -20,6 +20,7 @@ use crate::cli::Invocation;
 use crate::error::{Error, Result};
 use crate::install::unit::Linker;
 use crate::ui::{Level, Logger, Subsystem};
+use crate::wants::Misses;
 use config::Config;
 use minz::Minz;
 use mirror::trust::{Policy, Publishers, Rule, Trust};
@@ -82,6 +83,8 @@ pub struct Settings {
     pub mirrors: Vec<PathBuf>,
     /// `--registry`: before everything that npm's files and variables say.
     pub registry: Option<String>,
+    /// Where MinZ packages are.
+    pub minz_registry: Option<String>,
     /// Options that are called as settings of npm's, and overrule them.
     pub as_npmrc: Vec<(String, String)>,
     /// The file's registry: after them.
@@ -117,6 +120,10 @@ pub struct Settings {
     pub trust: Arc<Trust>,
     /// Whose packages may be installed.
     pub publishers: Arc<Publishers>,
+    /// Scopes and packages whose names leave this machine in no list.
+    pub private: Vec<String>,
+    /// What a run looked for and did not find.
+    pub misses: Arc<Misses>,
     pub logger: Logger,
     /// To be shown once, before the command runs.
     pub warnings: Vec<String>,
@@ -135,13 +142,18 @@ impl Settings {
         let milliseconds = value::number(env, "PANTRY_DOWNLOAD_TIMEOUT", 1..=usize::MAX)?;
         let by_variable = value::switch(env, "PANTRY_OFFLINE")?;
         let mut config = configuration(env)?;
-        let minz = match user_home(env) {
-            Some(home) if invocation.path.starts_with("mzp ") => {
+        let is_mzp = invocation.path.starts_with("mzp ");
+        let mut minz = match user_home(env) {
+            Some(home) if is_mzp || ["sync", "mirror sync", "mirror want"].contains(&&*invocation.path) => {
                 Minz::read(&home.join(".mzp/config.toml"), &home)?
             }
             _ => Minz::default(),
         };
-        config.mirrors.splice(0..0, minz.mirrors);
+        if is_mzp {
+            config.mirrors.splice(0..0, std::mem::take(&mut minz.mirrors));
+        }
+        let given_registry = given_text(invocation, "registry")?;
+        let registry = given_registry.or_else(|| minz.registry.clone().filter(|_| is_mzp));
         let both = both.or(config.concurrency);
         let signatures =
             value::signatures(env, "PANTRY_SIGNATURES", &mut config.signed)?.or(config.signatures);
@@ -159,7 +171,8 @@ impl Settings {
             },
             prefer_offline: given("prefer-offline") || config.prefer_offline,
             mirrors: mirrors(invocation, env, config.mirrors),
-            registry: given_text(invocation, "registry")?.or(minz.registry),
+            minz_registry: if is_mzp { registry.clone() } else { minz.registry },
+            registry,
             as_npmrc: as_npmrc(invocation),
             default_registry: config.registry,
             linker: given_text(invocation, "linker")?.and_then(|word| Linker::parse(&word)).or(config.linker),
@@ -198,6 +211,8 @@ impl Settings {
             trusted: config.trusted,
             trust: trust(env, signatures),
             publishers: publishers(env, config.signed),
+            private: config.private,
+            misses: Arc::new(Misses::new(home(env).and_then(|home| absolute(home).ok()))),
             logger: logger(env)?,
             warnings,
             environment,

@@ -8,16 +8,19 @@
 pub mod offline;
 pub mod online;
 
-use crate::error::{Error, Missing, Result, Whereabouts};
+use crate::error::{Error, Missing, Result, Seen, Whereabouts};
 use crate::install::download::Job;
 use crate::install::fill::record_key;
 use crate::install::run::Resolved;
+use crate::resolve::failure::Reason;
 use crate::resolve::graph::{Edge, EdgeKind, Graph, Package, PackageId};
 use crate::resolve::index::Index;
 use crate::resolve::{Failure, ImporterRequest, Resolution, Warning};
 use crate::source::mirrors::Mirrors;
+use crate::wants::Misses;
 use mirror::digest::Integrity;
-use mirror::record::{Dependency, DependencyKind, VersionRecord};
+use mirror::name::PackageName;
+use mirror::record::{Dependency, DependencyKind, Ecosystem, Key, VersionRecord};
 
 /// Looks at what there is before versions are chosen, and changes what is asked for.
 pub type Prepare<'a> = dyn Fn(&dyn Index, &mut Vec<ImporterRequest>) -> Result<()> + 'a;
@@ -116,11 +119,16 @@ pub fn version_record(package: &Package) -> VersionRecord {
     }
 }
 
-/// Why a locked package cannot be had from mirrors, and who wants it.
-pub fn missing(mirrors: &Mirrors, graph: &Graph, id: PackageId) -> Result<Error> {
+/// Why the first of these locked packages cannot be had from mirrors, and who wants it. All are noted.
+pub fn missing(mirrors: &Mirrors, graph: &Graph, ids: &[PackageId], misses: &Misses) -> Result<Error> {
+    for id in ids {
+        let package = graph.package(*id);
+        misses.note(record_key(package), &package.version.to_string());
+    }
+    let id = ids[0];
     let package = graph.package(id);
     let version = package.version.to_string();
-    let mut whereabouts = Whereabouts::Unknown;
+    let (mut whereabouts, mut label) = (Whereabouts::Unknown, None);
     for mirror in mirrors.iter() {
         let Some(view) = mirror.lookup(&record_key(package))? else { continue };
         whereabouts = match view.find(&version) {
@@ -135,16 +143,21 @@ pub fn missing(mirrors: &Mirrors, graph: &Graph, id: PackageId) -> Result<Error>
                 });
             }
             // Its file has gone from under the index, or it was removed on purpose.
-            Some(i) => known(mirror, &view, i)?,
+            Some(i) => known(&view, i)?,
             None => continue,
         };
+        if matches!(whereabouts, Whereabouts::ArchiveAbsent { .. }) {
+            label = labelled(mirror);
+        }
         break;
     }
+    let last_seen = misses.seen(&record_key(package), Some(&version), mirrors).or(label);
     Ok(Error::Missing(Box::new(Missing {
         package: package.name.to_string(),
         range: version,
         chain: graph.chain(id),
         whereabouts,
+        last_seen,
     })))
 }
 
@@ -153,22 +166,45 @@ fn is_same(record: &VersionRecord, integrity: Option<&Integrity>) -> bool {
 }
 
 /// Of a version whose archive is absent: it was here once, or only its name came by.
-fn known(mirror: &mirror::Mirror, view: &mirror::record::RecordView, i: usize) -> Result<Whereabouts> {
+fn known(view: &mirror::record::RecordView, i: usize) -> Result<Whereabouts> {
     let version = view.version(i).to_string();
     if view.load(i)?.sha256.is_some() {
-        let label = Some(mirror.snapshot().label.clone()).filter(|l| !l.is_empty());
-        return Ok(Whereabouts::ArchiveAbsent { version, last_seen: label });
+        return Ok(Whereabouts::ArchiveAbsent { version });
     }
     Ok(Whereabouts::KnownUpstream { version, as_of: view.checked() })
 }
 
-/// The resolver's reason; which mirror an archive was last seen on is added here.
-pub fn failure(failure: Failure, mirrors: &Mirrors) -> Box<Error> {
-    let mut error = Box::<Error>::from(failure);
-    if let Error::Missing(missing) = &mut *error
-        && let Whereabouts::ArchiveAbsent { last_seen: last_seen @ None, .. } = &mut missing.whereabouts
-    {
-        *last_seen = mirrors.iter().map(|m| m.snapshot().label.clone()).find(|label| !label.is_empty());
+/// The mirror itself as the last that had what its index still names.
+fn labelled(mirror: &mirror::Mirror) -> Option<Seen> {
+    let label = mirror.snapshot().label.clone();
+    (!label.is_empty()).then_some(Seen { label, date: 0 })
+}
+
+/// The resolver's reason; which mirror an archive was last seen on is added here. `source`: the authority of a
+/// name; `noted`: what is missing goes on the want-list.
+pub fn failure(
+    mut failure: Failure,
+    mirrors: &Mirrors,
+    misses: &Misses,
+    source: &dyn Fn(&PackageName) -> String,
+    noted: bool,
+) -> Box<Error> {
+    let all = if let Failure::Missing(all) = &mut failure { all.as_mut_slice() } else { &mut [] };
+    for missing in all {
+        let Ok(name) = PackageName::parse(&missing.package) else { continue };
+        let (version, was_here) = match &missing.reason {
+            Reason::UnknownName | Reason::NoVersion { .. } => (None, false),
+            Reason::Absent { version, was_here, .. } => (Some(version.clone()), *was_here),
+            Reason::NoMember { .. } | Reason::Unsupported(_) => continue,
+        };
+        let key = Key { ecosystem: Ecosystem::Npm, source: source(&name), name: missing.package.clone() };
+        if !matches!(missing.reason, Reason::NoVersion { .. }) {
+            let label = || mirrors.iter().find_map(labelled).filter(|_| was_here);
+            missing.last_seen = misses.seen(&key, version.as_deref(), mirrors).or_else(label);
+        }
+        if noted {
+            misses.note(key, missing.bare_range());
+        }
     }
-    error
+    Box::<Error>::from(failure)
 }

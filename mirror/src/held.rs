@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! pantry-held 1
-//! label TEXT                 what the mirror calls itself, escaped as in a snapshot
+//! label TEXT                 what the mirror calls itself, otherwise where it was; escaped as in a snapshot
 //! date SECONDS               when it was seen last
 //! segment HASH             * those that have been looked through
 //! marks N
@@ -19,7 +19,7 @@ use crate::mirror::Mirror;
 use crate::record::Key;
 use crate::root::number;
 use crate::segment::{Merge, Source};
-use crate::snapshot::{escape, unescape_text};
+use crate::snapshot::{MirrorId, escape, unescape_text};
 use crate::trust::Lines;
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -63,7 +63,10 @@ impl Held {
         }
         crate::order::sort(&mut held.marks);
         held.marks.dedup();
-        held.label = snapshot.label.clone();
+        held.label = match snapshot.label.as_str() {
+            "" => mirror.dir().to_string_lossy().into_owned(),
+            label => label.into(),
+        };
         held.date = now;
         held.segments = snapshot.segments.iter().map(|s| s.file.hash).collect();
         file::make_dirs(folder)?;
@@ -71,14 +74,15 @@ impl Held {
     }
 
     /// What every mirror was seen to hold, the one that was seen last first.
-    pub fn all(folder: &Path) -> Result<Vec<Self>> {
+    pub fn all(folder: &Path) -> Result<Vec<(MirrorId, Self)>> {
         let entries = match std::fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(e) => return Err(Error::from_io("read", folder, e)),
         };
-        let mut all: Vec<Self> = entries.flatten().filter_map(|e| Self::read(&e.path())).collect();
-        crate::order::sort_by_key(&mut all, |held| (std::cmp::Reverse(held.date), held.label.clone()));
+        let held = |path: &Path| Some((MirrorId::parse(path.file_name()?.to_str()?)?, Self::read(path)?));
+        let mut all: Vec<(MirrorId, Self)> = entries.flatten().filter_map(|e| held(&e.path())).collect();
+        crate::order::sort_by_key(&mut all, |(id, held)| (std::cmp::Reverse(held.date), *id));
         Ok(all)
     }
 
@@ -171,7 +175,8 @@ mod tests {
         let m = add(&m, "right", "2.0.0", true);
         Held::note(&places, &m, 7).unwrap();
         let all = Held::all(&places).unwrap();
-        let [held] = all.as_slice() else { panic!("{all:?}") };
+        let [(id, held)] = all.as_slice() else { panic!("{all:?}") };
+        assert_eq!(*id, m.id());
         assert_eq!((held.label.as_str(), held.date), ("BLUE", 7));
         assert!(held.has(&key("left"), Some("1.0.0")) && held.has(&key("left"), None));
         assert!(held.has(&key("right"), Some("2.0.0")) && !held.has(&key("right"), Some("1.0.0")));

@@ -6,7 +6,7 @@
 //! id ID                              whose list it is: the id of a machine's home mirror
 //! number N                           grows with every change; of two lists of one id the greater counts
 //! date SECONDS                       of the last change
-//! want KEY RANGE PLATFORM SECONDS  * looked for then, for that platform
+//! want KEY RANGE PLATFORM SECONDS  * looked for since then, for that platform
 //! lack KEY RANGE SECONDS WHY       * could not be had then, whoever wanted it
 //! ```
 //! Fields are escaped as in a snapshot. Both kinds of lines are sorted, each (KEY, RANGE, PLATFORM) and
@@ -36,7 +36,7 @@ pub struct Want {
     pub range: String,
     /// What it was wanted for, in the ecosystem's own words.
     pub platform: String,
-    /// When it was looked for last, Unix seconds.
+    /// When it was looked for first, Unix seconds.
     pub since: u64,
 }
 
@@ -74,14 +74,13 @@ impl WantList {
         Self { id, number: 0, date: 0, wants: Vec::new(), lacks: Vec::new() }
     }
 
-    /// Takes wants in; one that is there is moved to the new date. Whether something changed.
+    /// Takes wants in; one that is there stays as it is. Whether something changed.
     pub fn want(&mut self, wants: &[Want]) -> bool {
         let before = self.wants.clone();
         for new in wants {
             let same = |w: &Want| (&w.key, &w.range, &w.platform) == (&new.key, &new.range, &new.platform);
-            match self.wants.iter_mut().find(|w| same(w)) {
-                Some(there) => there.since = there.since.max(new.since),
-                None => self.wants.push(new.clone()),
+            if !self.wants.iter().any(same) {
+                self.wants.push(new.clone());
             }
         }
         while self.wants.len() > MOST {
@@ -108,8 +107,7 @@ impl WantList {
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut o =
-            format!("pantry-wants 1\nid {}\nnumber {}\ndate {}\n", self.id, self.number, self.date);
+        let mut o = format!("pantry-wants 1\nid {}\nnumber {}\ndate {}\n", self.id, self.number, self.date);
         let text = |t: &str| escape(t.as_bytes());
         for w in &self.wants {
             let (key, range, platform) = (escape(&w.key.to_bytes()), text(&w.range), text(&w.platform));
@@ -145,9 +143,10 @@ impl WantList {
                 why: unescape_text(why)?,
             });
         }
-        let wants = list.wants.windows(2).all(|w| {
-            (&w[0].key, &w[0].range, &w[0].platform) < (&w[1].key, &w[1].range, &w[1].platform)
-        });
+        let wants = list
+            .wants
+            .windows(2)
+            .all(|w| (&w[0].key, &w[0].range, &w[0].platform) < (&w[1].key, &w[1].range, &w[1].platform));
         let lacks = list.lacks.windows(2).all(|l| (&l[0].key, &l[0].range) < (&l[1].key, &l[1].range));
         (lines.0.is_empty() && wants && lacks).then_some(list)
     }
@@ -252,11 +251,12 @@ mod tests {
         let mut list = list(1, 1, &[want("left", "1", 5)]);
         assert!(!list.want(&[want("left", "1", 5)]));
         assert!(list.want(&[want("left", "1", 6), want("left", "2", 6)]));
-        assert_eq!(list.wants.iter().map(|w| w.since).collect::<Vec<_>>(), [6, 6]);
+        assert_eq!(list.wants.iter().map(|w| w.since).collect::<Vec<_>>(), [5, 6]);
         let lack = Lack { key: key("left"), range: "1".into(), asked: 6, why: String::new() };
         assert!(lack.answers(&list.wants[0]) && !lack.answers(&list.wants[1]));
-        assert!(!Lack { asked: 5, ..lack.clone() }.answers(&list.wants[0]));
-        assert!(list.lack(&[lack.clone()]) && !list.lack(&[lack.clone()]));
+        assert!(!Lack { asked: 4, ..lack.clone() }.answers(&list.wants[0]));
+        let again = std::slice::from_ref(&lack);
+        assert!(list.lack(again) && !list.lack(again));
         assert!(list.lack(&[Lack { asked: 8, ..lack }]));
         assert_eq!(list.lacks.len(), 1);
     }

@@ -116,7 +116,13 @@ fn of_registry(
         Error::Answer { status: 404 | 410, .. } => {
             let (package, range) = (name.to_string(), wanted.unwrap_or_default().to_string());
             let whereabouts = Whereabouts::NotAt { registry: from.clone() };
-            Box::new(Error::Missing(Box::new(Missing { package, range, chain: Vec::new(), whereabouts })))
+            Box::new(Error::Missing(Box::new(Missing {
+                package,
+                range,
+                chain: Vec::new(),
+                whereabouts,
+                last_seen: None,
+            })))
         }
         _ => e,
     })?;

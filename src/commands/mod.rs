@@ -77,6 +77,7 @@ fn find(path: &str) -> Option<Run> {
         "mirror key unpin" => With(mirror::key::unpin),
         "sync" | "mirror sync" if NPM => With(mirror::sync::run),
         "mirror gc" if NPM => With(mirror::gc::run),
+        "mirror want" if NPM => With(mirror::want::run),
         "mirror export" if NPM => With(mirror::export::run),
         "init" if NPM => With(init::run),
         "list" if NPM => With(tree::list),
@@ -150,6 +151,18 @@ pub fn run(invocation: &Invocation, ui: &mut Ui) -> Result<Status> {
             settings.warnings.iter().for_each(|warning| ui.warn(warning));
             let outcome = command(invocation, &settings, ui);
             settings.trust.finish().iter().for_each(|note| ui.note(note));
+            if NPM && !(invocation.offers("dry-run") && invocation.has("dry-run")) {
+                match settings.misses.finish() {
+                    Ok(0) => {}
+                    Ok(new) => {
+                        let new = mirror::count(new as u64, "package is", "packages are");
+                        ui.note(&format!(
+                            "{new} new on the list of what is missing here (`pantry mirror want`)"
+                        ));
+                    }
+                    Err(e) => ui.detail(&format!("what is missing is not remembered: {e}")),
+                }
+            }
             outcome
         }
     }

@@ -17,6 +17,17 @@ pub struct Missing {
     /// Who wants it, the project's own dependency first; empty when the user named it.
     pub chain: Vec<String>,
     pub whereabouts: Whereabouts,
+    /// Another mirror that had it.
+    pub last_seen: Option<Seen>,
+}
+
+/// Where something was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// What the mirror calls itself.
+    pub label: String,
+    /// Unix seconds, 0 when not known.
+    pub date: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,9 +39,8 @@ pub enum Whereabouts {
     /// An index has heard of a version that fits, when its registry was last
     /// asked; the archive was never taken. Unix seconds, 0 when not known.
     KnownUpstream { version: String, as_of: u64 },
-    /// The archive was here and is not any more; the label of the mirror that
-    /// was seen with it last.
-    ArchiveAbsent { version: String, last_seen: Option<String> },
+    /// The archive was here and is not any more.
+    ArchiveAbsent { version: String },
     /// The name is here, and no version of it fits. Newest last. `asked`: its registry has no other.
     NoVersionFits { present: Vec<String>, asked: bool },
 }
@@ -45,7 +55,12 @@ impl Missing {
         let pull = |what: &str| {
             format!("where there is a network, `pantry mirror pull {}` fetches it", for_shell(what))
         };
-        match &self.whereabouts {
+        let connect = self
+            .last_seen
+            .as_ref()
+            .map(|seen| format!("connect the mirror \"{}\" and name it with --mirror", escape(&seen.label)));
+        let also = match &self.whereabouts {
+            Whereabouts::Unknown if connect.is_some() => vec![pull(&self.wanted())],
             Whereabouts::Unknown => vec![format!("check the spelling; {}", pull(&self.wanted()))],
             Whereabouts::NotAt { .. } => {
                 vec!["check the spelling, and which registry `.npmrc` names for it".to_string()]
@@ -56,14 +71,9 @@ impl Missing {
             Whereabouts::KnownUpstream { .. } | Whereabouts::NoVersionFits { .. } => {
                 vec![pull(&self.wanted())]
             }
-            Whereabouts::ArchiveAbsent { version, last_seen } => {
-                let this = format!("{}@{version}", self.package);
-                let connect = last_seen.as_ref().map(|label| {
-                    format!("connect the mirror \"{}\" and name it with --mirror", escape(label))
-                });
-                connect.into_iter().chain([pull(&this)]).collect()
-            }
-        }
+            Whereabouts::ArchiveAbsent { version } => vec![pull(&format!("{}@{version}", self.package))],
+        };
+        connect.into_iter().chain(also).collect()
     }
 }
 
@@ -72,6 +82,7 @@ impl fmt::Display for Missing {
         let wanted = self.wanted();
         let wanted = escape(&wanted);
         match &self.whereabouts {
+            Whereabouts::Unknown if self.last_seen.is_some() => write!(f, "{wanted} is not here")?,
             Whereabouts::Unknown => write!(f, "{wanted} is unknown to every index here")?,
             Whereabouts::NotAt { registry } => write!(f, "{wanted} is unknown to {}", escape(registry))?,
             Whereabouts::KnownUpstream { version, as_of } => {
@@ -84,15 +95,12 @@ impl fmt::Display for Missing {
                     write!(f, " as of {}", day(*as_of))?;
                 }
             }
-            Whereabouts::ArchiveAbsent { version, last_seen } => {
+            Whereabouts::ArchiveAbsent { version } => {
                 write!(
                     f,
                     "{wanted}: version {} is in the index, but its archive is absent",
                     escape(version)
                 )?;
-                if let Some(label) = last_seen {
-                    write!(f, " (last seen on \"{}\")", escape(label))?;
-                }
             }
             Whereabouts::NoVersionFits { present, asked } => {
                 let here = if *asked { "" } else { " here" };
@@ -104,6 +112,13 @@ impl fmt::Display for Missing {
                     false => write!(f, " (there are {more}{})", escape(&newest.join(", ")))?,
                 }
             }
+        }
+        if let Some(Seen { label, date }) = &self.last_seen {
+            write!(f, " (last seen on \"{}\"", escape(label))?;
+            if *date > 0 {
+                write!(f, ", {}", day(*date))?;
+            }
+            f.write_str(")")?;
         }
         if self.chain.is_empty() { Ok(()) } else { write!(f, "\n  wanted by {}", chain(&self.chain)) }
     }
@@ -139,7 +154,7 @@ pub(super) fn for_shell(word: &str) -> String {
 }
 
 /// `2026-11-20` of Unix seconds.
-fn day(seconds: u64) -> String {
+pub fn day(seconds: u64) -> String {
     // Howard Hinnant's civil_from_days.
     let days = i64::try_from(seconds / 86_400).unwrap_or(0) + 719_468;
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
@@ -158,8 +173,13 @@ mod tests {
     use crate::error::Error;
 
     fn shown(range: &str, chain: &[&str], whereabouts: Whereabouts) -> String {
+        seen(range, chain, whereabouts, None)
+    }
+
+    fn seen(range: &str, chain: &[&str], whereabouts: Whereabouts, seen: Option<(&str, u64)>) -> String {
         let chain = chain.iter().map(|link| (*link).to_string()).collect();
-        let missing = Missing { package: "left".into(), range: range.into(), chain, whereabouts };
+        let last_seen = seen.map(|(label, date)| Seen { label: label.into(), date });
+        let missing = Missing { package: "left".into(), range: range.into(), chain, whereabouts, last_seen };
         let error = Error::Missing(Box::new(missing));
         assert_eq!(error.status().code(), 4);
         format!("{error} | {}", error.hints().join(" | "))
@@ -173,11 +193,7 @@ mod tests {
              is a network, `pantry mirror pull 'left@^1.3'` fetches it"
         );
         assert_eq!(
-            shown(
-                "1",
-                &[],
-                Whereabouts::ArchiveAbsent { version: "1.3.0".into(), last_seen: Some("BLUE".into()) }
-            ),
+            seen("1", &[], Whereabouts::ArchiveAbsent { version: "1.3.0".into() }, Some(("BLUE", 0))),
             "left@1: version 1.3.0 is in the index, but its archive is absent (last seen on \"BLUE\") | connect the \
              mirror \"BLUE\" and name it with --mirror | where there is a network, `pantry mirror pull left@1.3.0` \
              fetches it"
@@ -186,6 +202,11 @@ mod tests {
             shown("", &["top@1.0.0", "middle@2.0.0"], Whereabouts::Unknown),
             "left is unknown to every index here\n  wanted by top@1.0.0 -> middle@2.0.0 | check the spelling; where \
              there is a network, `pantry mirror pull left` fetches it"
+        );
+        assert_eq!(
+            seen("1", &["top@1.0.0"], Whereabouts::Unknown, Some(("BLUE", 1_795_219_200))),
+            "left@1 is not here (last seen on \"BLUE\", 2026-11-21)\n  wanted by top@1.0.0 | connect the mirror \
+             \"BLUE\" and name it with --mirror | where there is a network, `pantry mirror pull left@1` fetches it"
         );
         let present = (0..20).map(|n| format!("1.{n}.0")).collect();
         let text = shown("^7", &[], Whereabouts::NoVersionFits { present, asked: false });

@@ -392,6 +392,7 @@ impl<'a> Session<'a> {
             named: self.settings.mirrors.clone(),
             home: self.settings.home_mirror()?,
             trust: self.settings.trust.clone(),
+            misses: self.settings.misses.clone(),
             request,
             prepare,
             source,

@@ -291,6 +291,7 @@ impl Builder<'_> {
             range: self.tree.names.value(f.spec).to_string(),
             reason: f.reason.clone(),
             chain,
+            last_seen: None,
         }
     }
 

@@ -4,7 +4,7 @@
 //! an [`Error`] by `into`, and what is particular to resolving is worded here.
 
 use super::spec::Unsupported;
-use crate::error::{self, Demand, Error, Status, VersionConflict, Whereabouts};
+use crate::error::{self, Demand, Error, Seen, Status, VersionConflict, Whereabouts};
 use mirror::name::{NameError, escape};
 use std::fmt;
 
@@ -27,6 +27,8 @@ pub struct Missing {
     pub reason: Reason,
     /// From the manifest to the dependant.
     pub chain: Vec<Step>,
+    /// Another mirror that had it; the resolver does not know of any.
+    pub last_seen: Option<Seen>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,7 +174,7 @@ impl Missing {
                 Whereabouts::NoVersionFits { present: available.clone(), asked: false }
             }
             Reason::Absent { version, was_here: true, .. } => {
-                Whereabouts::ArchiveAbsent { version: version.clone(), last_seen: None }
+                Whereabouts::ArchiveAbsent { version: version.clone() }
             }
             Reason::Absent { version, as_of, .. } => {
                 Whereabouts::KnownUpstream { version: version.clone(), as_of: *as_of }
@@ -184,6 +186,7 @@ impl Missing {
             range: self.bare_range().to_string(),
             chain: links(&self.chain),
             whereabouts,
+            last_seen: self.last_seen.clone(),
         }))))
     }
 

@@ -16,6 +16,7 @@
 //! home-mirror-limit = "10 GiB"                          # kept by `mirror gc`
 //! signatures = "required"                               # warn, off: of mirrors that are not this machine's
 //!                                                       # a table says it of packages, too; see `signatures`
+//! private = ["@acme", "secret-project"]                  # names that leave this machine in no want-list
 //! trusted-dependencies = ["esbuild", "sharp@0.34.5"]    # may run scripts at install, in every project
 //!                                                       # (minz:NAME: its build.minz is followed)
 //! ```
@@ -48,6 +49,7 @@ const KEYS: &[&str] = &[
     "mirrors",
     "offline",
     "prefer-offline",
+    "private",
     "registry",
     "signatures",
     "trusted-dependencies",
@@ -69,6 +71,7 @@ pub(super) struct Config {
     /// Bytes.
     pub home_mirror_limit: Option<u64>,
     pub trusted: Vec<String>,
+    pub private: Vec<String>,
     pub signatures: Option<Policy>,
     pub signed: Vec<Rule>,
 }
@@ -138,6 +141,12 @@ impl Config {
                 let rule = "a number of bytes, or a text such as \"10 GiB\"";
                 let bytes = value.number().or_else(|| value.text().and_then(value::bytes));
                 self.home_mirror_limit = Some(bytes.ok_or(Refusal::Rule(rule))?);
+            }
+            "private" => {
+                let rule = "a list of scopes and packages";
+                for entry in value.list().ok_or(Refusal::Rule(rule))? {
+                    self.private.push(text(entry, rule)?.to_string());
+                }
             }
             "trusted-dependencies" => {
                 let rule = "a list of packages";

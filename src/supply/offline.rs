@@ -1,7 +1,7 @@
 //! Mirrors only: nothing is asked, nothing is written to a mirror.
 
 use super::{Look, Prepare, failure, finished, missing};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::install::fill::{Busy, Watch};
 use crate::install::platform::Platform;
 use crate::install::run::{Downloaded, Resolved, Supply};
@@ -10,7 +10,9 @@ use crate::lockfile::foreign::Foreign;
 use crate::resolve;
 use crate::resolve::graph::{Graph, PackageId};
 use crate::source::mirrors::{Damage, MirrorIndex, Mirrors};
+use crate::wants::Misses;
 use mirror::name::PackageName;
+use mirror::record::{Ecosystem, Key};
 use mirror::trust::Trust;
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -21,6 +23,7 @@ pub struct Offline<'a> {
     /// The home mirror's folder; it need not exist.
     pub home: PathBuf,
     pub trust: Arc<Trust>,
+    pub misses: Arc<Misses>,
     /// What is asked for; its lock comes with the call.
     pub request: resolve::Request<'a>,
     pub prepare: Option<&'a Prepare<'a>>,
@@ -51,7 +54,7 @@ impl Supply for Offline<'_> {
         self.prepare.map_or(Ok(()), |prepare| prepare(&index, &mut request.importers))?;
         match resolve::resolve(&request, &index) {
             Ok(resolution) => Ok(finished(resolution, mirrors)?.0),
-            Err(e) => Err(failure(e, mirrors)),
+            Err(e) => Err(failure(e, mirrors, &self.misses, self.source, true)),
         }
     }
 
@@ -59,7 +62,15 @@ impl Supply for Offline<'_> {
         foreign.set_sources(self.source);
         let mirrors = self.mirrors()?;
         let here = Platform::current();
-        let resolution = foreign.complete(&MirrorIndex::new(mirrors, self.source, &here))?;
+        let completed = foreign.complete(&MirrorIndex::new(mirrors, self.source, &here));
+        let resolution = completed.inspect_err(|e| {
+            if let Error::Missing(missing) = &**e
+                && let Ok(name) = PackageName::parse(&missing.package)
+            {
+                let (source, name) = ((self.source)(&name), missing.package.clone());
+                self.misses.note(Key { ecosystem: Ecosystem::Npm, source, name }, &missing.range);
+            }
+        })?;
         Ok(finished(resolution, mirrors)?.0)
     }
 
@@ -79,10 +90,10 @@ impl Supply for Offline<'_> {
         ids: &[PackageId],
         _: &dyn Watch,
     ) -> Result<Downloaded> {
-        match ids.first() {
-            Some(id) => Err(Box::new(missing(self.mirrors()?, graph, *id)?)),
-            None => Ok(Vec::new()),
+        if ids.is_empty() {
+            return Ok(Vec::new());
         }
+        Err(Box::new(missing(self.mirrors()?, graph, ids, &self.misses)?))
     }
 
     fn finish(&self) -> Result<()> {

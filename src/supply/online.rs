@@ -18,6 +18,7 @@ use crate::resolve::{self, ImporterRequest, Requested, Resolution};
 use crate::source::mirrors::{Damage, MirrorIndex, Mirrors};
 use crate::source::npm::crawl::{Arrival, Crawler, Outage, Plan, Watch, crawl, registry_edge};
 use crate::source::npm::fetch::Question;
+use crate::wants::Misses;
 use mirror::http::Request;
 use mirror::name::{BinName, PackageName, RelPath};
 use mirror::record::{Key, RecordView, VersionRecord};
@@ -36,6 +37,7 @@ pub struct Settings {
     /// The home mirror's folder; made when something is kept in it.
     pub home: PathBuf,
     pub trust: Arc<Trust>,
+    pub misses: Arc<Misses>,
     /// Seconds for which a mirror's record needs no question.
     pub fresh_for: u64,
     /// What a mirror knows is taken at any age.
@@ -54,6 +56,7 @@ pub fn settings(settings: &crate::settings::Settings) -> Result<Settings> {
         named: settings.mirrors.clone(),
         home: settings.home_mirror()?,
         trust: settings.trust.clone(),
+        misses: settings.misses.clone(),
         fresh_for: if settings.no_cache { 0 } else { settings.cache_ttl.as_secs() },
         prefer_known: settings.prefer_offline,
         ignore_known: settings.no_cache,
@@ -251,8 +254,10 @@ impl Supply for Online<'_> {
             Ok(resolution) => self.settled(resolution),
             Err(e) => {
                 let unreached = unreached(&e, &outage);
-                let mirrors = self.mirrors()?;
-                Err(unreached.unwrap_or_else(|| at_registry(&self.network, failure(e, mirrors))))
+                let source = |name: &PackageName| self.network.registries.source_of(name);
+                let misses = &self.settings.misses;
+                let e = failure(e, self.mirrors()?, misses, &source, unreached.is_some());
+                Err(unreached.unwrap_or_else(|| at_registry(&self.network, e)))
             }
         }
     }

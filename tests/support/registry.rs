@@ -270,8 +270,10 @@ fn respond(state: &State, request: &Request, base: &impl Fn(&str) -> String) -> 
         return error(401, "authentication required");
     }
     let path = request.path.split('?').next().unwrap_or_default().trim_start_matches('/');
-    if let Some(folder) = &state.folder {
-        let file = folder.join(path);
+    if let Some(folder) = &state.folder
+        && let file = folder.join(path)
+        && (file.is_file() || state.packages.is_empty())
+    {
         return match std::fs::read(&file) {
             Ok(mut body) if !path.contains("..") => {
                 let range =

@@ -57,6 +57,10 @@ pub fn step(case: &mut Case, step: &Step, words: &[String]) -> Result<bool, Stop
             case.registry = Some(server);
             Ok(())
         }
+        ("serve-also", [dir]) => {
+            let folder = case.path(dir);
+            registry(case).map(|r| r.serve_folder(folder, false))
+        }
         ("secure", [kind]) => secure(case, kind),
         ("publish", specs) => {
             for package in chosen(case, specs)? {

@@ -24,6 +24,7 @@ const SYNC: &[Flag] = &[
     flag("split", "Make mirrors 01, 02, … in TO, each with archives of no more bytes than this")
         .value("SIZE", Kind::Text)
         .conflicts(&["both", "max", "dry-run"]),
+    flag("wants", "Also carry want-lists, and where there is a network fetch into FROM what they ask for"),
     flag("accept-rollback", "Take a mirror that is older than what this machine has seen of it"),
 ];
 
@@ -133,16 +134,29 @@ const MEMBERS: &[Command] = &[
         ])
         .flags(&[JSON])
         .examples(&[("mirror diff /media/stick/PANTRY", "Compare a stick with the home mirror")]),
-    command("want", "Show or carry the list of what was missing offline")
+    command("want", "Show, carry and answer lists of what was missing offline")
+        .about(
+            "What an offline run looks for and does not find goes on this machine's list. `pantry sync DIR --wants` \
+             carries the lists; where there is a network it also fetches what they ask for, and notes what cannot \
+             be had. Names in `private` of config.toml leave this machine in no list.",
+        )
         .takes(WHICH)
         .flags(&[
             &[
-                flag("write", "Put the list on the mirror, to be filled elsewhere"),
-                flag("clear", "Forget the list"),
+                flag("write", "Leave this machine's list on that mirror, to be answered elsewhere"),
+                flag("fetch", "Fetch what the lists on the mirror ask for into it, with all that it needs"),
+                flag("add", "Put a package on this machine's list").value("PACKAGE", Kind::Package).repeats(),
+                flag("remove", "Take a package off this machine's list").value("PACKAGE", Kind::Package).repeats(),
+                flag("clear", "Forget this machine's list"),
             ],
+            NETWORK,
             JSON,
         ])
-        .examples(&[("mirror want --write /media/stick/PANTRY", "Take the wishes of this machine along")]),
+        .examples(&[
+            ("mirror want", "Show what was missing here"),
+            ("mirror want --write /media/stick/PANTRY", "Take the wishes of this machine along"),
+            ("mirror want --fetch /media/stick/PANTRY", "Where there is a network: fetch what a stick's lists ask for"),
+        ]),
     command("export", "Write a mirror's archives as plain files")
         .takes(&[
             required("DIR", Kind::Dir, "The folder to write"),

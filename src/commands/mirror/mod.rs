@@ -12,6 +12,7 @@ pub mod remove;
 pub mod status;
 pub mod sync;
 pub mod verify;
+pub mod want;
 
 use crate::cli::Invocation;
 use crate::error::{Error, Result};

@@ -36,6 +36,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         mirror: dir.clone(),
         home: settings.home_mirror()?,
         trust: settings.trust.clone(),
+        misses: settings.misses.clone(),
         platforms: match platforms(invocation, "platform")? {
             none if none.is_empty() => vec![Platform::current()],
             some => some,
@@ -108,7 +109,7 @@ fn wanted(invocation: &Invocation, here: &Path, registries: &Registries) -> Resu
 }
 
 /// Two versions of one name on one command line are asked for side by side.
-fn split(named: ImporterRequest) -> Vec<ImporterRequest> {
+pub(super) fn split(named: ImporterRequest) -> Vec<ImporterRequest> {
     let mut out: Vec<ImporterRequest> = Vec::new();
     for requested in named.dependencies {
         let free = out.iter_mut().find(|i| i.dependencies.iter().all(|d| d.alias != requested.alias));

@@ -2,6 +2,7 @@
 
 mod wish;
 
+use super::want::{answer, carry, settle};
 use super::{count, folder, init, open_for_writing, shown, size, told, waiting};
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status};
@@ -68,7 +69,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         None => folder(invocation, settings, None)?,
     };
     let wish = Wish::read(invocation, &run.here)?;
-    let mut done = Vec::new();
+    let (mut done, mut status) = (Vec::new(), Status::Done);
     for other in run.others(invocation)? {
         if let Some(limit) = wish.split {
             run.split(&other, &to, limit, &wish, &mut done, ui)?;
@@ -77,14 +78,24 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         if invocation.has("both") {
             run.both(&other)?;
         }
+        if invocation.has("wants") {
+            status = status.and(run.wants(&other, &to, ui)?);
+        }
         let target = open_for_writing(&to, settings, ui)?;
         done.push(run.take(&target, &other, &wish.choice(), ui)?);
         if invocation.has("both") {
             let back = open_for_writing(&run.both(&other)?, settings, ui)?;
             done.push(run.take(&back, &Other::Folder(to.clone()), &wish.choice(), ui)?);
         }
+        if !run.dry && settings.home_mirror().is_ok_and(|home| home == to) {
+            settle(settings, ui)?;
+        }
+        if invocation.has("wants") && !run.dry {
+            // What has come is not wanted any more.
+            carry(&run.opened(&run.both(&other)?, ui)?, settings, ui)?;
+        }
     }
-    show(&done, run.dry, ui)
+    Ok(show(&done, run.dry, ui)?.and(status))
 }
 
 fn usage(message: String, hint: &str) -> Box<Error> {
@@ -121,9 +132,61 @@ impl Run<'_> {
     fn both(&self, other: &Other) -> Result<PathBuf> {
         match other {
             Other::Folder(dir) => Ok(dir.clone()),
-            Other::Web(_) => {
-                Err(usage(format!("{} can only be read", other.shown()), "--both needs two folders"))
+            Other::Web(_) => Err(usage(
+                format!("{} can only be read", other.shown()),
+                "--both and --wants need two folders",
+            )),
+        }
+    }
+
+    /// A folder's mirror, once it is known that it may be read.
+    fn opened(&self, dir: &Path, ui: &mut Ui) -> Result<Mirror> {
+        let mirror = Mirror::open_pinned(dir, &mut waiting(ui))?;
+        self.settings.trust.check(&mirror, self.how())?;
+        Ok(mirror)
+    }
+
+    fn how(&self) -> How {
+        if self.found { How::Found } else { How::Named }
+    }
+
+    /// Carries want-lists to the other mirror and from it to `to`; and fetches what they ask for, where that can be.
+    fn wants(&self, other: &Other, to: &Path, ui: &mut Ui) -> Result<Status> {
+        let dir = self.both(other)?;
+        let stick = self.opened(&dir, ui)?;
+        if self.dry {
+            let open: usize = stick.want_lists()?.iter().map(|l| l.wants.len()).sum();
+            ui.note(&format!(
+                "{} on want-lists of {}",
+                count(open as u64, "package", "packages"),
+                other.shown()
+            ));
+            return Ok(Status::Done);
+        }
+        let left = carry(&stick, self.settings, ui)?;
+        if left > 0 {
+            ui.success(&format!(
+                "Left {} on {}",
+                count(left as u64, "want-list", "want-lists"),
+                other.shown()
+            ));
+        }
+        let target = open_for_writing(to, self.settings, ui)?;
+        target.leave_wants(&stick.want_lists()?, &mut waiting(ui))?;
+        if self.settings.offline.is_some() {
+            return Ok(Status::Done);
+        }
+        match answer(&dir, self.settings, &self.here, ui) {
+            Ok(answers) => {
+                answers.tell(ui);
+                Ok(answers.status())
             }
+            // Who has no network, or not its key, carries the lists to somebody who has.
+            Err(e) if matches!(*e, Error::Http(_) | Error::Mirror(mirror::Error::NoKey { .. })) => {
+                ui.note(&format!("what is wanted cannot be fetched here: {e}"));
+                Ok(Status::Done)
+            }
+            Err(e) => Err(e),
         }
     }
 
@@ -163,6 +226,14 @@ impl Run<'_> {
             ui.end_progress();
             taken?
         };
+        // Where things are is told to whoever misses them; a server is asked for them by a sync anyway.
+        if !self.dry && scratch.is_none() {
+            for mirror in [from.mirror().refresh()?, target.refresh()?] {
+                if let Err(e) = self.settings.misses.remember(&mirror) {
+                    ui.detail(&format!("what {} holds is not remembered: {e}", shown(mirror.dir())));
+                }
+            }
+        }
         let labels = [from.mirror(), target].map(|m| m.snapshot().label.clone());
         Ok(Done { from: other.shown(), labels, to: shown(target.dir()), report })
     }
@@ -174,7 +245,7 @@ impl Run<'_> {
             from.bring_keys()?;
             trust.adopt(from.mirror(), true)?;
         }
-        let how = if self.found { How::Found } else { How::Named };
+        let how = self.how();
         if trust.check(from.mirror(), how).is_err() {
             from.bring_keys()?;
             trust.check(from.mirror(), how).map_err(|e| match e {

@@ -4,17 +4,22 @@
 use crate::cli::Invocation;
 use crate::commands::install::{done_words, plan_words};
 use crate::commands::mirror::count;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, day};
 use crate::install::fill::Busy;
 use crate::project::bar::waiting;
 use crate::settings::Settings;
 use crate::ui::Ui;
+use mirror::Mirror;
 use mirror::name::{MinzName, escape};
 use mirror::version::Version;
 use mzp::install::{Options, Plan, Step, lock, plan, run as carry_out, vendor};
 use mzp::lockfile::Locked;
+use mzp::manifest::Manifest;
 use mzp::manifest::edit::Table;
 use mzp::origin::{Origin, Word};
+use mzp::registry::{Registry, key};
+use mzp::requirement::Requirement;
+use std::path::Path;
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let options = Options {
@@ -94,7 +99,10 @@ fn work(options: &Options, dry: bool, settings: &Settings, ui: &mut Ui) -> Resul
     let start = super::start(settings, ui)?;
     let registry = super::registry(settings, &start, "Installing", ui)?;
     let project = (!dry).then(|| lock(&start, &mut || ui.status(&waiting(Busy::Project)))).transpose()?;
-    let plan = plan(&start, &registry, options).inspect_err(|_| super::notes(&registry, ui))?;
+    let plan = plan(&start, &registry, options).inspect_err(|e| {
+        super::notes(&registry, ui);
+        missed(e, options, &start, &registry, settings, ui);
+    })?;
     if let Some(project) = &project {
         let mut done = Vec::new();
         let outcome = carry_out(&plan, project, &registry, &mut |name| done.push(name.to_string()));
@@ -109,6 +117,54 @@ fn work(options: &Options, dry: bool, settings: &Settings, ui: &mut Ui) -> Resul
         super::index(settings, ui);
     }
     Ok(plan)
+}
+
+/// What is in no mirror goes on this machine's list, with all else that the project asks for and no mirror has.
+fn missed(
+    error: &mzp::Error,
+    options: &Options,
+    start: &Path,
+    registry: &Registry,
+    settings: &Settings,
+    ui: &mut Ui,
+) {
+    let (name, version) = match error {
+        mzp::Error::UnknownPackage { name, registry: None, .. } => (Some(name), None),
+        mzp::Error::AbsentVersion { name, version, .. } => (Some(name), Some(version)),
+        mzp::Error::Conflict(_) if settings.offline.is_some() => (None, None),
+        _ => return,
+    };
+    let asked: Vec<_> = registry.mirrors().unwrap_or_default().iter().map(Mirror::id).collect();
+    if let Some(name) = name {
+        let text = version.map(Version::to_string);
+        if let Some(seen) = settings.misses.seen_beside(&key(name), text.as_deref(), &asked) {
+            ui.note(&format!("{name} was last seen on \"{}\", {}", escape(&seen.label), day(seen.date)));
+        }
+    }
+    let Ok(manifest) = Manifest::find(start) else { return };
+    let platforms = manifest.platforms().iter().map(|p| p.name).collect::<Vec<_>>().join(",");
+    let mut wanted: Vec<(MinzName, String)> = Vec::new();
+    let asks = |word: &Word| match word {
+        Word::Name(name, requirement) => {
+            Some((name.clone(), requirement.clone().unwrap_or_else(Requirement::any)))
+        }
+        _ => None,
+    };
+    let dev = manifest.dev_dependencies.iter().map(|d| (None, d));
+    let own = manifest.all_dependencies().chain(dev).map(|(_, d)| d);
+    let own = own.filter(|d| d.origin == Origin::Registry).map(|d| (d.name.clone(), d.requirement.clone()));
+    for (name, requirement) in own.chain(options.add.iter().filter_map(asks)) {
+        let versions = registry.versions_of(&Origin::Registry, &name).unwrap_or_default();
+        if !versions.iter().any(|v| requirement.matches(v)) {
+            wanted.push((name, requirement.to_string()));
+        }
+    }
+    if let Some(name) = name.filter(|name| wanted.iter().all(|(known, _)| known != *name)) {
+        wanted.push((name.clone(), version.map_or_else(|| "*".into(), Version::to_string)));
+    }
+    for (name, requirement) in wanted {
+        settings.misses.note_for(key(&name), &requirement, platforms.clone());
+    }
 }
 
 fn say(plan: &Plan, dry: bool, ui: &mut Ui) -> Result<Status> {

@@ -36,11 +36,11 @@ const GITHUB: &str = "https://github.com";
 
 /// The mirrors of a run: those named, then the home mirror; and the network behind
 /// them. Nothing is opened or asked before something is wanted of them.
-fn registry(settings: &Settings, start: &Path, what: &str, ui: &mut Ui) -> Result<Registry> {
+pub fn registry(settings: &Settings, start: &Path, what: &str, ui: &mut Ui) -> Result<Registry> {
     let url = |text: &str| Url::parse(text).map_err(|e| Error::Usage { message: e.to_string(), hint: None });
     let upstream = Upstream {
         client: Network::client(settings, start, ui)?,
-        registry: settings.registry.as_deref().map(url).transpose()?,
+        registry: settings.minz_registry.as_deref().map(url).transpose()?,
         github: url(settings.github.as_deref().unwrap_or(GITHUB))?,
         fresh_for: if settings.no_cache { 0 } else { settings.cache_ttl.as_secs() },
         prefer_known: settings.prefer_offline,

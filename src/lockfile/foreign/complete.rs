@@ -125,10 +125,11 @@ impl Foreign {
             }
         }
         if is_optional {
-            return Ok(failure::Missing { package: name, range, reason, chain: Vec::new() });
+            return Ok(failure::Missing { package: name, range, reason, chain: Vec::new(), last_seen: None });
         }
         let whereabouts = Whereabouts::Unknown;
-        Err(Box::new(Error::Missing(Box::new(Missing { package: name, range, chain, whereabouts }))))
+        let missing = Missing { package: name, range, chain, whereabouts, last_seen: None };
+        Err(Box::new(Error::Missing(Box::new(missing))))
     }
 
     /// The edges that the record names, each to where the lockfile leads, or to whoever in it will do.
