@@ -109,10 +109,7 @@ impl Batch {
         }
         let tmp = mirror.layout().path(layout::TMP);
         file::make_dir(&tmp)?;
-        let free = fs2::available_space(root).map_err(Error::io("read", root))?;
-        if free < reserve_bytes {
-            return Err(Error::NoSpace { path: root.into(), needed: reserve_bytes, free });
-        }
+        has_room(root, reserve_bytes)?;
         loop {
             let name = crate::digest::base32(&file::unique().to_le_bytes());
             let dir = tmp.join(&name[..8]);
@@ -130,6 +127,11 @@ impl Batch {
                 packing: Mutex::default(),
             });
         }
+    }
+
+    /// As much is to be written yet: refused as by [`begin`](Self::begin).
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<()> {
+        has_room(self.mirror.dir(), bytes)
     }
 
     /// A folder of the caller's own (to be made) that goes with the batch.
@@ -288,6 +290,11 @@ impl Batch {
         p.files += 1;
         self.dir.join(format!("B{}", p.files))
     }
+}
+
+fn has_room(root: &Path, needed: u64) -> Result<()> {
+    let free = fs2::available_space(root).map_err(Error::io("read", root))?;
+    if free < needed { Err(Error::NoSpace { path: root.into(), needed, free }) } else { Ok(()) }
 }
 
 impl Drop for Batch {

@@ -24,6 +24,7 @@ mod joining;
 pub use carrier::Carrier;
 
 use crate::batch::{Batch, Claims};
+use crate::commit::clean_tmp;
 use crate::commit::seal::{NewFile, Next, seal};
 use crate::digest::Hash;
 use crate::error::{Conflict, Result};
@@ -115,29 +116,29 @@ pub fn plan(target: &Mirror, from: &Carrier, choice: &Choice<'_>) -> Result<Repo
 pub fn take(target: &Mirror, from: &Carrier, choice: &Choice<'_>, watch: &mut Watch<'_>) -> Result<Report> {
     loop {
         let base = target.refresh()?;
-        if way(base.snapshot(), from.mirror().snapshot(), choice) == Way::Forward {
-            let lacking = lacking(&base, from)?;
-            let report = forwarded(&base, from, &lacking);
-            let mut batch = Batch::begin(&base, report.bytes)?;
-            let mut copying = Copying::new(base.layout(), from, batch.dir.clone(), report.bytes);
-            match forward(&base, from, lacking, &batch, &mut copying, watch)? {
-                Forward::Done => {
-                    batch.clean();
-                    return Ok(Report { found: copying.found, ..report });
-                }
-                // Somebody committed meanwhile: what was brought is found again.
-                Forward::Overtaken => continue,
-                // The index is whole and some archive is not: the others, record by record.
-                Forward::Damaged => return joined(&base, copying, choice, watch),
+        match way(base.snapshot(), from.mirror().snapshot(), choice) {
+            Way::Nothing => return Ok(Report::default()),
+            Way::Joined => return joined(&base, Joining::new(&base, from, choice), choice, watch),
+            Way::Forward => {}
+        }
+        let lacking = lacking(&base, from)?;
+        let report = forwarded(&base, from, &lacking);
+        let mut batch = Batch::begin(&base, report.bytes)?;
+        let mut copying = Copying::new(base.layout(), from, batch.dir.clone(), report.bytes);
+        match forward(&base, from, lacking, &batch, &mut copying, watch)? {
+            Forward::Done => {
+                batch.clean();
+                return Ok(Report { found: copying.found, ..report });
+            }
+            // Somebody committed meanwhile: what was brought is found again.
+            Forward::Overtaken => {}
+            // The index is whole and some archive is not: the others, record by record.
+            Forward::Damaged => {
+                let mut joining = Joining::new(&base, from, choice);
+                (joining.lost, joining.report.damaged) = (copying.lost, copying.damaged);
+                return joined(&base, joining, choice, watch);
             }
         }
-        let planned = plan(&base, from, choice)?;
-        if planned.way == Way::Nothing {
-            return Ok(planned);
-        }
-        let batch = Batch::begin(&base, planned.bytes)?;
-        let copying = Copying::new(base.layout(), from, batch.dir.clone(), planned.bytes);
-        return joined(&base, copying, choice, watch);
     }
 }
 
@@ -236,6 +237,7 @@ fn forward(
     if base.refresh()?.sequence() != base.sequence() {
         return Ok(Forward::Overtaken);
     }
+    clean_tmp(base.layout())?;
     let mut state = base.snapshot().clone();
     state.segments = source.segments.clone();
     state.packs = source.packs.clone();
@@ -251,16 +253,22 @@ fn forward(
 }
 
 /// Joins record by record, some thousands a commit.
-fn joined(base: &Mirror, begun: Copying<'_>, choice: &Choice<'_>, watch: &mut Watch<'_>) -> Result<Report> {
-    let Copying { from, total, lost, damaged, .. } = begun;
-    let mut joining = Joining::new(base, from, choice);
-    (joining.lost, joining.report.damaged) = (lost, damaged);
+fn joined(
+    base: &Mirror,
+    mut joining: Joining<'_>,
+    choice: &Choice<'_>,
+    watch: &mut Watch<'_>,
+) -> Result<Report> {
+    let from = joining.from;
+    // Chosen archives are copied as they are met; what they come to has to be known before. Of others it is
+    // known when the first thousands of records have been looked through, which mostly are all.
+    let mut total = if choice.is_all() { None } else { Some(plan(base, from, choice)?.bytes) };
     let (mut brought, mut found) = (0, 0);
     loop {
         let base = base.refresh()?;
         let from_here = joining.position();
-        let batch = Batch::begin(&base, 0)?;
-        let mut copying = Copying::new(base.layout(), from, batch.dir.clone(), total);
+        let batch = Batch::begin(&base, if brought == 0 { total.unwrap_or(0) } else { 0 })?;
+        let mut copying = Copying::new(base.layout(), from, batch.dir.clone(), total.unwrap_or(0));
         copying.copied = brought;
         let (mut packs, mut blobs): (HashSet<Hash>, HashSet<FileEntry>) = Default::default();
         let more = joining.chunk(&base, &mut |gain, chosen| {
@@ -272,6 +280,11 @@ fn joined(base: &Mirror, begun: Copying<'_>, choice: &Choice<'_>, watch: &mut Wa
                 copying.archives(from.mirror(), &batch, gain, chosen, watch)
             }
         })?;
+        if total.is_none() {
+            copying.total = joining.report.bytes + if more { joining.ahead(&base)? } else { 0 };
+            batch.reserve(copying.total)?;
+            total = Some(copying.total);
+        }
         for pack in from.mirror().snapshot().packs.iter().filter(|p| packs.contains(&p.hash)) {
             if let Some(path) = copying.bring(Folder::Packs, pack, watch)? {
                 batch.adopt_pack(*pack, path);
@@ -290,10 +303,9 @@ fn joined(base: &Mirror, begun: Copying<'_>, choice: &Choice<'_>, watch: &mut Wa
             }
         }
         (brought, found) = (copying.copied, found + copying.found);
-        if copying.lost.len() > joining.lost.len() {
+        if !copying.lost.is_empty() {
             // Once more from where this began, without what cannot be had.
-            let (lost, damaged) = (copying.lost, copying.damaged);
-            joining.again(from_here, lost, damaged);
+            joining.again(from_here, copying.lost, copying.damaged);
             continue;
         }
         let source = from.mirror().snapshot();

@@ -25,6 +25,10 @@ use mirror::version::Version;
 /// Packages that are put in by one commit.
 const AT_ONCE: usize = 20_000;
 
+/// As the binary sets it (`src/allocator.rs`): by itself glibc keeps the room of every buffer between what lives on.
+const ALLOCATOR: [(&str, &str); 3] =
+    [("MALLOC_MMAP_THRESHOLD_", "32768"), ("MALLOC_TRIM_THRESHOLD_", "65536"), ("MALLOC_ARENA_MAX", "2")];
+
 const PHASES: [&str; 9] = [
     "fill",
     "open and look up 1,000",
@@ -60,6 +64,7 @@ fn main() {
                 let me = env::current_exe().expect("this program");
                 let ran = Command::new(me)
                     .args([&i.to_string(), &count.to_string()])
+                    .envs(ALLOCATOR)
                     .arg(&dir)
                     .output()
                     .expect("runs");

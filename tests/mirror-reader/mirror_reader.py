@@ -168,6 +168,7 @@ class Mirror:
         if lines[0] != "pantry-mirror 1":
             raise Damaged(f"cannot read {lines[0]!r}")
         self.segments, self.packs, self.blob_list, self.exclusions, self.others = [], {}, None, [], []
+        self.signers = []
         for line in lines[1:]:
             word, *f = line.split(" ")
             if word == "sequence":
@@ -196,6 +197,8 @@ class Mirror:
                 self.exclusions.append((unquote_to_bytes(f[0]), f[1]))
             elif word == "origin":
                 self.others.append(("SNP", bytes.fromhex(f[2]), int(f[3])))
+            elif word == "signature" and f[0] != "-":
+                self.signers.append(f[0])
             elif word == "tool":
                 self.others.append(("BIN", bytes.fromhex(f[1]), int(f[2])))
 

@@ -32,14 +32,14 @@ class Hung(Exception):
 
 
 class Machine:
-    """One start of the emulator. `lines` is what guest.py has said so far (its lines begin with `@`)."""
+    """One start of the emulator. `said` is what life.py has said so far of each disk, by its number: lines without `@N `."""
 
     def __init__(self, directory, job, images):
         self.console = directory / "console"
-        self.read, self.rest, self.lines = 0, b"", []
-        command = ["linux", "mem=256M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet", "loglevel=4"]
+        self.read, self.rest, self.said = 0, b"", {}
+        command = ["linux", "mem=512M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet", "loglevel=4"]
         command += [f"init={HERE / 'guest.sh'}", f"job={job}", f"base={base(job, HERE)}", "con0=null,fd:1", "con=null", "ssl=null"]
-        command += [f"ubd{chr(ord('a') + i)}={image}" for i, image in enumerate(images)]
+        command += [f"ubd{i}={image}" for i, image in enumerate(images)]
         # It keeps its control socket below HOME and its memory in an unlinked file of TMPDIR.
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else str(directory)
         environment = {"PATH": os.environ["PATH"], "HOME": str(directory), "TMPDIR": memory}
@@ -48,26 +48,32 @@ class Machine:
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, start_new_session=True)
 
     def look(self):
-        """Takes in what was said since the last look; the new lines."""
+        """Takes in what was said since the last look; whether there was anything."""
         with open(self.console, "rb") as file:
             file.seek(self.read)
             new = file.read()
         self.read += len(new)
         *whole, self.rest = (self.rest + new).split(b"\n")
-        fresh = [text[text.index("@"):] for text in (w.decode("utf-8", "replace").strip() for w in whole) if "@" in text[:3]]
-        self.lines += fresh
-        return fresh
+        for line in whole:
+            text = line.decode("utf-8", "replace").strip()
+            index, _, word = text[text.find("@") + 1 :].partition(" ")
+            if "@" in text[:3] and index.isdigit() and word:
+                self.said.setdefault(int(index), []).append(word)
+        return bool(new)
 
-    def wait(self, word, seconds, count=1):
-        """Until `count` lines that begin with @word have been said."""
+    def wait(self, seconds, enough, pause=0.02):
+        """Until `enough()`, looked for so often; whether it came to that."""
         end = time.monotonic() + seconds
-        while sum(line.startswith(f"@{word}") for line in self.lines) < count:
+        while not enough():
             running = self.process.poll() is None
             if not self.look():
                 if not running or time.monotonic() > end:
-                    return False
-                time.sleep(0.001)
+                    return enough()
+                time.sleep(pause)
         return True
+
+    def count(self, disk, *words):
+        return sum(line.split(" ", 1)[0] in words for line in self.said.get(disk, []))
 
     def cut(self):
         """The power goes: every process of the emulator is killed, and only those (they share its process group)."""

@@ -4,6 +4,7 @@ there and whole, and the next command must mend the rest by itself. `make powerc
     powercut.py PANTRY [--cuts N] [--seed S] [--only WORD …]
 
 One image per file system and command lives through all its cuts, so that what a cut left behind meets the work after it.
+A machine has several such disks and works on all of them at a time: a cut is a cut for each.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import tempfile
 import time
 
 import emulator
+import fixtures
 import packages
 
 SIZE = 64 << 20
@@ -29,6 +31,8 @@ FORMAT = {
 }
 COMMANDS = {
     "naive": {"scenario": "naive"},
+    "naive, without fsync": {"scenario": "careless"},
+    **{row: {"scenario": "steps"} for row in fixtures.ROWS},
     "mirror add": {"scenario": "add"},
     "mirror pull": {"scenario": "pull", "online": True},
     "install": {"scenario": "install", "store": "disk", "online": False},
@@ -37,122 +41,213 @@ COMMANDS = {
     # No cut, a stick that is pulled out and put back: the machine does not start anew.
     "install, pulled out": {"scenario": "stick", "store": "disk", "online": False},
 }
+# What shares a machine. Writers that lose things are cut at the very moments at which the others are.
+MACHINES = [
+    ["naive, without fsync", *fixtures.ROWS],
+    ["naive", "mirror add", "mirror pull"],
+    ["install", "install, store elsewhere", "install, registry"],
+    ["install, pulled out"],
+]
+# Which naive writer has to lose something where; anywhere else it must not.
+LOSES = {"naive": ["vfat"], "naive, without fsync": ["vfat", "ext4"]}
+NOTHING = {"steps": {"variant": None, "at": 0, "begun": False, "memory": None}, "install": {"locks": [], "way": None}}
+LIVES = 100  # that may be lost to fsck, beside those that count
 
 
-class Run:
+class Disk:
     """One file system and one command, through all its cuts."""
 
-    def __init__(self, top, pantry, fs, command, seed, supplies):
-        self.fs, self.command, self.seed = fs, command, seed
+    def __init__(self, top, pantry, fs, command, index, seed, supplies):
+        self.fs, self.command = fs, command
         self.work = top / f"{fs}-{command.replace(', ', '-').replace(' ', '-')}"
         self.work.mkdir()
-        self.image = self.work / "disk"
         self.random = random.Random(f"{seed} {fs} {command}")
-        self.job = {"fs": fs, "pantry": str(pantry), "work": str(self.work), "options": "", "store": "", "online": False}
-        self.job |= COMMANDS[command] | supplies[COMMANDS[command]["scenario"]]
-        self.mirror = self.job["scenario"] not in ("install", "stick")
-        self.expected = {"present": [], "pending": []} if self.mirror else {"locks": [], "way": None}
-        self.acknowledged, self.fscks, self.faults = 0, 0, []
-        for image in (self.image, self.work / "second"):
+        self.job = {"fs": fs, "pantry": str(pantry), "work": str(self.work), "options": "", "store": "", "online": False, "index": index}
+        self.job |= COMMANDS[command] | supplies[COMMANDS[command]["scenario"] if command not in supplies else command]
+        self.kind = {"stick": "install"}.get(self.job["scenario"], self.job["scenario"])
+        self.expected = NOTHING.get(self.kind, {"present": [], "pending": []})
+        self.lives, self.cuts, self.acknowledged, self.fscks, self.faults, self.ended = 0, 0, 0, 0, [], False
+        self.images = [self.work / "disk"] + [self.work / "second"] * ("rounds" in self.job)
+        for image in self.images:
             with open(image, "wb") as file:
                 file.truncate(SIZE)
-        subprocess.run([*FORMAT[fs], self.image], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run([*FORMAT[fs], self.images[0]], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def life(self, number, last):
-        """One start of the machine: it looks, it works, it is cut. What it said is taken in."""
-        self.job |= {"life": 0 if "rounds" in self.job else number, "last": last, "expected": self.expected, "seed": self.random.getrandbits(32)}
-        self.job["writeback"] = self.random.choice([0, 0, 2, 10, 40])
-        (self.work / "job").write_text(json.dumps(self.job))
-        if self.image.exists():
-            subprocess.run(["cp", "--sparse=always", self.image, self.work / "before"], check=True)
+    def ready(self, last, devices):
+        """What is to be done in the next life."""
+        self.job |= {"life": 0 if "rounds" in self.job else self.lives, "last": last, "expected": self.expected}
+        self.job |= {"seed": self.random.getrandbits(32), "devices": devices}
+        subprocess.run(["cp", "--sparse=always", self.images[0], self.work / "before"], check=True)
         # A FAT volume is looked over by fsck at half of the starts, as some systems do, and where the kernel gives it up.
         if self.fs == "vfat" and self.job["life"] and self.random.random() < 0.5:
             self.mend()
-        machine = emulator.Machine(self.work, self.work / "job", [self.image, self.work / "second"])
-        try:
-            if last:
-                machine.wait("end", 60 + 20 * self.job.get("rounds", 3))
-            elif machine.wait("go", 120):
-                self.moment(machine)
-        finally:
-            machine.cut()
+        return self.job
+
+    def lived(self, said, last, text):
+        """Takes in what was said; whether the disk can go on."""
+        self.lives += 1
+        words = {line.split(" ", 1)[0] for line in said}
         # A stick that was pulled out after a success needs no fsck.
-        if any(line == "@stuck" for line in machine.lines) and "rounds" not in self.job:
+        if "stuck" in words and "rounds" not in self.job:
             self.fscks += 1
             self.mend()
-            self.take_in(machine.lines)
-            return self.life(number, last) if self.fscks < 100 else False
-        ended = not last and any(line.startswith("@end") for line in machine.lines)
-        said = [json.loads(line[5:]) for line in machine.lines if line.startswith("@bad ")]
-        said += [["unrepaired", "the kernel has set the disk read-only"] for line in machine.lines if line == "@stuck"]
-        if not any(line.startswith("@end" if last else "@go") for line in machine.lines) or ended:
-            said.append(["harness", f"life {number} came to no good end: {machine.text()[-1500:]}"])
-        if said:
-            kept = self.work / f"life{number}"
+            self.take_in(said)
+            return self.fscks < LIVES
+        wrong = [json.loads(line[4:]) for line in said if line.startswith("bad ")]
+        wrong += [["unrepaired", "the kernel has set the disk read-only"] for word in words if word == "stuck"]
+        if ("end" if last else "go") not in words or ("end" in words and not last):
+            wrong.append(["harness", f"life {self.lives} came to no good end: {text[-1500:]}"])
+        self.cuts += not last
+        self.ended |= last
+        if wrong:
+            kept = self.work / f"life{self.lives}"
             kept.mkdir(exist_ok=True)
-            for name in ("before", "console", "job"):
-                shutil.copy(self.work / name, kept / name)
-        self.faults += [(number, kind, text) for kind, text in said]
-        self.take_in(machine.lines)
-        return not any(kind == "harness" for kind, _ in said)
+            shutil.copy(self.work / "before", kept)
+            (kept / "said").write_text("\n".join(said))
+        self.faults += [(self.cuts, kind, text) for kind, text in wrong]
+        self.take_in(said)
+        return not any(kind == "harness" for kind, _ in wrong)
 
     def mend(self):
-        subprocess.run(["fsck.vfat", "-a", self.image], stdout=open(self.work / "fsck", "wb"), stderr=subprocess.STDOUT)
-
-    def moment(self, machine):
-        """Waits for the moment of the cut: any time, in the midst of a command, or right after one reported success."""
-        kind = self.random.choice(["time", "within", "after"])
-        if kind == "time":
-            time.sleep(self.random.uniform(0, 4))
-        elif kind == "within":
-            machine.wait("begin", 20, self.random.randint(1, 12))
-            time.sleep(self.random.uniform(0, 0.3))
-        else:
-            machine.wait("done", 20, self.random.randint(1, 10))
+        subprocess.run(["fsck.vfat", "-a", self.images[0]], stdout=open(self.work / "fsck", "wb"), stderr=subprocess.STDOUT)
 
     def take_in(self, lines):
         """What was reported must be there after the cut; what was begun and not reported may be."""
         e = self.expected
         for line in lines:
-            word, _, fact = line[1:].partition(" ")
+            word, _, fact = line.partition(" ")
             if word not in ("state", "begin", "done") or not fact:
                 continue
             fact = json.loads(fact)
             self.acknowledged += word == "done"
-            if word == "state" and fact is not None:
-                e = {"present": fact, "pending": []} if self.mirror else fact
-            elif self.mirror and word == "begin":
-                e["pending"] = e["pending"] + fact.get("add", []) + fact.get("remove", [])
-            elif self.mirror and word == "done":
-                e = {"present": sorted(set(e["present"]) - set(fact.get("remove", [])) | set(fact.get("add", []))), "pending": []}
-            elif word == "begin":
-                e = {"locks": e["locks"] and sorted({*e["locks"], fact["lock"]}), "way": fact["way"]}
-            elif word == "done":
-                e = {"locks": [fact["lock"]], "way": fact["way"]}
+            e = getattr(self, {"steps": "step", "install": "installed"}.get(self.kind, "held"))(e, word, fact)
         self.expected = e
 
-    def row(self, cuts, seconds):
+    @staticmethod
+    def step(e, word, fact):
+        if word == "begin":
+            # A new beginning is laid down: until it lies there, nothing is known.
+            return {**e, "begun": True} if "at" in fact else NOTHING["steps"]
+        return {**fact, "begun": False}
+
+    @staticmethod
+    def installed(e, word, fact):
+        if word == "begin":
+            return {"locks": e["locks"] and sorted({*e["locks"], fact["lock"]}), "way": fact["way"]}
+        if word == "done":
+            return {"locks": [fact["lock"]], "way": fact["way"]}
+        return e if fact is None else fact
+
+    @staticmethod
+    def held(e, word, fact):
+        if word == "begin":
+            return {**e, "pending": e["pending"] + fact.get("add", []) + fact.get("remove", [])}
+        if word == "done":
+            return {"present": sorted(set(e["present"]) - set(fact.get("remove", [])) | set(fact.get("add", []))), "pending": []}
+        return e if fact is None else {"present": fact, "pending": []}
+
+    def verdict(self):
+        """What is wrong with the row as a whole; a naive writer has to lose something."""
+        if self.command not in LOSES:
+            return self.faults
+        wrong = [f for f in self.faults if f[1] == "harness"]
+        caught = any(kind in ("lost", "torn") for _, kind, _ in self.faults)
+        if self.fs in LOSES[self.command] and not caught and not wrong:
+            wrong = [(0, "harness", f"this writer lost nothing on {self.fs}: this harness sees no losses")]
+        if self.fs not in LOSES[self.command] and caught:
+            wrong += [(0, "harness", f"this writer lost objects on {self.fs}, whose rename is in order")]
+        return wrong
+
+    def row(self):
         count = lambda *kinds: sum(kind in kinds for _, kind, _ in self.faults)
         other = count("back", "left", "failed", "unrepaired", "harness")
-        return f"{self.fs:<6}{self.command:<26}{cuts:>5}{self.acknowledged:>14}{count('lost'):>7}{count('torn'):>7}{other:>7}{self.fscks:>7}{seconds:>7.0f} s"
+        cuts = self.job.get("rounds", self.cuts)
+        return f"{self.fs:<6}{self.command:<26}{cuts:>5}{self.acknowledged:>14}{count('lost'):>7}{count('torn'):>7}{other:>7}{self.fscks:>7}"
 
 
-def supplies(top, pantry):
-    """The archives, and a mirror on the host for installs without a network."""
-    names = packages.for_add(top / "shelf-add")
-    needs = packages.for_pull(top / "shelf-pull")
-    manifests = packages.for_install(top / "shelf-install")
+class Computer:
+    """The disks of one file system that share a machine."""
+
+    def __init__(self, top, pantry, fs, commands, seed, supplies):
+        self.disks = [Disk(top, pantry, fs, command, i, seed, supplies) for i, command in enumerate(commands)]
+        self.work = top / f"machine-{fs}-{len(commands)}-{commands[0].split(' ')[0]}"
+        self.work.mkdir()
+        self.random = random.Random(f"{seed} {fs} {commands}")
+
+    def lives(self, cuts):
+        """All lives, until every disk had its cuts, and then one in which it is only looked at."""
+        going = self.disks
+        if any("rounds" in disk.job for disk in going):
+            for disk in going:
+                disk.job["rounds"] = cuts
+            return self.life(going, True)
+        for _ in range(cuts + LIVES):
+            going = [disk for disk in going if disk.cuts < cuts] and [disk for disk in going if disk.cuts < 2 * cuts]
+            if not going:
+                break
+            going = self.life(going, False)
+        for _ in range(LIVES):
+            going = [disk for disk in self.disks if not disk.ended and not any(kind == "harness" for _, kind, _ in disk.faults)]
+            if not going:
+                break
+            self.life(going, True)
+
+    def life(self, disks, last):
+        """One start of the machine: it looks, it works, it is cut. The disks that can go on."""
+        images, jobs = [], []
+        for disk in disks:
+            devices = [f"/dev/ubd{chr(ord('a') + len(images) + i)}" for i in range(len(disk.images))]
+            images += disk.images
+            jobs.append(disk.ready(last, devices))
+        job = {"disks": jobs, "online": False, "writeback": self.random.choice([0, 0, 2, 10, 40])}
+        (self.work / "job").write_text(json.dumps(job))
+        machine = emulator.Machine(self.work, self.work / "job", images)
+        numbers = [disk.job["index"] for disk in disks]
+        everywhere = lambda *words: lambda: all(machine.count(n, *words) for n in numbers)
+        try:
+            if last:
+                machine.wait(180 + 20 * max(disk.job.get("rounds", 3) for disk in disks), everywhere("end"))
+            elif machine.wait(300, everywhere("go", "end")):
+                self.moment(machine, numbers)
+        finally:
+            machine.cut()
+        text = "" if machine.said else machine.text()
+        return [disk for disk in disks if disk.lived(machine.said.get(disk.job["index"], []), last, text)]
+
+    def moment(self, machine, numbers):
+        """Waits for the moment of the cut: any time, in the midst of a command, or right after one reported success."""
+        kind, disk = self.random.choice(["time", "within", "after"]), self.random.choice(numbers)
+        if kind == "time":
+            return time.sleep(self.random.uniform(0, 1 + len(numbers) / 2))
+        word, more = {"within": "begin", "after": "done"}[kind], self.random.randint(1, 10)
+        wanted = machine.count(disk, word) + more
+        machine.wait(30, lambda: machine.count(disk, word) >= wanted or machine.count(disk, "end"), 0.001)
+        if kind == "within":
+            time.sleep(self.random.uniform(0, 0.3))
+
+
+def supplies(top, pantry, commands):
+    """The archives, the beginnings of rows, and a mirror on the host for installs without a network."""
+    shelves = {kind: top / f"shelf-{kind}" for kind in ("add", "pull", "install")}
+    names = packages.for_add(shelves["add"])
+    given = {
+        "naive": {}, "careless": {},
+        "add": {"shelf": str(shelves["add"]), "names": names},
+        "pull": {"shelf": str(shelves["pull"]), "names": packages.for_pull(shelves["pull"])},
+    }
+    for row in (row for row in fixtures.ROWS if row in commands):
+        folders = [top / f"fixture-{row.replace(', ', '-').replace(' ', '-')}-{n}" for n in range(fixtures.VARIANTS)]
+        for n, folder in enumerate(folders):
+            fixtures.Fixture(folder, pantry, given["add"], row, n)
+        given[row] = {"fixtures": [str(folder) for folder in folders]}
+    manifests = packages.for_install(shelves["install"])
     mirror = top / "mirror"
     quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": {"PATH": os.environ["PATH"], "PANTRY_HOME": str(top / "home")}}
     subprocess.run([pantry, "mirror", "init", mirror], **quiet)
-    subprocess.run([pantry, "mirror", "add", "--mirror", mirror, *sorted((top / "shelf-install").glob("*.tgz"))], **quiet)
-    return {
-        "naive": {},
-        "add": {"shelf": str(top / "shelf-add"), "names": names},
-        "pull": {"shelf": str(top / "shelf-pull"), "names": needs},
-        "install": {"shelf": str(top / "shelf-install"), "manifests": manifests, "mirror": str(mirror)},
-        "stick": {"manifests": manifests, "mirror": str(mirror)},
-    }
+    subprocess.run([pantry, "mirror", "add", "--mirror", mirror, *sorted(shelves["install"].glob("*.tgz"))], **quiet)
+    given["install"] = {"manifests": manifests, "mirror": str(mirror), "shelf": str(shelves["install"])}
+    given["stick"] = {"manifests": manifests, "mirror": str(mirror), "rounds": 0}
+    return given
 
 
 def main():
@@ -164,43 +259,33 @@ def main():
     options.add_argument("--keep", action="store_true")
     options = options.parse_args()
     seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(4), "little")
+    pantry = options.pantry.resolve()
     emulator.adopt()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"power cuts: {options.cuts} per command and file system, seed {seed}", flush=True)
     print(f"{'fs':<6}{'command':<26}{'cuts':>5}{'acknowledged':>14}{'lost':>7}{'torn':>7}{'other':>7}{'fsck':>7}", flush=True)
     top = pathlib.Path(tempfile.mkdtemp(prefix="powercut-")).resolve()
+    wanted = lambda fs, command: not options.only or any(word in f"{fs} {command}" for word in options.only)
     failures = []
     try:
-        given = supplies(top, options.pantry.resolve())
+        given = supplies(top, pantry, {c for c in COMMANDS for fs in FORMAT if wanted(fs, c)})
         for fs in FORMAT:
-            for command in COMMANDS:
-                if options.only and not any(word in f"{fs} {command}" for word in options.only):
+            for commands in MACHINES:
+                commands = [command for command in commands if wanted(fs, command)]
+                if not commands:
                     continue
                 started = time.monotonic()
-                run = Run(top, options.pantry.resolve(), fs, command, seed, given)
-                cuts = options.cuts
-                lives = range(cuts + 1)
-                if run.job["scenario"] == "stick":
-                    run.job["rounds"], lives = cuts, [cuts]
-                for number in lives:
-                    if not run.life(number, number == cuts):
-                        cuts = number
-                        break
-                print(run.row(cuts, time.monotonic() - started), flush=True)
-                shown = run.faults
-                if command == "naive":
-                    wrong = [f for f in run.faults if f[1] == "harness"]
-                    caught = any(kind in ("lost", "torn") for _, kind, _ in run.faults)
-                    if fs == "vfat" and not caught and not wrong:
-                        wrong = [(0, "harness", "the naive writer lost nothing on vfat: this harness sees no losses")]
-                    if fs == "ext4" and caught:
-                        wrong += [(0, "harness", "the naive writer lost objects on ext4, whose rename is in order")]
-                    shown = wrong
-                for number, kind, text in shown[:12]:
-                    print(f"    cut {number}: {kind}: {' '.join(text.split())[:700]}", flush=True)
-                failures += shown
-                if not shown:
-                    shutil.rmtree(run.work)
+                computer = Computer(top, pantry, fs, commands, seed, given)
+                computer.lives(options.cuts)
+                for disk in computer.disks:
+                    print(disk.row(), flush=True)
+                    shown = disk.verdict()
+                    for number, kind, text in shown[:12]:
+                        print(f"    cut {number}: {kind}: {' '.join(text.split())[:700]}", flush=True)
+                    failures += shown
+                    if not shown:
+                        shutil.rmtree(disk.work)
+                print(f"      {time.monotonic() - started:.0f} s", flush=True)
     finally:
         if not options.keep:
             shutil.rmtree(top, ignore_errors=True)

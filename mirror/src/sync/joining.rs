@@ -17,7 +17,7 @@ const CHUNK: usize = 20_000;
 
 /// A walk: where it is, and what it has found.
 pub struct Joining<'a> {
-    from: &'a Carrier,
+    pub from: &'a Carrier,
     choice: &'a Choice<'a>,
     /// Segments that the target had at the beginning: what is in them is here.
     known: HashSet<Hash>,
@@ -66,7 +66,8 @@ impl<'a> Joining<'a> {
 
     pub fn again(&mut self, position: Position, lost: HashSet<Hash>, damaged: Vec<String>) {
         let Position { at, taken, report, counted } = position;
-        (self.at, self.taken, self.report, self.counted, self.lost) = (at, taken, report, counted, lost);
+        (self.at, self.taken, self.report, self.counted) = (at, taken, report, counted);
+        self.lost.extend(lost);
         self.report.damaged.extend(damaged);
     }
 
@@ -78,10 +79,14 @@ impl<'a> Joining<'a> {
         each: &mut dyn FnMut(&Gain, &[usize]) -> Result<()>,
     ) -> Result<bool> {
         let source = self.from.mirror();
+        let segments = &source.snapshot().segments;
         let is_new = |s: &SegmentEntry| !self.known.contains(&s.file.hash);
+        let lowest = segments.iter().filter(|s| is_new(s)).map(|s| s.level).min();
+        // What hides a record of a new segment: seldom anything, since deltas are merged from above.
+        let above = |s: &SegmentEntry| lowest.is_some_and(|lowest| s.level > lowest);
         if !self.brought {
-            // What was read once stays: a remote mirror's index comes whole.
-            for segment in &source.snapshot().segments {
+            // Of a remote mirror's index no more than is read, and what was read once stays.
+            for segment in segments.iter().filter(|s| is_new(s) || above(s)) {
                 self.from.bring(Folder::Segments, &segment.file)?;
             }
             if let Some((list, _)) = &source.snapshot().blobs {
@@ -89,8 +94,7 @@ impl<'a> Joining<'a> {
             }
             self.brought = true;
         }
-        // In a segment that both have a record may be older than one that only the source has.
-        let mixed = source.snapshot().segments.iter().any(|s| !is_new(s));
+        let mixed = segments.iter().any(|s| !is_new(s) && above(s));
         let mut merge = Merge::new(source.sources_of(&is_new, &self.at));
         let mut records = 0;
         while let Some(item) = merge.next()? {
@@ -118,12 +122,22 @@ impl<'a> Joining<'a> {
         Ok(false)
     }
 
-    /// The record that counts in the source's state.
+    /// The record that counts in the source's state: one that a segment which both have hides does not.
     fn effective(&self, item: &Item) -> Result<Option<RecordView>> {
         match crate::snapshot::key_from_bytes(&item.key) {
             Some(key) => self.from.mirror().lookup(&key),
             None => Ok(None),
         }
+    }
+
+    /// The bytes of what lies behind `at`, without going there.
+    pub fn ahead(&self, target: &Mirror) -> Result<u64> {
+        let Position { at, taken, report, counted } = self.position();
+        let before = report.bytes;
+        let (known, lost) = (self.known.clone(), self.lost.clone());
+        let mut walk = Joining { at, taken, report, counted, known, lost, ..*self };
+        while walk.chunk(target, &mut |_, _| Ok(()))? {}
+        Ok(walk.report.bytes - before)
     }
 
     /// Which of the new archives are worth the space; the others are known here afterwards, not present.

@@ -177,6 +177,31 @@ fn damage_there_costs_what_is_damaged() {
     assert_eq!(content(&one), content(&other));
 }
 
+/// All that is damaged is told at once, whichever of it was met first.
+#[test]
+fn each_damaged_file_is_named() {
+    let ((_a, one), (_b, other)) = (mirror(1), mirror(2));
+    let blobs: Vec<_> = [2, 4, 6].iter().map(|n| noise(*n, 300_000)).collect();
+    commit(&other, &[("a", &[("1.0.0", b"one")]), ("b", &[("1.0.0", &blobs[0]), ("2.0.0", &blobs[1])])]);
+    commit(&other, &[("c", &[("1.0.0", &blobs[2])])]);
+    for blob in &blobs[..2] {
+        let path = other.dir().join(format!(
+            "BLB/{}/{}",
+            layout::shard(&Hash::of(blob)),
+            Hash::of(blob).file_name()
+        ));
+        let mut bytes = blob.clone();
+        bytes[7] ^= 1;
+        crate::file::replace_scratch(&path, &bytes).unwrap();
+    }
+    let choice = Choice { limit: Some(1 << 20), name: "1M".into(), ..Choice::default() };
+    for choice in [&Choice::default(), &choice] {
+        let report = try_sync(&one, &other, choice).unwrap();
+        assert_eq!(report.damaged.len(), 2, "{report:?}");
+        assert_eq!(archive(&one.refresh().unwrap(), "c", "1.0.0"), Some(blobs[2].clone()));
+    }
+}
+
 #[test]
 fn what_is_chosen_comes_and_the_rest_is_known() {
     let ((_a, one), (_b, other)) = (mirror(1), mirror(2));
@@ -217,6 +242,28 @@ fn what_was_brought_is_found() {
     let report = sync(&one, &other);
     assert_eq!(report.found, lacking.len() as u64 - 1);
     assert_eq!(content(&one), content(&other));
+}
+
+/// Whichever way a sync writes, what killed writers left goes.
+#[test]
+fn leftovers_of_others_go_with_the_next_sync() {
+    let ((_a, one), (_b, other)) = (mirror(1), mirror(2));
+    let left = |m: &Mirror| m.dir().join("TMP/AAAAAAAA");
+    for (to, from, name, way) in [
+        (&one, &other, "a", Way::Forward),
+        (&one, &other, "b", Way::Forward),
+        (&other, &one, "c", Way::Joined),
+    ] {
+        if way == Way::Joined {
+            commit(to, &[("own", &[("1.0.0", b"own")])]);
+        }
+        commit(from, &[(name, &[("1.0.0", b"one")])]);
+        std::fs::create_dir(left(to)).unwrap();
+        crate::file::write_scratch(&left(to).with_extension("LCK"), b"").unwrap();
+        crate::file::write_scratch(&left(to).join("COPY"), b"half").unwrap();
+        assert_eq!(sync(to, from).way, way);
+        assert_eq!(std::fs::read_dir(to.dir().join("TMP")).unwrap().count(), 0, "{way:?}");
+    }
 }
 
 /// One upstream that changes, three mirrors that hear from it now and then, and from each other.

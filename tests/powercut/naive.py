@@ -1,0 +1,54 @@
+"""Writers that lose what they report: where the harness does not catch them, it sees nothing."""
+
+import hashlib
+import os
+import shutil
+
+import life
+from life import bad, say
+
+
+class Naive:
+    """Write, fsync, rename, fsync of the directory: the usual recipe. On FAT the size goes with the rename."""
+
+    @property
+    def where(self):
+        return life.DISK / "objects"
+
+    def prepare(self):
+        self.where.mkdir()
+        life.LIBC.sync()
+
+    def look(self, expected):
+        for name in expected["present"]:
+            path = self.where / name
+            if not path.exists():
+                bad("lost", name)
+            elif hashlib.sha256(path.read_bytes()).hexdigest()[:16] != name:
+                bad("torn", f"{name} has {path.stat().st_size} bytes")
+        shutil.rmtree(self.where)
+        self.prepare()
+        return []
+
+    def work(self, _):
+        directory = os.open(self.where, os.O_RDONLY)
+        while True:
+            content = life.RANDOM.randbytes(12_000)
+            name = hashlib.sha256(content).hexdigest()[:16]
+            say("begin", {"add": [name]})
+            with open(self.where / "temporary", "xb") as file:
+                file.write(content)
+                self.make_durable(file)
+            os.rename(self.where / "temporary", self.where / name)
+            self.make_durable(directory)
+            say("done", {"add": [name]})
+
+    def make_durable(self, file):
+        os.fsync(file)
+
+
+class Careless(Naive):
+    """Write and rename, and hope."""
+
+    def make_durable(self, _):
+        pass
