@@ -22,8 +22,8 @@ pub(crate) struct Left {
     pub bytes: Vec<u8>,
 }
 
-/// The documents in `folder`, by name. What cannot be read, or is not what its name says, is passed over.
-pub(crate) fn read(mirror: &Mirror, folder: &str, limit: u64) -> Result<Vec<(Vec<u8>, PathBuf)>> {
+/// The files in `folder`, by name.
+pub(crate) fn files(mirror: &Mirror, folder: &str) -> Result<Vec<PathBuf>> {
     let folder = mirror.layout().path(folder);
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -32,6 +32,12 @@ pub(crate) fn read(mirror: &Mirror, folder: &str, limit: u64) -> Result<Vec<(Vec
     };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).take(MOST).collect();
     crate::order::sort(&mut paths);
+    Ok(paths)
+}
+
+/// The documents in `folder`, by name. What cannot be read, or is not what its name says, is passed over.
+pub(crate) fn read(mirror: &Mirror, folder: &str, limit: u64) -> Result<Vec<(Vec<u8>, PathBuf)>> {
+    let paths = files(mirror, folder)?;
     let document = |path: PathBuf| {
         let bytes = file::read(&path, limit).ok()?;
         let name = path.file_name()?.to_str()?.to_ascii_uppercase();
@@ -42,7 +48,7 @@ pub(crate) fn read(mirror: &Mirror, folder: &str, limit: u64) -> Result<Vec<(Vec
 }
 
 /// Leaves documents, durably; of each mirror the furthest. `there`: what [`read`] found, as it was
-/// understood. How many are new.
+/// understood. How many are new. Where all are there under their names, nothing is read or written.
 pub(crate) fn leave(
     mirror: &Mirror,
     folder: &str,
@@ -51,6 +57,14 @@ pub(crate) fn leave(
     waiting: &mut dyn FnMut(&str),
 ) -> Result<usize> {
     let layout = mirror.layout();
+    let names_there = files(mirror, folder)?;
+    let is_there = |d: &&Left| {
+        names_there.contains(&layout.path(folder).join(layout.name(&Hash::of(&d.bytes).file_name())))
+    };
+    let documents: Vec<&Left> = documents.iter().filter(|d| !is_there(d)).collect();
+    if documents.is_empty() {
+        return Ok(0);
+    }
     if layout.lower {
         return Err(Error::ReadOnly { path: layout.dir.clone() });
     }

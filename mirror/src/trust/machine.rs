@@ -10,6 +10,7 @@
 //! pantry-pin 1
 //! label TEXT        what the mirror called itself, escaped as in a snapshot
 //! since SECONDS     when it was pinned
+//! told HASH         what lay in its SEE/, and which mirrors were pinned, when that was looked at; left out before
 //! head SEQUENCE BODY SECONDS   the furthest state that was seen, and when; left out before the first
 //! signature KEY SIGNATURE *    that state's own
 //! pantry-keys 1 …   the mirror's keys, as in its KEY/
@@ -22,7 +23,7 @@
 //! - a sequence below the one that was seen is a rollback, another content with the same one a fork.
 //!   One less is taken where the last slot is broken: that is what a torn write leaves, and it is said;
 //! - what others left in SEE/ counts as seen, of this mirror and of all that are pinned, where those mirrors'
-//!   own keys have signed it;
+//!   own keys have signed it; it is read where its files, or which mirrors are pinned, are not what they were;
 //! - a sequence that is more than 2^32 ahead is refused: it would make every true one a rollback.
 //!
 //! Nothing is remembered before everything has been checked.
@@ -105,6 +106,8 @@ pub struct Pin {
     pub label: String,
     /// Unix seconds.
     pub since: u64,
+    /// What others had left on it when that was looked at.
+    pub told: Option<Hash>,
     /// Sequence, content and when it was seen.
     pub head: Option<(u64, Hash, u64)>,
     /// The state's own.
@@ -182,9 +185,12 @@ impl Trust {
         let refuse = |why| Err(untrusted(mirror, why));
         let pin = self.pin(&mirror.id())?;
         let head = mirror.head();
+        let told = self.told(mirror)?;
         // What was checked when it was seen first.
-        if let Some((sequence, body, _)) = pin.as_ref().and_then(|pin| pin.head)
+        if let Some(pin) = &pin
+            && let Some((sequence, body, _)) = pin.head
             && (sequence, body) == (head.sequence, head.body)
+            && (told.is_none() || told == pin.told)
         {
             return Ok(());
         }
@@ -214,6 +220,7 @@ impl Trust {
             return Ok(());
         };
         pin.keys = keys;
+        pin.told = told;
         let all = mirror.heads_seen()?;
         let told = all.iter().find_map(|(other, _)| of_same(&head, other, &pin.keys));
         match against(&head, pin.head).or(told) {
@@ -234,6 +241,20 @@ impl Trust {
         pin.label = mirror.snapshot().label.clone();
         self.keep(mirror, pin.at(&head));
         self.learn(&all)
+    }
+
+    /// What tells that there is something new in SEE/, or somebody to whom it matters; `None`: it is empty.
+    fn told(&self, mirror: &Mirror) -> Result<Option<Hash>> {
+        let files = crate::left::files(mirror, crate::layout::SEEN)?;
+        if files.is_empty() {
+            return Ok(None);
+        }
+        let mut text = self.names("mirrors")?.join("\n").into_bytes();
+        for file in files {
+            text.push(b'\n');
+            text.extend(file.file_name().unwrap_or_default().as_encoded_bytes());
+        }
+        Ok(Some(Hash::of(&text)))
     }
 
     /// What was left on one mirror about others that are pinned.
@@ -443,6 +464,9 @@ impl Pin {
     pub fn to_bytes(&self) -> Vec<u8> {
         let label = snapshot::escape(self.label.as_bytes());
         let mut out = format!("pantry-pin 1\nlabel {label}\nsince {}\n", self.since);
+        if let Some(told) = &self.told {
+            out.push_str(&format!("told {told}\n"));
+        }
         let mut signatures = [].as_slice();
         if let Some((sequence, body, when)) = &self.head {
             out.push_str(&format!("head {sequence} {body} {when}\n"));
@@ -457,6 +481,10 @@ impl Pin {
         let mut lines = Lines::of("pantry-pin", bytes)?;
         let label = snapshot::unescape_text(lines.take("label")?)?;
         let since = number(lines.take("since")?).ok()?;
+        let told = match lines.take("told") {
+            Some(hash) => Some(Hash::parse(hash).ok()?),
+            None => None,
+        };
         let head = match lines.take("head") {
             Some(line) => {
                 let mut fields = line.splitn(3, ' ');
@@ -470,7 +498,7 @@ impl Pin {
         while let Some(signature) = lines.signature() {
             signatures.push(signature?);
         }
-        Some(Self { label, since, head, signatures, keys: Keys::parse(lines.0.as_bytes())? })
+        Some(Self { label, since, told, head, signatures, keys: Keys::parse(lines.0.as_bytes())? })
     }
 }
 
@@ -511,6 +539,7 @@ fn fresh(mirror: &Mirror, keys: Keys) -> Pin {
     Pin {
         label: mirror.snapshot().label.clone(),
         since: crate::time::now(),
+        told: None,
         head: None,
         signatures: Signed::new(),
         keys,

@@ -18,10 +18,12 @@ impl Mirror {
         Ok(heads.filter_map(|(bytes, path)| Some((Head::parse(&bytes)?, path))).collect())
     }
 
-    /// Leaves heads here, durably; of each mirror the furthest. How many are new.
+    /// Leaves heads of mirrors here, durably; of each the furthest. How many are new.
     pub fn leave_heads(&self, heads: &[Head], waiting: &mut dyn FnMut(&str)) -> Result<usize> {
+        // Its own tells nobody anything, unless this is an old copy.
+        let telling = heads.iter().filter(|head| head.id != self.id() || head.sequence > self.sequence());
         let document = |head: &Head| Left { id: head.id, number: head.sequence, bytes: head.to_bytes() };
-        let documents: Vec<Left> = heads.iter().map(document).collect();
+        let documents: Vec<Left> = telling.map(document).collect();
         let mut there = || {
             let seen = self.heads_seen()?.into_iter();
             Ok(seen.map(|(head, path)| (head.id, head.sequence, path)).collect())

@@ -224,7 +224,9 @@ impl Run<'_> {
             let taken = sync::take(target, &from, choice, watch);
             drop(hold);
             ui.end_progress();
-            taken?
+            let taken = taken?;
+            self.tell(target, taken.way, ui);
+            taken
         };
         // Where things are is told to whoever misses them; a server is asked for them by a sync anyway.
         if !self.dry && scratch.is_none() {
@@ -236,6 +238,20 @@ impl Run<'_> {
         }
         let labels = [from.mirror(), target].map(|m| m.snapshot().label.clone());
         Ok(Done { from: other.shown(), labels, to: shown(target.dir()), report })
+    }
+
+    /// Word of how far this machine has seen mirrors goes along to one that is not its own: whoever meets an old
+    /// copy of one of them knows it then.
+    fn tell(&self, target: &Mirror, way: Way, ui: &mut Ui) {
+        if self.settings.home_mirror().is_ok_and(|home| same_folder(&home, target.dir())) {
+            return;
+        }
+        let heads = self.settings.trust.heads();
+        if let Err(e) = heads.and_then(|heads| target.leave_heads(&heads, &mut waiting(ui)))
+            && way != Way::Nothing
+        {
+            ui.warn(&format!("{} is not told how far other mirrors are: {e}", shown(target.dir())));
+        }
     }
 
     /// The keys of a mirror behind a server are only asked for where what is known of them is not enough.
