@@ -380,3 +380,83 @@ fn a_mirror_that_is_pulled_out_leaves_the_project_alone() {
     assert!(gone > 0, "a mirror that is not there was installed from");
     support::say(&format!("pulled out: {gone} installs ended with a word, {done} were done before"));
 }
+
+/// One bit in each of two hundred files that two mirrors share, and what is a mirror's own: all found, all mended.
+#[test]
+fn a_flipped_bit_in_each_of_two_hundred_objects_is_mended_from_another_mirror() {
+    let world = World { base: tempfile::tempdir().expect("a directory") };
+    for dir in ["work", "home", "pantry", "tmp", "tgz"] {
+        fs::create_dir(world.at(dir)).expect("makes directories");
+    }
+    world.ok(&["mirror", "init", "../mirror"]);
+    world.ok(&["mirror", "init", "../other"]);
+    // Forty packs, a hundred and sixty blobs.
+    let archives = |of: &str, count: usize| -> Vec<String> {
+        (0..count)
+            .map(|i| {
+                let line = format!("{of}-{i}@1.0.0\n");
+                let mut package = described(&[("CATALOGUE".into(), line)]).expect("a catalogue").remove(0);
+                let length = if of == "large" { 265_000 } else { 500 };
+                let mut state = (i + length) as u64;
+                let noise = std::iter::repeat_with(|| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    (state >> 56) as u8
+                });
+                package.files.push(("data.bin".into(), noise.take(length).collect(), false));
+                let path = world.at("tgz").join(format!("{of}-{i}.tgz"));
+                fs::write(&path, package.tarball()).expect("writes a tarball");
+                path.to_string_lossy().into_owned()
+            })
+            .collect()
+    };
+    let large = archives("large", 160);
+    let mut add = vec!["mirror", "add", "--mirror", "../mirror"];
+    add.extend(large.iter().map(String::as_str));
+    world.ok(&add);
+    for small in archives("small", 40) {
+        world.ok(&["mirror", "add", "--mirror", "../mirror", &small]);
+    }
+    world.ok(&["mirror", "gc", "../mirror"]);
+    world.ok(&["sync", "../mirror", "../other"]);
+    let mirror = world.at("mirror");
+    let names = |dir: &str| files(&mirror.join(dir));
+    let list = names("SNP").into_iter().filter(|path| {
+        // The two states are this mirror's own; the list of blobs both have.
+        !fs::read(path).expect("reads").starts_with(b"pantry-mirror ")
+    });
+    let archives: Vec<PathBuf> = ["PAK", "BLB"].into_iter().flat_map(names).collect();
+    // What an index that cannot be read names is not looked at: it comes second.
+    let mut index: Vec<PathBuf> = names("SEG").into_iter().chain(list).collect();
+    // One slot, the text for people and the keys follow from what is here.
+    index.extend(["ROOT.A", "MIRROR.TXT", "KEY/00000001.KEY"].map(|name| mirror.join(name)));
+    assert!(archives.len() == 200 && index.len() >= 5, "{archives:?} {index:?}");
+    let whole = |dir: &Path| {
+        let kept = files(dir).into_iter().filter(|p| !p.ends_with("LOCK") && !p.ends_with("PIN"));
+        let mut all: Vec<Vec<u8>> = kept.map(|path| fs::read(path).expect("reads")).collect();
+        all.sort();
+        all
+    };
+    let before = whole(&mirror);
+    let mut state = 7_u64;
+    for objects in [&archives, &index] {
+        for path in objects {
+            let length = fs::metadata(path).expect("is there").len() as usize;
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            // The slot's line, not the blanks behind it.
+            let length = if path.ends_with("ROOT.A") { 100 } else { length };
+            flip(path, (state >> 33) as usize % length, (state >> 20) as usize);
+        }
+        let verify = world.run(&[], &["mirror", "verify", "../mirror"]);
+        let said = text(&verify.stdout);
+        assert_eq!(verify.status, 3, "{said}");
+        for path in objects {
+            let path = path.strip_prefix(&mirror).expect("below");
+            assert!(said.contains(&*path.to_string_lossy()), "{} was not found", path.display());
+        }
+        world.ok(&["mirror", "repair", "../mirror", "--from", "../other"]);
+        world.ok(&["mirror", "verify", "../mirror"]);
+        assert!(whole(&mirror) == before, "it is not what it was");
+    }
+    assert_eq!(fs::read_dir(mirror.join("TMP")).expect("lists").count(), 0);
+    support::say(&format!("bit rot: {} objects, each found and mended", archives.len() + index.len()));
+}

@@ -49,6 +49,8 @@ pub(crate) struct State {
     pub date: Option<u64>,
     /// What is put comes from another mirror, whose claims are taken over with it.
     pub merged: Option<Claims>,
+    /// Archives go that others may count on.
+    pub fewer: bool,
 }
 
 /// What a mirror has of others once the last of their records is joined in.
@@ -62,6 +64,8 @@ pub(crate) enum Change {
     Put(u64, usize),
     /// A version's text; `None`: all of them.
     Remove(Option<String>),
+    /// A version whose archive goes.
+    Absent(String),
 }
 
 /// Archives that were stored, and the pack that is open.
@@ -204,6 +208,13 @@ impl Batch {
     pub fn remove(&self, key: &Key, version: Option<&Version>) {
         let version = version.map(ToString::to_string);
         self.state().changes.entry(key.to_bytes()).or_default().push(Change::Remove(version));
+    }
+
+    /// Lets go of a version's archive; that it exists stays known. Its bytes go with the next `gc`.
+    pub fn leave_out(&self, key: &Key, version: &str) {
+        let state = &mut *self.state();
+        state.fewer = true;
+        state.changes.entry(key.to_bytes()).or_default().push(Change::Absent(version.to_string()));
     }
 
     /// Sets (or with `None` removes) a policy of the mirror, such as its platforms.

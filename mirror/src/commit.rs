@@ -14,14 +14,14 @@ pub(crate) mod seal;
 
 use seal::{NewFile, Next, seal};
 
-use crate::batch::{Batch, Change, Claims, Packing, Spool, State};
+use crate::batch::{Batch, Change, Packing, Spool, State};
 use crate::digest::Hash;
 use crate::error::{Error, Result};
 use crate::file;
 use crate::layout::{self, Folder, Layout};
 use crate::lock::{Lock, Mode};
 use crate::mirror::{self, Mirror};
-use crate::record::join::{Teller, join, without};
+use crate::record::join::{Teller, join, restricted, without};
 use crate::record::{Location, RecordBuilder, RecordView, VersionRecord};
 use crate::segment::{Content, Item, Merge, SegmentWriter, Source};
 use crate::snapshot::{self, Exclusion, FileEntry, MirrorId, SegmentEntry, Snapshot};
@@ -51,24 +51,30 @@ impl Batch {
     ///
     /// On an error the mirror is as it was.
     pub fn commit(self, waiting: &mut dyn FnMut(&str)) -> Result<CommitReport> {
-        self.finish(true, waiting, &mut |_| {})
+        self.finish(true, None, waiting, &mut |_| {})
+    }
+
+    /// As [`commit`](Self::commit): what was put takes the place of what is there.
+    pub(crate) fn mend(self, drop: &Dropping, waiting: &mut dyn FnMut(&str)) -> Result<CommitReport> {
+        self.finish(true, Some(drop), waiting, &mut |_| {})
     }
 
     /// As [`commit`](Self::commit), just as durable, but index blocks are stored
     /// instead of deflated: for the write-through of an install. A later commit
     /// or `gc` compresses them.
     pub fn commit_relaxed(self, waiting: &mut dyn FnMut(&str)) -> Result<CommitReport> {
-        self.finish(false, waiting, &mut |_| {})
+        self.finish(false, None, waiting, &mut |_| {})
     }
 
     /// `step` is told after every operation that changes the directory.
     pub(crate) fn finish(
         mut self,
         compress: bool,
+        mending: Option<&Dropping>,
         waiting: &mut dyn FnMut(&str),
         step: &mut dyn FnMut(&'static str),
     ) -> Result<CommitReport> {
-        let result = self.run(compress, waiting, step);
+        let result = self.run(compress, mending, waiting, step);
         self.clean();
         result
     }
@@ -76,6 +82,7 @@ impl Batch {
     fn run(
         &self,
         compress: bool,
+        mending: Option<&Dropping>,
         waiting: &mut dyn FnMut(&str),
         step: &mut dyn FnMut(&'static str),
     ) -> Result<CommitReport> {
@@ -85,20 +92,29 @@ impl Batch {
         let packing = &mut *self.packing();
         self.close_pack(packing)?;
         let state = &mut *self.state();
-        Commit::new(&self.dir, &base, packing, compress).run(state, step)
+        let mut commit = Commit::new(&self.dir, &base, packing, compress);
+        if let Some(drop) = mending {
+            (commit.dropping, commit.mends, commit.compact) = (Some(drop), true, drop.unreadable);
+        }
+        commit.run(state, step)
     }
 }
 
-/// Packs and blobs that leave the lists.
-pub(crate) struct Dropping<'a> {
-    pub packs: &'a HashSet<Hash>,
-    pub blobs: &'a HashSet<Hash>,
+/// What leaves the lists.
+#[derive(Default)]
+pub(crate) struct Dropping {
+    pub packs: HashSet<Hash>,
+    pub blobs: HashSet<Hash>,
+    /// Records that cannot be read.
+    pub unreadable: bool,
+    /// The blob list, where the one that is there cannot be read: blobs with their parts, sorted.
+    pub listed: Option<Vec<(FileEntry, Vec<FileEntry>)>>,
 }
 
 /// A new state with the same records (for `gc`): without what is dropped, and
 /// with `compact` all levels merged into one. The caller holds the writer lock;
 /// `dir` is a folder for temporary files.
-pub(crate) fn rewrite(dir: &Path, base: &Mirror, drop: &Dropping<'_>, compact: bool) -> Result<CommitReport> {
+pub(crate) fn rewrite(dir: &Path, base: &Mirror, drop: &Dropping, compact: bool) -> Result<CommitReport> {
     let mut packing = Packing::default();
     let mut c = Commit::new(dir, base, &mut packing, true);
     c.compact = compact;
@@ -114,7 +130,9 @@ struct Commit<'a> {
     /// All levels are merged into one.
     compact: bool,
     /// A new snapshot is written even if nothing changed, without these.
-    dropping: Option<&'a Dropping<'a>>,
+    dropping: Option<&'a Dropping>,
+    /// What is put takes the place of what is there.
+    mends: bool,
     used_packs: HashSet<Hash>,
     used_blobs: BTreeSet<Hash>,
     /// In order, each once.
@@ -136,6 +154,7 @@ impl<'a> Commit<'a> {
             compress,
             compact: false,
             dropping: None,
+            mends: false,
             used_packs: HashSet::new(),
             used_blobs: BTreeSet::new(),
             exclusions,
@@ -154,7 +173,7 @@ impl<'a> Commit<'a> {
         policy.extend(next.policy.drain(..).map(|(name, value)| (name, Some(value))));
         policy.extend(std::mem::take(&mut state.policy));
         next.policy = policy.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        self.own(&changed, &mut next, state.merged.as_ref());
+        self.own(&changed, &mut next, state);
         let same = next.label == old.label
             && next.policy == old.policy
             && next.exclusions == old.exclusions
@@ -178,26 +197,31 @@ impl<'a> Commit<'a> {
     /// What the state will hold of whom. Its own entry grows when it holds something that no other
     /// mirror's entry stands for. With a note of a removal gone, what others have of that package
     /// is wanted again: all that is known of them goes, and the next sync looks.
-    fn own(&self, changed: &Changed, next: &mut Snapshot, merged: Option<&Claims>) {
+    ///
+    /// So it is when archives or records went that stay known to others: what they stand for is no longer
+    /// here. A state that cannot be read any more is not forgotten by who has seen it either.
+    fn own(&self, changed: &Changed, next: &mut Snapshot, state: &State) {
         let old = self.base.snapshot();
+        let merged = state.merged.as_ref();
         let mut vector: BTreeMap<MirrorId, u64> = old.vector.iter().copied().collect();
         let claimed = next.is_whole() && merged.is_some_and(|c| !c.vector.is_empty());
-        let mut grows = !changed.is_empty() && !claimed;
-        if old.exclusions.iter().any(|e| !next.exclusions.contains(e)) {
+        // Where an archive lies is no fact that others would want.
+        let mut grows = !changed.is_empty() && !claimed && !self.mends;
+        let fewer = state.fewer || self.dropping.is_some_and(|d| d.unreadable);
+        if fewer || old.exclusions.iter().any(|e| !next.exclusions.contains(e)) {
             vector.clear();
             next.policy.retain(|(name, _)| !name.starts_with(snapshot::SEEN));
-            let epoch = next.policy_value(snapshot::EPOCH).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
-            next.policy.retain(|(name, _)| name != snapshot::EPOCH);
-            next.policy.push((snapshot::EPOCH.to_string(), (epoch + 1).to_string()));
-            crate::order::sort(&mut next.policy);
+            next.renew();
             grows = true;
+        } else if self.base.is_behind() {
+            next.renew();
         }
         for (id, sequence) in merged.iter().flat_map(|c| &c.vector) {
             let known = vector.entry(*id).or_default();
             *known = (*known).max(*sequence);
         }
         if grows {
-            vector.insert(next.origin(), old.sequence + 1);
+            vector.insert(next.origin(), self.base.next_sequence());
         }
         next.vector = vector.into_iter().collect();
     }
@@ -206,7 +230,8 @@ impl<'a> Commit<'a> {
     fn join_all(&mut self, state: &mut State) -> Result<(Spool, Changed)> {
         let mut spool = Spool::default();
         let mut changed = Vec::new();
-        let teller = if state.merged.is_some() { Teller::Mirror } else { Teller::Upstream };
+        let theirs = state.merged.is_some() || self.mends;
+        let teller = if theirs { Teller::Mirror } else { Teller::Upstream };
         for (bytes, changes) in std::mem::take(&mut state.changes) {
             let key = snapshot::key_from_bytes(&bytes)
                 .ok_or(Error::Record { key: String::new(), what: "has a bad key" })?;
@@ -225,9 +250,18 @@ impl<'a> Commit<'a> {
                                 e.key != key || e.version.as_deref().is_some_and(|v| v != version)
                             });
                         }
+                        if let (true, Some(view)) = (self.mends, &now) {
+                            let again =
+                                |i: &usize| new.find(view.version(*i)).is_some_and(|j| new.is_present(j));
+                            now = Some(left_out(view, (0..view.len()).filter(again).collect())?);
+                        }
                         let place = &mut |v: &VersionRecord| self.place(v);
                         Some(RecordView::parse(join(now.as_ref(), &new, teller, place)?.into())?)
                     }
+                    Change::Absent(version) => match now {
+                        Some(view) => Some(left_out(&view, view.find(&version).into_iter().collect())?),
+                        None => None,
+                    },
                     Change::Remove(version) => {
                         let rest = match (&now, &version) {
                             (Some(view), Some(v)) if view.find(v).is_some() => {
@@ -318,9 +352,14 @@ impl<'a> Commit<'a> {
         let mut writer = SegmentWriter::new(self.dir, level, self.compress);
         let mut sources: Vec<Box<dyn Source + '_>> =
             vec![Box::new(Joined { spool, changed: changed.iter() })];
-        sources.extend(self.base.sources(0..merged, b""));
+        let unreadable = self.dropping.is_some_and(|d| d.unreadable);
+        sources.extend(self.base.sources(0..merged, b"", unreadable));
         let mut merge = Merge::new(sources);
         while let Some(Item { key, content }) = merge.next()? {
+            // Under a record that says so and cannot be read may lie what was removed on purpose.
+            if unreadable && snapshot::key_from_bytes(&key).is_none_or(|key| next.is_excluded(&key, None)) {
+                continue;
+            }
             match content {
                 Content::Record(r) => {
                     // Nothing lies below that a removed package's mark could hide.
@@ -360,8 +399,9 @@ impl<'a> Commit<'a> {
     fn collect_blobs(&mut self, next: &mut Snapshot, files: &mut Vec<NewFile>) -> Result<()> {
         let blobs = std::mem::take(&mut self.packing.blobs);
         let mut new = blobs.into_iter().filter(|(h, _)| self.used_blobs.contains(h)).peekable();
-        let dropped = self.dropping.map(|d| d.blobs).filter(|b| !b.is_empty());
-        if new.peek().is_none() && dropped.is_none() {
+        let dropped = self.dropping.map(|d| &d.blobs).filter(|b| !b.is_empty());
+        let same_list = self.dropping.is_none_or(|d| d.listed.is_none());
+        if new.peek().is_none() && dropped.is_none() && same_list {
             return Ok(());
         }
         let temp = self.dir.join("BLOBS");
@@ -385,14 +425,22 @@ impl<'a> Commit<'a> {
             }));
             line(FileEntry { hash, bytes: blob.bytes }, if parts.len() > 1 { &parts } else { &[] })
         };
-        self.base.each_blob(&mut |old, parts| {
+        let listed = self.dropping.and_then(|d| d.listed.as_ref());
+        let mut each = |old: FileEntry, parts: &[FileEntry]| {
             while let Some((hash, blob)) = new.next_if(|(h, _)| *h < old.hash) {
                 add(hash, blob, &mut line)?;
             }
-            // Here already: the file that is there stays.
-            let _ = new.next_if(|(h, _)| *h == old.hash);
+            match new.next_if(|(h, _)| *h == old.hash) {
+                Some((hash, blob)) if self.mends => return add(hash, blob, &mut line),
+                // Here already: the file that is there stays.
+                _ => {}
+            }
             if dropped.is_some_and(|d| d.contains(&old.hash)) { Ok(()) } else { line(old, parts) }
-        })?;
+        };
+        match listed {
+            Some(listed) => listed.iter().try_for_each(|(blob, parts)| each(*blob, parts))?,
+            None => self.base.each_blob(&mut each)?,
+        }
         for (hash, blob) in new {
             add(hash, blob, &mut line)?;
         }
@@ -407,6 +455,11 @@ impl<'a> Commit<'a> {
         }
         Ok(())
     }
+}
+
+/// The same record; of those rows the archives are not here.
+fn left_out(view: &RecordView, rows: HashSet<usize>) -> Result<RecordView> {
+    RecordView::parse(restricted(view, &HashSet::new(), &rows)?.into())
 }
 
 /// How many of the levels, newest first and each with its bytes, a delta of `size` bytes takes in: those

@@ -130,21 +130,21 @@ fn compact(mirror: &Mirror, waiting: &mut dyn FnMut(&str)) -> Result<Plan> {
     let stale_slot = other(&mirror).is_some_and(|o| refers_to_more(&o, mirror.snapshot()));
     if done.rewrites() || stale_slot {
         let mut batch = Batch::begin(&mirror, 0)?;
-        let (dead_packs, dead_blobs): (HashSet<_>, HashSet<_>) =
-            (done.packs.iter().copied().collect(), done.blobs.iter().copied().collect());
         let rewritten = (|| {
             let mut now = mirror.clone();
             if done.rewrites() {
-                let drop = commit::Dropping { packs: &dead_packs, blobs: &dead_blobs };
+                let drop = commit::Dropping {
+                    packs: done.packs.iter().copied().collect(),
+                    blobs: done.blobs.iter().copied().collect(),
+                    ..Default::default()
+                };
                 commit::rewrite(&batch.dir, &now, &drop, done.deltas > 0)?;
                 now = now.refresh()?;
             }
             // Once more, so that the older slot refers to it as well.
-            let nothing = HashSet::new();
             let second = batch.dir.join("2");
             crate::file::make_dir(&second)?;
-            let drop = commit::Dropping { packs: &nothing, blobs: &nothing };
-            commit::rewrite(&second, &now, &drop, false)
+            commit::rewrite(&second, &now, &commit::Dropping::default(), false)
         })();
         batch.clean();
         rewritten?;

@@ -104,7 +104,8 @@ impl Layout {
         }
         if fits.len() > 1 {
             for (f, path) in &fits {
-                if hash_of(f, path)? == *hash {
+                // One that cannot be read is not the one.
+                if hash_of(f, path).is_ok_and(|found| found == *hash) {
                     return Ok(Some((f.try_clone().map_err(Error::io("open", path))?, path.clone())));
                 }
             }
@@ -140,21 +141,19 @@ impl Layout {
             if file::rename_new(temp, &path)? {
                 return Ok(path);
             }
-            let same = match file::open_regular(&path) {
-                Ok(f) => {
-                    f.metadata().map_err(Error::io("read", &path))?.len() == bytes
-                        && hash_of(&f, &path)? == *hash
-                }
-                Err(Error::NotRegular { .. }) => false,
-                Err(e) => return Err(e),
-            };
-            if same {
+            if holds(&path, hash, bytes) {
                 std::fs::remove_file(temp).map_err(Error::io("remove", temp))?;
                 return Ok(path);
             }
         }
         Err(Error::damaged(&dir, format!("every name for {hash} is taken by other content")))
     }
+}
+
+/// Whether the file there can be read, and is this one.
+pub(crate) fn holds(path: &Path, hash: &Hash, bytes: u64) -> bool {
+    let Ok(file) = file::open_regular(path) else { return false };
+    file.metadata().is_ok_and(|m| m.len() == bytes) && hash_of(&file, path).is_ok_and(|h| h == *hash)
 }
 
 /// The names content with that hash may have, first choice first.

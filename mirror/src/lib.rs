@@ -20,6 +20,7 @@ pub mod name;
 pub mod order;
 pub mod pack;
 pub mod record;
+pub mod repair;
 pub mod root;
 mod segment;
 pub mod snapshot;

@@ -167,6 +167,13 @@ impl Mirror {
         Self::open_with(&self.0.layout.dir, self.0.open.clone())
     }
 
+    /// As [`refresh`](Self::refresh), and every file is opened anew: some may have been replaced.
+    pub(crate) fn opened_anew(&self) -> Result<Self> {
+        held(&self.0.open.segments).clear();
+        held(&self.0.open.packs).clear();
+        self.refresh()
+    }
+
     pub fn dir(&self) -> &Path {
         &self.0.layout.dir
     }
@@ -191,6 +198,23 @@ impl Mirror {
     pub(crate) fn chosen(&self) -> usize {
         self.0.chosen
     }
+    /// Whether there was, or may have been, a later state than the one in use, which cannot be read.
+    pub(crate) fn is_behind(&self) -> bool {
+        match &self.0.slots[1 - self.0.chosen] {
+            Slot::Empty => false,
+            Slot::Broken(_) => true,
+            Slot::Valid(root) => root.sequence > self.sequence(),
+        }
+    }
+
+    /// The number of the state that follows. One that cannot be read any more had a number that
+    /// somebody may have seen: with other content it would be a fork.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        let other = self.0.slots[1 - self.0.chosen].root().map_or(0, |root| root.sequence);
+        let lost = u64::from(self.is_behind() && other == 0);
+        self.sequence().max(other) + lost + 1
+    }
+
     /// Why the state in use may not be the latest: a slot or its snapshot is damaged.
     pub fn fallback(&self) -> Option<&str> {
         self.0.fallback.as_deref()
@@ -256,7 +280,7 @@ impl Mirror {
     /// Walks records in the order of their keys, one block per level in memory.
     pub fn for_each(&self, prefix: Prefix<'_>, f: &mut dyn FnMut(RecordView) -> Result<()>) -> Result<()> {
         let from = prefix.bytes();
-        let mut merge = Merge::new(self.sources(0..self.0.levels.len(), &from));
+        let mut merge = Merge::new(self.sources(0..self.0.levels.len(), &from, false));
         while let Some(item) = merge.next()? {
             if !item.key.starts_with(&from) {
                 break;
@@ -264,6 +288,18 @@ impl Mirror {
             let view = item.view().map_err(|e| e.at(self.dir()))?;
             if !view.is_tombstone() {
                 f(view)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All records that can be read. Where a newer one cannot, an older one is told.
+    pub(crate) fn for_each_whole(&self, f: &mut dyn FnMut(RecordView) -> Result<()>) -> Result<()> {
+        let mut merge = Merge::new(self.sources(0..self.0.levels.len(), b"", true));
+        while let Some(item) = merge.next()? {
+            match item.view() {
+                Ok(view) if !view.is_tombstone() => f(view)?,
+                _ => {}
             }
         }
         Ok(())
@@ -287,14 +323,20 @@ impl Mirror {
     }
 
     /// The levels of that range (0: the newest) as sources for a merge.
-    pub(crate) fn sources(&self, levels: Range<usize>, from: &[u8]) -> Vec<Box<dyn Source + '_>> {
+    /// `lenient`: what cannot be read is left out.
+    pub(crate) fn sources(
+        &self,
+        levels: Range<usize>,
+        from: &[u8],
+        lenient: bool,
+    ) -> Vec<Box<dyn Source + '_>> {
         self.0.levels[levels]
             .iter()
             .map(|range| {
                 let level = &self.0.snapshot.segments[range.clone()];
                 let start = level.partition_point(|s| s.last.as_slice() < from);
                 let open = move |i: usize| self.segment(&level[i]);
-                Box::new(Levels::new(start..level.len(), open, from)) as Box<dyn Source>
+                Box::new(Levels::new(start..level.len(), open, from).lenient(lenient)) as Box<dyn Source>
             })
             .collect()
     }
@@ -378,7 +420,7 @@ pub(crate) fn now() -> u64 {
 }
 
 /// The directory itself or its folder `PANTRY`, in either case.
-fn find(dir: &Path) -> Result<Layout> {
+pub(crate) fn find(dir: &Path) -> Result<Layout> {
     for folder in ["", "PANTRY", "pantry"] {
         let at = if folder.is_empty() { dir.to_path_buf() } else { dir.join(folder) };
         for lower in [false, true] {

@@ -9,7 +9,7 @@
 //! pantry-mirror 1                       the format's version
 //! id ID                                 32 hexadecimal digits, drawn at random by `init`
 //! label TEXT                            what people call it
-//! sequence N                            from 1, by one with every commit
+//! sequence N                            from 1, more with every commit
 //! previous HASH|-                       the snapshot before
 //! date SECONDS                          Unix time; information, never trusted
 //! vector ID SEQUENCE                  * what is in here, per origin
@@ -304,6 +304,14 @@ impl Snapshot {
         let mut id = self.id;
         id.0.copy_from_slice(&Hash::of(format!("{} {epoch}", self.id).as_bytes()).0[..16]);
         id
+    }
+
+    /// From here on another id stands for it: what the one so far stood for is not all here any more.
+    pub(crate) fn renew(&mut self) {
+        let epoch = self.policy_value(EPOCH).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+        self.policy.retain(|(name, _)| name != EPOCH);
+        self.policy.push((EPOCH.to_string(), (epoch + 1).to_string()));
+        crate::order::sort(&mut self.policy);
     }
 
     pub(crate) fn policy_value(&self, name: &str) -> Option<&str> {

@@ -22,6 +22,7 @@ mod gain;
 mod joining;
 
 pub use carrier::Carrier;
+pub(crate) use copy::is_their_damage;
 
 use crate::batch::{Batch, Claims};
 use crate::commit::clean_tmp;
@@ -242,6 +243,9 @@ fn forward(
     state.segments = source.segments.clone();
     state.packs = source.packs.clone();
     state.blobs = source.blobs;
+    if base.is_behind() {
+        state.renew();
+    }
     for (id, n) in &source.vector {
         match state.vector.binary_search_by(|(own, _)| own.cmp(id)) {
             Ok(i) => state.vector[i].1 = state.vector[i].1.max(*n),

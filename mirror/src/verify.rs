@@ -10,7 +10,7 @@ use crate::file;
 use crate::layout::{self, Folder, SLOTS};
 use crate::mirror::{self, Mirror};
 use crate::pack::{self, PackedArchive};
-use crate::record::{Location, RecordView, VersionRecord};
+use crate::record::{Key, Location, RecordView, VersionRecord};
 use crate::root::Slot;
 use crate::segment::Segment;
 use crate::snapshot::{FileEntry, Snapshot};
@@ -46,9 +46,27 @@ pub struct Report {
     pub damaged: Vec<Damage>,
 }
 
+/// What is damaged, for who mends it.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    /// A root slot is broken.
+    pub slots: bool,
+    pub readme: bool,
+    pub keys: bool,
+    /// Files that are missing, or are not what their hash says.
+    pub files: Vec<(Folder, FileEntry)>,
+    /// Archives that are not where their records say, or not what they say: key and version.
+    pub archives: Vec<(Key, String)>,
+    /// Files that are whole.
+    pub good: HashSet<(Folder, Hash)>,
+}
+
 /// Checks everything that the mirror's state refers to, and that the other slot
 /// refers to. Only what stops the whole check is an error; damage is reported.
 pub fn verify(mirror: &Mirror, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Report> {
+    let state = |mirror: &Mirror, progress: &mut dyn FnMut(Progress<'_>)| {
+        look(mirror, HashSet::new(), progress).map(|(report, _)| report)
+    };
     let mut report = state(mirror, progress)?;
     let mut sequence = mirror.sequence();
     // Others may have committed and cleaned up meanwhile: what was missing then counts only if the
@@ -67,25 +85,36 @@ pub fn verify(mirror: &Mirror, progress: &mut dyn FnMut(Progress<'_>)) -> Result
     Ok(report)
 }
 
-fn state(mirror: &Mirror, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Report> {
+/// One look at the state, without another one at the files that are known to be `good`.
+pub(crate) fn look(
+    mirror: &Mirror,
+    good: HashSet<(Folder, Hash)>,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<(Report, Faults)> {
     let mut v = Verifier {
         mirror,
         progress,
         report: Report::default(),
+        faults: Faults::default(),
         total: 0,
-        seen: HashSet::new(),
+        seen: good,
         packs: HashMap::new(),
         bad: HashSet::new(),
         lost: HashSet::new(),
     };
     v.run()?;
-    Ok(v.report)
+    for (folder, entry) in &v.faults.files {
+        v.seen.remove(&(*folder, entry.hash));
+    }
+    v.faults.good = v.seen;
+    Ok((v.report, v.faults))
 }
 
 struct Verifier<'a> {
     mirror: &'a Mirror,
     progress: &'a mut dyn FnMut(Progress<'_>),
     report: Report,
+    faults: Faults,
     total: u64,
     seen: HashSet<(Folder, Hash)>,
     /// Indexes of packs, a few at a time.
@@ -119,6 +148,14 @@ impl Verifier<'_> {
         }
     }
 
+    /// As [`note`](Self::note), of one file of the state.
+    fn fault(&mut self, folder: Folder, entry: FileEntry, error: Error) -> Result<()> {
+        if !self.faults.files.contains(&(folder, entry)) {
+            self.faults.files.push((folder, entry));
+        }
+        self.note(error)
+    }
+
     /// Turns what is wrong with one file into a finding.
     fn note(&mut self, error: Error) -> Result<()> {
         match error {
@@ -142,13 +179,17 @@ impl Verifier<'_> {
             let path = self.mirror.layout().path(name);
             self.report.files += 1;
             match slot {
-                Slot::Broken(what) => self.damage(&path, *what),
+                Slot::Broken(what) => {
+                    self.faults.slots = true;
+                    self.damage(&path, *what);
+                }
                 Slot::Valid(root) if i != self.mirror.chosen() => {
                     match mirror::load_snapshot(self.mirror.layout(), root) {
                         Ok(loaded) => other = Some(loaded.snapshot),
                         Err(e) => {
                             // An error that stops everything would have stopped the opening.
-                            let _ = self.note(e);
+                            let entry = FileEntry { hash: root.snapshot, bytes: root.length };
+                            let _ = self.fault(Folder::Snapshots, entry, e);
                         }
                     }
                 }
@@ -162,15 +203,17 @@ impl Verifier<'_> {
         let path = self.mirror.layout().path(layout::README);
         self.report.files += 1;
         match file::read(&path, 1 << 16) {
-            Ok(bytes) if bytes == mirror::readme(self.mirror.id()).as_bytes() => {}
+            Ok(bytes) if bytes == mirror::readme(self.mirror.id()).as_bytes() => return,
             Ok(_) => self.damage(&path, "is not the text that it was made with"),
             Err(e) => self.damage(&path, e.to_string()),
         }
+        self.faults.readme = true;
     }
 
     /// The chain of keys, and that the state in use is signed by its end.
     fn keys(&mut self) -> Result<()> {
         let head = self.mirror.head();
+        let before = self.report.damaged.len();
         match self.mirror.keys(None) {
             Ok(Some(keys)) => {
                 self.report.files += keys.version;
@@ -185,6 +228,7 @@ impl Verifier<'_> {
             }
             Err(e) => self.note(e)?,
         }
+        self.faults.keys = self.report.damaged.len() > before;
         Ok(())
     }
 
@@ -194,14 +238,19 @@ impl Verifier<'_> {
         let list = s.blobs.iter().map(|b| (Folder::Snapshots, b.0));
         for (folder, entry) in tools.chain(origins).chain(list) {
             if let Err(e) = self.whole(folder, &entry) {
-                self.note(e)?;
+                self.fault(folder, entry, e)?;
             }
         }
         for entry in &s.segments {
-            let checked = self.whole(Folder::Segments, &entry.file).and_then(|new| match new {
-                Some(_) => Segment::open(self.mirror.layout(), entry)?.check(entry, &mut |_| Ok(())),
-                None => Ok(()),
-            });
+            let checked = match self.whole(Folder::Segments, &entry.file) {
+                Ok(Some(_)) => Segment::open(self.mirror.layout(), entry)
+                    .and_then(|segment| segment.check(entry, &mut |_| Ok(()))),
+                Ok(None) => Ok(()),
+                Err(e) => {
+                    self.fault(Folder::Segments, entry.file, e)?;
+                    continue;
+                }
+            };
             if let Err(e) = checked {
                 self.note(e)?;
             }
@@ -260,7 +309,7 @@ impl Verifier<'_> {
             return Ok(());
         }
         if let Err(e) = self.whole(Folder::Packs, entry) {
-            self.note(e)?;
+            self.fault(Folder::Packs, *entry, e)?;
         }
         let archives = self.archives(entry);
         if archives.is_err() {
@@ -293,14 +342,11 @@ impl Verifier<'_> {
             self.note(e)?;
         }
         for (blob, parts) in blobs {
-            let checked = if parts.is_empty() {
-                self.whole(Folder::Blobs, &blob).map(|_| ())
-            } else {
-                self.parts(&blob, &parts)
-            };
-            if let Err(e) = checked {
+            if !parts.is_empty() {
+                self.parts(&blob, &parts)?;
+            } else if let Err(e) = self.whole(Folder::Blobs, &blob) {
                 self.bad.insert((blob.hash, 0));
-                self.note(e)?;
+                self.fault(Folder::Blobs, blob, e)?;
             }
         }
         Ok(())
@@ -311,24 +357,31 @@ impl Verifier<'_> {
         if !self.seen.insert((Folder::Blobs, blob.hash)) {
             return Ok(());
         }
-        let mut all = Sha256::new();
+        let (mut all, before) = (Sha256::new(), self.faults.files.len());
         for part in parts {
-            let (file, path) = self.mirror.layout().need(Folder::Blobs, &part.hash, part.bytes)?;
-            self.report.files += 1;
-            self.seen.insert((Folder::Blobs, part.hash));
-            let mut one = Sha256::new();
-            self.stream(&file, &path, 0, part.bytes, &mut [&mut one, &mut all])?;
-            let found = Hash(one.finalize().into());
-            if found != part.hash {
-                return Err(Error::wrong_bytes(path, part.hash, found));
+            if let Err(e) = self.part(part, &mut all) {
+                self.bad.insert((blob.hash, 0));
+                self.fault(Folder::Blobs, *part, e)?;
             }
         }
-        if Hash(all.finalize().into()) != blob.hash {
+        if self.faults.files.len() > before {
+            self.seen.remove(&(Folder::Blobs, blob.hash));
+        } else if Hash(all.finalize().into()) != blob.hash {
             self.bad.insert((blob.hash, 0));
             let path = self.mirror.layout().folder(Folder::Blobs, &blob.hash);
             self.damage(&path, format!("the parts of blob {} do not make it up", blob.hash));
         }
         Ok(())
+    }
+
+    fn part(&mut self, part: &FileEntry, all: &mut Sha256) -> Result<()> {
+        let (file, path) = self.mirror.layout().need(Folder::Blobs, &part.hash, part.bytes)?;
+        self.report.files += 1;
+        self.seen.insert((Folder::Blobs, part.hash));
+        let mut one = Sha256::new();
+        self.stream(&file, &path, 0, part.bytes, &mut [&mut one, all])?;
+        let found = Hash(one.finalize().into());
+        if found == part.hash { Ok(()) } else { Err(Error::wrong_bytes(path, part.hash, found)) }
     }
 
     /// Every record decodes, and its archives are where it says.
@@ -387,6 +440,7 @@ impl Verifier<'_> {
             };
             if let Some(what) = what {
                 self.damage(&dir, format!("the archive of {}@{} {what}", view.key().name, v.version));
+                self.faults.archives.push((view.key().clone(), v.version.to_string()));
             }
             last = Some(v.version);
         }

@@ -69,7 +69,9 @@ pub struct Known {
 
 impl Known {
     pub fn of(world: &World, place: &str) -> Self {
-        world.verify(place);
+        if place != "before" || !world.is_rotten() {
+            world.verify(place);
+        }
         Self { look: world.look(), owned: world.owned(), units: world.units() }
     }
 }
@@ -81,7 +83,9 @@ pub fn dead(world: &World, place: &str, said: &str, old: &Known, new: &Known) ->
         let text = now.as_ref().map(|t| String::from_utf8_lossy(t));
         assert!(fits, "{place}: {file} is neither old nor new: {text:?}");
     }
-    world.verify(place);
+    if !world.is_rotten() {
+        world.verify(place);
+    }
     let look = world.look();
     for line in &look.mirrors {
         let known = old.look.mirrors.contains(line) || new.look.mirrors.contains(line);

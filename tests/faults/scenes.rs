@@ -6,8 +6,10 @@ pub enum Step {
     Run(&'static str),
     /// A file below the live directory.
     Write(&'static str, &'static str),
+    /// A bit flips in every file below that folder of the live directory.
+    Rot(&'static str),
 }
-use Step::{Run, Write};
+use Step::{Rot, Run, Write};
 
 pub struct Scene {
     pub name: &'static str,
@@ -32,6 +34,9 @@ const STICK: &str = "mirror init ../stick";
 const ON_STICK: &str =
     "mirror add --mirror ../stick ../tgz/left-1.0.0.tgz ../tgz/right-1.0.0.tgz ../tgz/big-1.0.0.tgz";
 const SYNC: &str = "sync ../stick ../mirror";
+const ADD_OTHERWISE: &str = "mirror add --mirror ../stick ../tgz/big-1.0.0.tgz ../tgz/other-1.0.0.tgz ../tgz/scope-tool-1.0.0.tgz \
+../tgz/right-2.0.0.tgz ../tgz/right-1.0.0.tgz ../tgz/left-2.0.0.tgz ../tgz/left-1.1.0.tgz ../tgz/late-1.0.0.tgz ../tgz/left-1.0.0.tgz";
+const REPAIR: &str = "mirror repair ../mirror --from ../stick";
 const REMOVE: &str = "mirror remove --mirror ../mirror other@1.0.0";
 const REMOVE_BIG: &str = "mirror remove --mirror ../mirror big@1.0.0";
 /// A key goes in once: the second time it is refused.
@@ -66,6 +71,25 @@ pub fn mirror() -> Vec<Scene> {
             "sync, chosen",
             vec![Run(INIT), Run(STICK), Run(ON_STICK)],
             "sync ../stick ../mirror --max 100K",
+        ),
+        // By their hash; one by one from other packs.
+        offline(
+            "mirror repair",
+            vec![
+                Run(INIT),
+                Run(ADD),
+                Run(STICK),
+                Run("sync ../mirror ../stick"),
+                Rot("mirror/PAK"),
+                Rot("mirror/BLB"),
+                Write("mirror/MIRROR.TXT", "rot"),
+            ],
+            REPAIR,
+        ),
+        offline(
+            "mirror repair, packed otherwise",
+            vec![Run(INIT), Run(ADD), Run(STICK), Run(ADD_OTHERWISE), Rot("mirror/PAK")],
+            REPAIR,
         ),
         offline(
             "mirror export",

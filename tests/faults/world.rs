@@ -89,6 +89,7 @@ impl World {
                     fs::create_dir_all(path.parent().expect("below")).expect("makes directories");
                     fs::write(path, text).expect("writes");
                 }
+                Step::Rot(folder) => rot(&world.live().join(folder)),
             }
         }
         if world.scene.online && world.scene.command.starts_with("mzp ") {
@@ -205,6 +206,11 @@ impl World {
         Look { project, rest, mirrors }
     }
 
+    /// The mirror is damaged, and the command mends it.
+    pub fn is_rotten(&self) -> bool {
+        self.scene.before.iter().any(|step| matches!(step, Step::Rot(_)))
+    }
+
     /// Every mirror's bytes are what they should be.
     pub fn verify(&self, place: &str) {
         for mirror in self.mirrors() {
@@ -319,6 +325,19 @@ pub fn packages() -> Vec<Package> {
         big.files.push((format!("lib/{n}/index.js"), format!("module.exports = {n}\n").into_bytes(), false));
     }
     all
+}
+
+fn rot(folder: &Path) {
+    for entry in fs::read_dir(folder).expect("lists").flatten().map(|entry| entry.path()) {
+        if entry.is_dir() {
+            rot(&entry);
+            continue;
+        }
+        let mut bytes = fs::read(&entry).expect("reads");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 16;
+        fs::write(&entry, bytes).expect("writes");
+    }
 }
 
 /// With hard links, modes and times: the store's files are links of the project's.

@@ -210,7 +210,7 @@ impl World {
         let before = self.mirror.refresh().unwrap().sequence();
         let stopped = crash.map(|at| (at, tempfile::tempdir().unwrap()));
         let (mut steps, mut last) = (0, None);
-        let done = batch.finish(compress, &mut nobody, &mut |step| {
+        let done = batch.finish(compress, None, &mut nobody, &mut |step| {
             if let Some((_, to)) = stopped.as_ref().filter(|(at, _)| *at == steps) {
                 copy(self.dir.path(), to.path());
                 last = Some(step);

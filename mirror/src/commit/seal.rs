@@ -39,7 +39,7 @@ pub(crate) fn seal(
     step: &mut dyn FnMut(&'static str),
 ) -> Result<CommitReport> {
     let Next { mut state, date, mut files } = next;
-    state.sequence = base.sequence() + 1;
+    state.sequence = base.next_sequence();
     state.previous = Some(base.snapshot_file().hash);
     state.date = date;
     let bytes = base.sealed(&mut state)?;

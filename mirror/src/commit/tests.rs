@@ -30,7 +30,7 @@ fn any_prefix_of_a_commit_is_the_old_or_the_new_state() {
     put(&b, "newblob", &[("1.0.0", &noise(77, 300_000))]);
     put(&b, "p3", &[("3.0.0", b"three")]);
     let mut steps = Vec::new();
-    b.finish(true, &mut nobody, &mut |step| {
+    b.finish(true, None, &mut nobody, &mut |step| {
         copy(dir.path(), &copies.path().join(steps.len().to_string()));
         steps.push(step);
     })
@@ -69,14 +69,15 @@ fn any_prefix_of_a_commit_is_the_old_or_the_new_state() {
             n => panic!("{n}"),
         }
         assert_eq!(archive(&m, "p3", "2.0.0"), Some(b"two".to_vec()));
-        // The same again, from what is there.
+        // The same again, from what is there. A number that was on its way to a torn slot is not used.
+        let next = 4 + u64::from(m.is_behind());
         let b = Batch::begin(&m, 0).unwrap();
         put(&b, "new", &[("1.0.0", b"new")]);
         put(&b, "newblob", &[("1.0.0", &noise(77, 300_000))]);
         put(&b, "p3", &[("3.0.0", b"three")]);
         b.commit(&mut nobody).unwrap();
         let m = m.refresh().unwrap();
-        assert_eq!(m.sequence(), 4);
+        assert_eq!(m.sequence(), next);
         assert_eq!(archive(&m, "newblob", "1.0.0"), Some(noise(77, 300_000)));
         whole(&m);
         assert_eq!(std::fs::read_dir(m.dir().join("TMP")).unwrap().count(), 0);
@@ -107,7 +108,8 @@ fn a_damaged_snapshot_falls_back_to_the_other_slot() {
     put(&b, "after", &[("1.0.0", b"x")]);
     b.commit(&mut nobody).unwrap();
     let m = Mirror::open(m.dir()).unwrap();
-    assert_eq!((m.sequence(), m.fallback()), (3, None));
+    // Not 3: somebody may have seen that.
+    assert_eq!((m.sequence(), m.fallback()), (4, None));
     whole(&m);
 }
 
@@ -293,7 +295,7 @@ fn the_blob_list_names_parts_only_where_there_are_some_and_goes_with_the_last_bl
     assert_eq!(dead.len(), 2);
     let temporary = m.dir().join("TMP/by-hand");
     std::fs::create_dir(&temporary).unwrap();
-    let drop = Dropping { packs: &HashSet::new(), blobs: &dead };
+    let drop = Dropping { blobs: dead, ..Dropping::default() };
     // The snapshot alone.
     assert_eq!(rewrite(&temporary, &m, &drop, false).unwrap().files, 1);
     let m = m.refresh().unwrap();
@@ -313,7 +315,7 @@ fn a_slot_of_a_wrong_length_is_mended_by_the_next_commit() {
         put(&b, "after", &[("1.0.0", b"x")]);
         b.commit(&mut nobody).unwrap();
         let m = Mirror::open(m.dir()).unwrap();
-        assert_eq!((m.sequence(), m.fallback()), (4, None), "{len}");
+        assert_eq!((m.sequence(), m.fallback()), (5, None), "{len}");
         whole(&m);
     }
 }

@@ -42,7 +42,7 @@ fn leftovers_of_a_killed_commit_go() {
     put(&b, "new", &[("1.0.0", b"new")]);
     // Killed after the renames: files without a snapshot that is true.
     let killed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let _ = b.finish(true, &mut nobody, &mut |step| assert_ne!(step, "synced"));
+        let _ = b.finish(true, None, &mut nobody, &mut |step| assert_ne!(step, "synced"));
     }));
     assert!(killed.is_err());
     let m = m.refresh().unwrap();

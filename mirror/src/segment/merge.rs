@@ -48,6 +48,8 @@ pub(crate) struct Levels<O> {
     block: usize,
     queue: VecDeque<Item>,
     from: Vec<u8>,
+    /// What cannot be read is passed over.
+    lenient: bool,
 }
 
 impl<O: FnMut(usize) -> Result<std::sync::Arc<Segment>>> Levels<O> {
@@ -60,12 +62,18 @@ impl<O: FnMut(usize) -> Result<std::sync::Arc<Segment>>> Levels<O> {
             block: 0,
             queue: VecDeque::new(),
             from: from.to_vec(),
+            lenient: false,
         }
     }
 
+    /// The same, of which blocks and whole segments that cannot be read are left out.
+    pub fn lenient(self, lenient: bool) -> Self {
+        Self { lenient, ..self }
+    }
+
     fn fill(&mut self, segment: &Segment) -> Result<()> {
-        let block = segment.block(self.block)?;
         self.block += 1;
+        let block = segment.block(self.block - 1)?;
         let named = |what| Error::Record { key: String::new(), what }.at(segment.path());
         match block {
             Block::Plain(content) => {
@@ -94,14 +102,20 @@ impl<O: FnMut(usize) -> Result<std::sync::Arc<Segment>>> Source for Levels<O> {
                 }
             }
             match self.current.clone() {
-                Some(s) if self.block < s.len() => self.fill(&s)?,
+                Some(s) if self.block < s.len() => match self.fill(&s) {
+                    Err(_) if self.lenient => {}
+                    filled => filled?,
+                },
                 _ => match self.segments.pop_front() {
                     None => return Ok(None),
-                    Some(i) => {
-                        let s = (self.open)(i)?;
-                        self.block = s.seek(&self.from);
-                        self.current = Some(s);
-                    }
+                    Some(i) => match (self.open)(i) {
+                        Err(_) if self.lenient => self.current = None,
+                        opened => {
+                            let s = opened?;
+                            self.block = s.seek(&self.from);
+                            self.current = Some(s);
+                        }
+                    },
                 },
             }
         }

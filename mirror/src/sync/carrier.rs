@@ -10,6 +10,7 @@ use crate::file;
 use crate::http::{Client, HttpError, Request, Url};
 use crate::layout::{self, Folder, Layout, SLOTS, names};
 use crate::mirror::Mirror;
+use crate::record::{Location, VersionRecord};
 use crate::root::{self, Root, Slot};
 use crate::snapshot::FileEntry;
 use crate::trust::Keys;
@@ -99,8 +100,61 @@ impl Carrier {
         self.remote.as_ref().map_or(Ok(()), |remote| remote.bring(folder, entry))
     }
 
+    /// From here on all its records can be read.
+    pub(crate) fn bring_index(&self) -> Result<()> {
+        let Some(remote) = &self.remote else { return Ok(()) };
+        let state = self.mirror.snapshot();
+        for segment in &state.segments {
+            remote.bring(Folder::Segments, &segment.file)?;
+        }
+        state.blobs.iter().try_for_each(|(list, _)| remote.bring(Folder::Snapshots, list))
+    }
+
+    /// From here on that archive can be read.
+    pub(crate) fn bring_archive(&self, v: &VersionRecord) -> Result<()> {
+        let Some(remote) = &self.remote else { return Ok(()) };
+        match (&v.location, v.sha256) {
+            (Location::Pack { pack, .. }, _) => {
+                let packs = self.mirror.snapshot().packs.iter();
+                packs.filter(|p| p.hash == *pack).try_for_each(|pack| remote.bring(Folder::Packs, pack))
+            }
+            (Location::Blob, Some(hash)) => {
+                let parts = self.mirror.blob_parts(&hash, v.size)?.unwrap_or_default();
+                parts.iter().try_for_each(|part| remote.bring(Folder::Blobs, part))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it has such a file, by its name and length, or as far as its state says.
+    pub(crate) fn has(&self, folder: Folder, entry: &FileEntry) -> bool {
+        let named = || {
+            let (mirror, s) = (&self.mirror, self.mirror.snapshot());
+            match folder {
+                Folder::Snapshots => s.blobs.iter().any(|(list, _)| list == entry),
+                Folder::Segments => s.segments.iter().any(|s| s.file == *entry),
+                Folder::Packs => s.packs.contains(entry),
+                Folder::Tools => s.tools.iter().any(|(_, tool)| tool == entry),
+                Folder::Blobs => {
+                    let mut found = false;
+                    let listed = self.bring_index().and_then(|()| {
+                        mirror.each_blob(&mut |blob, parts| {
+                            found |= blob == *entry || parts.contains(entry);
+                            Ok(())
+                        })
+                    });
+                    listed.is_ok() && found
+                }
+            }
+        };
+        match &self.remote {
+            Some(_) => named(),
+            None => matches!(self.mirror.layout().open(folder, &entry.hash, entry.bytes), Ok(Some(_))),
+        }
+    }
+
     /// Copies one file of the state to `temp`, which is new. `copied` is told how many bytes came.
-    pub(super) fn copy(
+    pub(crate) fn copy(
         &self,
         folder: Folder,
         entry: &FileEntry,

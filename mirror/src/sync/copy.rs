@@ -142,7 +142,7 @@ impl<'a> Copying<'a> {
 }
 
 /// Whether it is the other mirror that is damaged, not this one, nor the way between them.
-fn is_their_damage(error: &Error, from: &Carrier) -> bool {
+pub fn is_their_damage(error: &Error, from: &Carrier) -> bool {
     let theirs = |path: &Path| path.starts_with(from.place()) || path.starts_with(from.mirror().dir());
     match error {
         Error::WrongBytes { path, .. } | Error::Damaged { path, .. } | Error::NotRegular { path } => {

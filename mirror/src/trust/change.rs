@@ -13,7 +13,6 @@ use crate::file;
 use crate::layout::{self, Layout};
 use crate::lock::{Lock, Mode};
 use crate::mirror::Mirror;
-use std::collections::HashSet;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -68,8 +67,7 @@ impl Mirror {
         let now = self.refresh()?;
         clean_tmp(layout)?;
         let mut batch = Batch::begin(&now, 0)?;
-        let nothing = HashSet::new();
-        let done = commit::rewrite(&batch.dir, &now, &Dropping { packs: &nothing, blobs: &nothing }, false);
+        let done = commit::rewrite(&batch.dir, &now, &Dropping::default(), false);
         batch.clean();
         done
     }

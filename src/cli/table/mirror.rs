@@ -120,9 +120,24 @@ const MEMBERS: &[Command] = &[
         .flags(&[JSON])
         .examples(&[("mirror verify /media/stick/PANTRY", "Check a stick after a journey")]),
     command("repair", "Restore damaged files from other mirrors")
+        .about(
+            "What `mirror verify` finds is taken from other mirrors: files by their hash, archives one by one where              others have packed them differently. Nothing that another mirror says is believed. What nobody has is              named (status 3), and the rest is mended.",
+        )
         .takes(WHICH)
-        .flags(&[DRY_RUN, JSON])
-        .examples(&[("mirror repair", "Mend the home mirror")]),
+        .flags(&[
+            &[
+                flag("from", "A mirror to take from, or its address (default: all that are known here)")
+                    .value("OTHER", Kind::Dir)
+                    .repeats(),
+                flag("forget-lost", "Take out of the index what nobody has, so that the mirror is whole again"),
+            ],
+            DRY_RUN,
+            JSON,
+        ])
+        .examples(&[
+            ("mirror repair", "Mend the home mirror"),
+            ("mirror repair /media/stick/PANTRY --from ~/.pantry/mirror", "Mend a stick from the home mirror"),
+        ]),
     command("gc", "Delete what no snapshot of a mirror needs")
         .takes(WHICH)
         .flags(&[DRY_RUN, JSON])

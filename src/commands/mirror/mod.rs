@@ -9,6 +9,7 @@ pub mod key;
 pub mod list;
 pub mod pull;
 pub mod remove;
+pub mod repair;
 pub mod status;
 pub mod sync;
 pub mod verify;

@@ -18,17 +18,54 @@ use mirror::name::escape;
 use mirror::sync::{self, Carrier, Choice, Report, Watch, Way};
 use mirror::trust::{How, Untrusted};
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use wish::Wish;
 
-/// Where a sync takes from.
-enum Other {
+/// Where another mirror is.
+pub enum Other {
     Folder(PathBuf),
     Web(Url),
 }
 
 impl Other {
-    fn shown(&self) -> String {
+    /// # Errors
+    /// It is an address, and this run is offline.
+    pub fn named(word: &OsStr, settings: &Settings, here: &Path) -> Result<Self> {
+        let text = word.to_str().unwrap_or_default();
+        if !(text.starts_with("http://") || text.starts_with("https://")) {
+            return Ok(Self::Folder(here.join(word)));
+        }
+        if settings.offline.is_some() {
+            let message = format!("{} is behind a network, and this run is offline", escape(text));
+            return Err(usage(message, "leave out --offline (and PANTRY_OFFLINE), or name a folder"));
+        }
+        Ok(Self::Web(Url::parse(text)?))
+    }
+
+    /// What is fetched of it only to be looked at lies in a batch's folder of `target`, which cleans up
+    /// after itself.
+    pub fn open(
+        &self,
+        target: &Mirror,
+        settings: &Settings,
+        here: &Path,
+        ui: &mut Ui,
+    ) -> Result<(Carrier, Option<Batch>)> {
+        match self {
+            Self::Folder(dir) => {
+                let mirror = Mirror::open_pinned(dir, &mut waiting(ui))?;
+                Ok((Carrier::folder(told(mirror, dir, ui)?), None))
+            }
+            Self::Web(url) => {
+                let batch = Batch::begin(target, 0)?;
+                let client = Network::client(settings, here, ui)?;
+                Ok((Carrier::remote(client, url, &batch.scratch())?, Some(batch)))
+            }
+        }
+    }
+
+    pub fn shown(&self) -> String {
         match self {
             Self::Folder(dir) => shown(dir),
             Self::Web(url) => url.to_string(),
@@ -117,15 +154,7 @@ impl Run<'_> {
             }
             return Ok(found);
         };
-        let text = named.to_str().unwrap_or_default();
-        if !(text.starts_with("http://") || text.starts_with("https://")) {
-            return Ok(vec![Other::Folder(self.here.join(named))]);
-        }
-        if self.settings.offline.is_some() {
-            let message = format!("{} is behind a network, and this run is offline", escape(text));
-            return Err(usage(message, "leave out --offline (and PANTRY_OFFLINE), or name a folder"));
-        }
-        Ok(vec![Other::Web(Url::parse(text)?)])
+        Ok(vec![Other::named(named, self.settings, &self.here)?])
     }
 
     /// A mirror that can be written to as well.
@@ -191,21 +220,7 @@ impl Run<'_> {
     }
 
     fn take(&self, target: &Mirror, other: &Other, choice: &Choice<'_>, ui: &mut Ui) -> Result<Done> {
-        // What is fetched only to be looked at lies in a batch's folder, which cleans up after itself.
-        let scratch = match other {
-            Other::Folder(_) => None,
-            Other::Web(_) => Some(Batch::begin(target, 0)?),
-        };
-        let from = match (other, &scratch) {
-            (Other::Folder(dir), _) => {
-                let mirror = Mirror::open_pinned(dir, &mut waiting(ui))?;
-                Carrier::folder(told(mirror, dir, ui)?)
-            }
-            (Other::Web(url), Some(batch)) => {
-                Carrier::remote(Network::client(self.settings, &self.here, ui)?, url, &batch.scratch())?
-            }
-            (Other::Web(_), None) => return Err(usage(other.shown(), "")),
-        };
+        let (from, scratch) = other.open(target, self.settings, &self.here, ui)?;
         self.check(&from)?;
         if scratch.is_none() && same_folder(from.mirror().dir(), target.dir()) {
             let message = format!("{} is both sides of this sync", other.shown());
@@ -314,7 +329,7 @@ impl Run<'_> {
     }
 }
 
-fn same_folder(a: &Path, b: &Path) -> bool {
+pub fn same_folder(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
