@@ -188,17 +188,49 @@ fn unreferenced(mirror: &Mirror, keep: &HashSet<(Folder, Hash)>) -> Result<Vec<(
             dirs = list(&top)?.into_iter().filter(|p| p.is_dir()).collect();
         }
         for dir in dirs {
+            let mut found: Vec<(String, PathBuf, u64)> = Vec::new();
             for path in list(&dir)? {
-                let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
+                let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("").to_string();
                 let meta = std::fs::symlink_metadata(&path).map_err(Error::io("read", &path))?;
-                if meta.is_file() && is_hash_name(name) && !kept.contains(&(folder, name[..8].to_string())) {
+                if !meta.is_file() || !is_hash_name(&name) {
+                    continue;
+                }
+                if kept.contains(&(folder, name[..8].to_string())) {
+                    found.push((name, path, meta.len()));
+                } else {
                     out.push((path, meta.len()));
                 }
+            }
+            crate::order::sort(&mut found);
+            for alike in found.chunk_by(|a, b| a.0[..8] == b.0[..8]).filter(|alike| alike.len() > 1) {
+                out.extend(not_needed(alike, &|hash| keep.contains(&(folder, hash))));
             }
         }
     }
     crate::order::sort(&mut out);
     Ok(out)
+}
+
+/// Of files that might hold the same: those that hold nothing that is kept, or what another one holds.
+/// Numbered names stay without gaps: a reader stops at the first that is missing.
+fn not_needed(alike: &[(String, PathBuf, u64)], is_kept: &dyn Fn(Hash) -> bool) -> Vec<(PathBuf, u64)> {
+    let is_numbered = |name: &str| name[9..].bytes().all(|b| b.is_ascii_digit());
+    let (mut held, mut out, mut above) = (HashSet::new(), Vec::new(), Vec::new());
+    for numbers in [false, true] {
+        for (_, path, bytes) in alike.iter().filter(|(name, ..)| is_numbered(name) == numbers) {
+            let hash = crate::file::open_regular(path).and_then(|file| layout::hash_of(&file, path));
+            // One that cannot be read now may be readable some other time.
+            if hash.map_or(true, |hash| is_kept(hash) && held.insert(hash)) {
+                above.clear();
+            } else if numbers {
+                above.push((path.clone(), *bytes));
+            } else {
+                out.push((path.clone(), *bytes));
+            }
+        }
+    }
+    out.append(&mut above);
+    out
 }
 
 fn list(dir: &Path) -> Result<Vec<PathBuf>> {

@@ -162,7 +162,7 @@ fn commits(
         Batch::begin(now, 0)?.mend(&drop, watch.waiting)?;
         faults = again(now, faults, report, watch)?;
     }
-    if !(blind && !help.forget) && archives::list(now, &faults, help, report, watch)? {
+    if (help.forget || !blind) && archives::list(now, &faults, help, report, watch)? {
         faults = again(now, faults, report, watch)?;
     }
     match archives::mend(now, &faults, help, report, watch) {

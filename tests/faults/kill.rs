@@ -14,7 +14,7 @@ use crate::{Failures, everything, tally};
 
 fn kill_everywhere(scenes: Vec<Scene>) {
     let mut failures = Failures::default();
-    for scene in scenes {
+    for scene in crate::wanted(scenes) {
         if process::can("strace") != Some(true) {
             say(&format!("SKIPPED: kills in {}: no strace here", scene.name));
             continue;

@@ -2,7 +2,7 @@
 //! ([`full`]), memory and threads that run short ([`short`]), company that is killed as well ([`crowd`]). DESIGN section 8, promises 3 and 4.
 //!
 //! `make test` takes some points of every command, spread over all of them and the same every time; `make faults`
-//! (`PANTRY_FAULTS=all`) takes every one, and prints the counts.
+//! (`PANTRY_FAULTS=all`) takes every one, and prints the counts. `PANTRY_FAULTS_ONLY=repair` takes the scenes with that in their name.
 
 #![allow(clippy::disallowed_methods)] // a test
 
@@ -20,6 +20,13 @@ mod world;
 
 fn everything() -> bool {
     std::env::var("PANTRY_FAULTS").is_ok_and(|v| v == "all")
+}
+
+/// What was asked for of these.
+fn wanted(mut scenes: Vec<scenes::Scene>) -> Vec<scenes::Scene> {
+    let only = std::env::var("PANTRY_FAULTS_ONLY").unwrap_or_default();
+    scenes.retain(|scene| scene.name.contains(&only));
+    scenes
 }
 
 fn tally(what: &str, name: &str, points: usize, all: &points::Points) {

@@ -81,3 +81,36 @@ fn a_pinned_mirror_is_waited_for_and_commits_go_on() {
     assert_eq!(archive(&m, "late", "1.0.0"), Some(noise(7, 300_000)));
     assert_eq!(archive(&m, "late", "1.0.1"), Some(b"small".to_vec()));
 }
+
+/// A repair that was killed leaves the damaged file beside the good one.
+#[test]
+fn of_files_with_one_name_those_stay_that_hold_what_is_needed() {
+    let (dir, m) = filled();
+    let pack = m.snapshot().packs[0];
+    let (_, path) = m.layout().need(Folder::Packs, &pack.hash, pack.bytes).unwrap();
+    let good = std::fs::read(&path).unwrap();
+    let mut bad = good.clone();
+    bad[20] ^= 1;
+    let put = |ending: &str, bytes: &[u8]| {
+        let path = path.with_extension(ending);
+        crate::file::replace_scratch(&path, bytes).unwrap();
+        path
+    };
+    let all = |paths: &[&PathBuf]| {
+        run(&m.refresh().unwrap(), &mut |_| {}).unwrap();
+        let mut left = list(&dir.path().join("PAK")).unwrap();
+        left.retain(|p| p.with_extension("") == path.with_extension(""));
+        left.sort();
+        assert_eq!(left.iter().collect::<Vec<_>>(), paths);
+        assert_eq!(verify(&m.refresh().unwrap(), &mut |_| {}).unwrap().damaged, []);
+    };
+    // The good one is numbered, and one more is behind it.
+    crate::file::replace_scratch(&path, &bad).unwrap();
+    let first = put("000", &good);
+    put("001", &bad);
+    all(&[&first]);
+    // Twice the same; one that is damaged between others.
+    let (first, second) = (put("000", &bad), put("001", &good));
+    put("002", &good);
+    all(&[&first, &second]);
+}
