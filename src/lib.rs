@@ -15,6 +15,7 @@ pub mod lockfile;
 pub mod manifest;
 pub mod network;
 pub mod npmrc;
+pub mod opportunity;
 pub mod project;
 pub mod pull;
 pub mod resolve;

@@ -95,7 +95,7 @@ pub fn pull(
 ) -> Result<Report> {
     let target = Mirror::open_pinned(&options.mirror, waiting)?;
     let named = std::slice::from_ref(&options.mirror);
-    let mirrors = Mirrors::open(named, Some(&options.home), &options.trust, Damage::Ends, waiting)?;
+    let mirrors = Mirrors::open(named, Some(&options.home), &[], &options.trust, Damage::Ends, waiting)?;
     options.trust.prepare(&target)?;
     let records = Records::default();
     let mut report = Report::default();

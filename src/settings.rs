@@ -19,6 +19,7 @@ pub use value::bytes as size;
 use crate::cli::Invocation;
 use crate::error::{Error, Result};
 use crate::install::unit::Linker;
+use crate::opportunity::{Opportunity, Sync};
 use crate::ui::{Level, Logger, Subsystem};
 use crate::wants::Misses;
 use config::Config;
@@ -40,6 +41,8 @@ const MOST_AT_A_TIME: usize = 1024;
 const CACHE_TTL: Duration = Duration::from_secs(3600);
 /// What the home mirror may hold before `mirror gc` drops what no known lockfile needs.
 const HOME_MIRROR_LIMIT: u64 = 10 << 30;
+/// How long a command that is done goes on bringing the home mirror up to date.
+const SYNC_BUDGET: Duration = Duration::from_secs(1);
 const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Who said that there is to be no network.
@@ -120,6 +123,8 @@ pub struct Settings {
     pub trust: Arc<Trust>,
     /// Whose packages may be installed.
     pub publishers: Arc<Publishers>,
+    /// What is in reach and nobody named.
+    pub opportunity: Arc<Opportunity>,
     /// Scopes and packages whose names leave this machine in no list.
     pub private: Vec<String>,
     /// What a run looked for and did not find.
@@ -157,6 +162,7 @@ impl Settings {
         let both = both.or(config.concurrency);
         let signatures =
             value::signatures(env, "PANTRY_SIGNATURES", &mut config.signed)?.or(config.signatures);
+        let trust = trust(env, signatures);
         let mut warnings = Vec::new();
         if let Some(allocator) = value::text(env, "PANTRY_ALLOCATOR")?.filter(|name| name != "system") {
             let name = mirror::name::escape(&allocator).into_owned();
@@ -209,7 +215,15 @@ impl Settings {
             emulator: minz.emulator,
             github: minz.github,
             trusted: config.trusted,
-            trust: trust(env, signatures),
+            opportunity: Arc::new(Opportunity::new(
+                value::word(env, "PANTRY_SYNC", &Sync::NAMES)?.or(config.sync).unwrap_or_default(),
+                value::number(env, "PANTRY_SYNC_BUDGET", 0..=3_600_000)?
+                    .map_or(SYNC_BUDGET, |milliseconds| Duration::from_millis(milliseconds as u64)),
+                config.peers,
+                trust.clone(),
+                home(env).and_then(|home| absolute(home).ok()),
+            )),
+            trust,
             publishers: publishers(env, config.signed),
             private: config.private,
             misses: Arc::new(Misses::new(home(env).and_then(|home| absolute(home).ok()))),

@@ -290,7 +290,9 @@ fn as_json(name: &PackageName, record: &VersionRecord) -> String {
 fn mirrors(settings: &Settings, ui: &mut Ui) -> Result<Mirrors> {
     let damage = if settings.offline.is_some() { Damage::Ends } else { Damage::PassedOver };
     let home = settings.home_mirror()?;
-    Mirrors::open(&settings.mirrors, Some(&home), &settings.trust, damage, &mut super::mirror::waiting(ui))
+    let found = settings.opportunity.media();
+    let waiting = &mut super::mirror::waiting(ui);
+    Mirrors::open(&settings.mirrors, Some(&home), found, &settings.trust, damage, waiting)
 }
 
 /// The raw value at a path of keys and numbers: `dist.tarball`, `maintainers.0`.

@@ -151,8 +151,12 @@ pub fn run(invocation: &Invocation, ui: &mut Ui) -> Result<Status> {
             ui.set_logger(settings.logger);
             settings.warnings.iter().for_each(|warning| ui.warn(warning));
             let outcome = command(invocation, &settings, ui);
+            let is_dry = invocation.offers("dry-run") && invocation.has("dry-run");
+            if NPM && outcome.is_ok() && !is_dry {
+                settings.opportunity.take(&settings, ui);
+            }
             settings.trust.finish().iter().for_each(|note| ui.note(note));
-            if NPM && !(invocation.offers("dry-run") && invocation.has("dry-run")) {
+            if NPM && !is_dry {
                 match settings.misses.finish() {
                     Ok(0) => {}
                     Ok(new) => {

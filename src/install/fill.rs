@@ -192,7 +192,7 @@ pub fn from_mirrors(
                     give(&spaces, workspace);
                     made
                 }
-                Err(e) if is_gone(&e) => {
+                Err(e) if is_gone(&e) || mirrors.is_found(at) => {
                     source = next(*id, at + 1)?;
                     continue;
                 }
@@ -203,7 +203,8 @@ pub fn from_mirrors(
                     watch.package_done(record.size);
                     return Ok(Ok(made));
                 }
-                Err(e) if e.status() == Status::Refused => {
+                // What nobody named may fail in any way but here.
+                Err(e) if e.status() == Status::Refused || (mirrors.is_found(at) && !is_ours(&e)) => {
                     let mut damaged = damaged.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     damaged.push((mirror.dir().to_path_buf(), e));
                 }
@@ -222,6 +223,15 @@ pub fn from_mirrors(
     mirror::order::sort(&mut all.elsewhere);
     all.damaged = damaged.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     Ok(all)
+}
+
+/// The store cannot be written.
+fn is_ours(e: &Error) -> bool {
+    match e {
+        Error::Archive { source, .. } => matches!(**source, mirror::archive::ArchiveError::Write { .. }),
+        Error::Io { .. } => true,
+        _ => false,
+    }
 }
 
 /// The index has the archive, its file is not there.

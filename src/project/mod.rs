@@ -163,6 +163,7 @@ impl<'a> Session<'a> {
         if how.global {
             return global::open(how, settings);
         }
+        settings.opportunity.ask(ui);
         let here = settings.working_directory()?;
         let project = match manifest::find(&here) {
             Err(e) if begin && matches!(e.problem, Problem::NoProject) => {
@@ -393,6 +394,7 @@ impl<'a> Session<'a> {
             home: self.settings.home_mirror()?,
             trust: self.settings.trust.clone(),
             misses: self.settings.misses.clone(),
+            opportunity: self.settings.opportunity.clone(),
             request,
             prepare,
             source,

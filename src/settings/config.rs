@@ -16,6 +16,8 @@
 //! home-mirror-limit = "10 GiB"                          # kept by `mirror gc`
 //! signatures = "required"                               # warn, off: of mirrors that are not this machine's
 //!                                                       # a table says it of packages, too; see `signatures`
+//! sync = "auto"                                         # ask, never: may trusted mirrors that are plugged in be used?
+//! peers = ["http://server.example.com/mirror/", "/net/share/PANTRY"]   # mirrors that home is kept up to date with
 //! private = ["@acme", "secret-project"]                  # names that leave this machine in no want-list
 //! trusted-dependencies = ["esbuild", "sharp@0.34.5"]    # may run scripts at install, in every project
 //!                                                       # (minz:NAME: its build.minz is followed)
@@ -26,6 +28,7 @@ use crate::cli::suggest::closest;
 use crate::error::{Error, Result, Status};
 use crate::install::unit::Linker;
 use crate::json::Excerpt;
+use crate::opportunity::Sync;
 use mirror::name::escape;
 use mirror::trust::{Policy, Rule};
 use mzp::toml::{self, Entry};
@@ -49,9 +52,11 @@ const KEYS: &[&str] = &[
     "mirrors",
     "offline",
     "prefer-offline",
+    "peers",
     "private",
     "registry",
     "signatures",
+    "sync",
     "trusted-dependencies",
 ];
 
@@ -72,6 +77,8 @@ pub(super) struct Config {
     pub home_mirror_limit: Option<u64>,
     pub trusted: Vec<String>,
     pub private: Vec<String>,
+    pub sync: Option<Sync>,
+    pub peers: Vec<String>,
     pub signatures: Option<Policy>,
     pub signed: Vec<Rule>,
 }
@@ -142,18 +149,24 @@ impl Config {
                 let bytes = value.number().or_else(|| value.text().and_then(value::bytes));
                 self.home_mirror_limit = Some(bytes.ok_or(Refusal::Rule(rule))?);
             }
-            "private" => {
-                let rule = "a list of scopes and packages";
+            "private" => self.private = texts(value, "a list of scopes and packages")?,
+            "peers" => {
+                let rule = "a list of folders and addresses";
                 for entry in value.list().ok_or(Refusal::Rule(rule))? {
-                    self.private.push(text(entry, rule)?.to_string());
+                    let word = text(entry, rule)?;
+                    self.peers.push(match word.starts_with("http://") || word.starts_with("https://") {
+                        true => word.into(),
+                        false => folder(entry, user_home)?.to_string_lossy().into_owned(),
+                    });
                 }
             }
-            "trusted-dependencies" => {
-                let rule = "a list of packages";
-                for entry in value.list().ok_or(Refusal::Rule(rule))? {
-                    self.trusted.push(text(entry, rule)?.to_string());
-                }
+            "sync" => {
+                let rule = "auto, ask or never";
+                let word = text(value, rule)?;
+                let known = Sync::NAMES.iter().find(|(name, _)| *name == word);
+                self.sync = Some(known.ok_or(Refusal::Rule(rule))?.1);
             }
+            "trusted-dependencies" => self.trusted = texts(value, "a list of packages")?,
             _ => return Err(Refusal::Unknown),
         }
         Ok(())
@@ -246,6 +259,11 @@ pub(super) fn text<'a>(
     rule: &'static str,
 ) -> std::result::Result<&'a str, Refusal> {
     value.text().filter(|text| !text.is_empty()).ok_or(Refusal::Rule(rule))
+}
+
+fn texts(value: &toml::Value<'_>, rule: &'static str) -> std::result::Result<Vec<String>, Refusal> {
+    let list = value.list().ok_or(Refusal::Rule(rule))?;
+    list.iter().map(|entry| text(entry, rule).map(String::from)).collect()
 }
 
 fn at_a_time(value: &toml::Value<'_>) -> std::result::Result<usize, Refusal> {

@@ -1,6 +1,7 @@
 //! The mirrors of a run, in their order (DESIGN section 4): those named on the
-//! command line or in `PANTRY_MIRROR`, then the home mirror, then the project's
-//! allowed ones. Read only; nothing here writes to any of them.
+//! command line or in `PANTRY_MIRROR`, then the home mirror, then trusted ones that are
+//! plugged in. Read only; nothing here writes to any of them. One that was only found
+//! is as if it were not there when it fails.
 //!
 //! To the resolver several mirrors look like one index: a version may be chosen
 //! when any of them has its archive. Tags come from the first that has the name.
@@ -39,6 +40,8 @@ pub enum Damage {
 /// Opened mirrors, first one first.
 pub struct Mirrors {
     list: Vec<Mirror>,
+    /// From here on in the list nobody named them.
+    found: usize,
     damage: Damage,
     /// Mirrors that are damaged, and what of them was met first.
     damaged: Mutex<Vec<(PathBuf, String)>>,
@@ -47,17 +50,18 @@ pub struct Mirrors {
 impl Mirrors {
     /// Opens each directory; one that is not a mirror is an error. The home
     /// mirror is only there when it has been made; a damaged one is passed over
-    /// when others were named. Nothing is deleted from them while they are open;
+    /// when others were named; of those that were `found`, any that cannot be opened. Nothing is deleted from them while they are open;
     /// `waiting` is told when that is going on in one of them. What `trust` says
     /// against one of the named ones is an error, whatever the registry knows.
     pub fn open(
         named: &[PathBuf],
         home: Option<&PathBuf>,
+        found: &[PathBuf],
         trust: &Trust,
         damage: Damage,
         waiting: &mut dyn FnMut(&str),
     ) -> Result<Self> {
-        let mut all = Self { list: Vec::new(), damage, damaged: Mutex::default() };
+        let mut all = Self { list: Vec::new(), found: 0, damage, damaged: Mutex::default() };
         for dir in named {
             let opened = Mirror::open_pinned(dir, waiting);
             match opened.and_then(|mirror| trust.check(&mirror, How::Named).map(|()| mirror)) {
@@ -76,7 +80,20 @@ impl Mirrors {
                 Err(e) => return Err(e.into()),
             }
         }
+        all.found = all.list.len();
+        for dir in found {
+            if let Ok(mirror) = Mirror::open_pinned(dir, waiting)
+                && !all.list.iter().any(|m| m.id() == mirror.id())
+            {
+                all.list.push(mirror);
+            }
+        }
         Ok(all)
+    }
+
+    /// Whether nobody named the mirror at that place in the order.
+    pub fn is_found(&self, at: usize) -> bool {
+        at >= self.found
     }
 
     fn pass_over(&self, dir: &Path, error: &mirror::Error) {
@@ -87,10 +104,10 @@ impl Mirrors {
     }
 
     /// `None` where the mirror cannot know any more.
-    fn lookup(&self, mirror: &Mirror, key: &Key, damage: Damage) -> Result<Option<RecordView>> {
-        match mirror.lookup(key) {
-            Err(e) if damage == Damage::PassedOver && is_damage(&e) => {
-                self.pass_over(mirror.dir(), &e);
+    fn lookup(&self, at: usize, key: &Key, damage: Damage) -> Result<Option<RecordView>> {
+        match self.list[at].lookup(key) {
+            Err(e) if self.is_found(at) || (damage == Damage::PassedOver && is_damage(&e)) => {
+                self.pass_over(self.list[at].dir(), &e);
                 Ok(None)
             }
             other => Ok(other?),
@@ -131,8 +148,8 @@ impl Mirrors {
     /// What each mirror knows of a package, in the mirrors' order.
     pub fn records(&self, key: &Key) -> Result<Vec<RecordView>> {
         let mut found = Vec::new();
-        for mirror in &self.list {
-            found.extend(self.lookup(mirror, key, self.damage)?);
+        for at in 0..self.list.len() {
+            found.extend(self.lookup(at, key, self.damage)?);
         }
         Ok(found)
     }
@@ -140,8 +157,8 @@ impl Mirrors {
     /// The further facts that all mirrors together have of a version.
     pub fn facts(&self, key: &Key, version: &str) -> Result<Vec<(String, String)>> {
         let mut facts = Vec::new();
-        for mirror in &self.list {
-            if let Some(view) = self.lookup(mirror, key, Damage::PassedOver)?
+        for at in 0..self.list.len() {
+            if let Some(view) = self.lookup(at, key, Damage::PassedOver)?
                 && let Some(i) = view.find(version)
             {
                 facts.append(&mut view.load(i)?.extra);
@@ -176,10 +193,10 @@ impl Mirrors {
     ) -> Result<Option<(usize, VersionRecord)>> {
         let text = version.to_string();
         for (at, mirror) in self.list.iter().enumerate().skip(from) {
-            let Some(view) = self.lookup(mirror, key, Damage::PassedOver)? else { continue };
+            let Some(view) = self.lookup(at, key, Damage::PassedOver)? else { continue };
             let Some(i) = view.find(&text).filter(|i| view.is_present(*i)) else { continue };
             let record = match view.load(i) {
-                Err(e) if is_damage(&e) => {
+                Err(e) if self.is_found(at) || is_damage(&e) => {
                     self.pass_over(mirror.dir(), &e);
                     continue;
                 }

@@ -7,6 +7,7 @@ use crate::install::platform::Platform;
 use crate::install::run::{Downloaded, Resolved, Supply};
 use crate::install::store::Store;
 use crate::lockfile::foreign::Foreign;
+use crate::opportunity::Opportunity;
 use crate::resolve;
 use crate::resolve::graph::{Graph, PackageId};
 use crate::source::mirrors::{Damage, MirrorIndex, Mirrors};
@@ -24,6 +25,7 @@ pub struct Offline<'a> {
     pub home: PathBuf,
     pub trust: Arc<Trust>,
     pub misses: Arc<Misses>,
+    pub opportunity: Arc<Opportunity>,
     /// What is asked for; its lock comes with the call.
     pub request: resolve::Request<'a>,
     pub prepare: Option<&'a Prepare<'a>>,
@@ -79,7 +81,14 @@ impl Supply for Offline<'_> {
             return Ok(mirrors);
         }
         let waiting = &mut |holder: &str| self.watch.waiting(Busy::Mirror(holder));
-        let mirrors = Mirrors::open(&self.named, Some(&self.home), &self.trust, Damage::Ends, waiting)?;
+        let mirrors = Mirrors::open(
+            &self.named,
+            Some(&self.home),
+            self.opportunity.media(),
+            &self.trust,
+            Damage::Ends,
+            waiting,
+        )?;
         Ok(self.mirrors.get_or_init(|| mirrors))
     }
 

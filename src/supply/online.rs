@@ -12,6 +12,7 @@ use crate::install::run::{Downloaded, Resolved, Supply};
 use crate::install::store::{Key as StoreKey, Store};
 use crate::lockfile::foreign::Foreign;
 use crate::network::Network;
+use crate::opportunity::Opportunity;
 use crate::resolve::graph::{Graph, PackageId};
 use crate::resolve::spec::Spec;
 use crate::resolve::{self, ImporterRequest, Requested, Resolution};
@@ -38,6 +39,7 @@ pub struct Settings {
     pub home: PathBuf,
     pub trust: Arc<Trust>,
     pub misses: Arc<Misses>,
+    pub opportunity: Arc<Opportunity>,
     /// Seconds for which a mirror's record needs no question.
     pub fresh_for: u64,
     /// What a mirror knows is taken at any age.
@@ -57,6 +59,7 @@ pub fn settings(settings: &crate::settings::Settings) -> Result<Settings> {
         home: settings.home_mirror()?,
         trust: settings.trust.clone(),
         misses: settings.misses.clone(),
+        opportunity: settings.opportunity.clone(),
         fresh_for: if settings.no_cache { 0 } else { settings.cache_ttl.as_secs() },
         prefer_known: settings.prefer_offline,
         ignore_known: settings.no_cache,
@@ -288,8 +291,9 @@ impl Supply for Online<'_> {
             return Ok(mirrors);
         }
         let waiting = &mut |holder: &str| self.progress.waiting(Busy::Mirror(holder));
-        let Settings { named, home, trust, .. } = &self.settings;
-        let mirrors = Mirrors::open(named, Some(home), trust, Damage::PassedOver, waiting)?;
+        let Settings { named, home, trust, opportunity, .. } = &self.settings;
+        let mirrors =
+            Mirrors::open(named, Some(home), opportunity.media(), trust, Damage::PassedOver, waiting)?;
         Ok(self.mirrors.get_or_init(|| mirrors))
     }
 

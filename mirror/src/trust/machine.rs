@@ -181,6 +181,12 @@ impl Trust {
         }
     }
 
+    /// Whether a mirror that was only found is one that this machine knows, whatever the policy is for
+    /// those that are named.
+    pub fn knows(&self, mirror: &Mirror) -> bool {
+        self.looked_at(mirror, How::Found).is_ok()
+    }
+
     fn looked_at(&self, mirror: &Mirror, how: How) -> Result<()> {
         let refuse = |why| Err(untrusted(mirror, why));
         let pin = self.pin(&mirror.id())?;

@@ -49,6 +49,8 @@ pub struct Registry {
     /// Used when there is one.
     home: Option<PathBuf>,
     upstream: Option<Upstream>,
+    /// Nobody named them: what fails of them is not there.
+    found: Vec<PathBuf>,
     trust: Option<Arc<Trust>>,
     publishers: Option<Arc<Publishers>>,
     waiting: Box<dyn Fn(&str)>,
@@ -76,6 +78,7 @@ impl Registry {
             named,
             home,
             upstream: None,
+            found: Vec::new(),
             trust: None,
             publishers: None,
             waiting,
@@ -91,6 +94,11 @@ impl Registry {
     /// The same with a network behind it.
     pub fn with(self, upstream: Upstream) -> Self {
         Self { upstream: Some(upstream), ..self }
+    }
+
+    /// The same, looking last into mirrors that nobody named; they are trusted.
+    pub fn beside(self, found: Vec<PathBuf>) -> Self {
+        Self { found, ..self }
     }
 
     /// The same, asking `trust` before a named mirror is used.
@@ -161,7 +169,18 @@ impl Registry {
                 Err(e) => return Err(e.into()),
             }
         }
+        for dir in &self.found {
+            if let Ok(mirror) = Mirror::open_pinned(dir, waiting)
+                && !list.iter().any(|have| have.id() == mirror.id())
+            {
+                list.push(mirror);
+            }
+        }
         Ok(self.open.get_or_init(|| list))
+    }
+
+    fn is_found(&self, mirror: &Mirror) -> bool {
+        self.found.iter().any(|dir| dir == mirror.dir())
     }
 
     /// What each mirror knows of a package, in the mirrors' order.
@@ -171,7 +190,10 @@ impl Registry {
         }
         let mut found = Vec::new();
         for mirror in self.mirrors()? {
-            found.extend(mirror.lookup(&key)?);
+            match mirror.lookup(&key) {
+                Err(_) if self.is_found(mirror) => {}
+                view => found.extend(view?),
+            }
         }
         let found = Rc::new(found);
         self.known.borrow_mut().insert(key, found.clone());
@@ -323,7 +345,11 @@ impl Registry {
         let (key, text) = (key_of(origin, name), version.to_string());
         let (mut other, mut damaged) = (None, None);
         for mirror in self.mirrors()? {
-            let Some(record) = mirror.find_archive(&key, &text)? else { continue };
+            let found = match mirror.find_archive(&key, &text) {
+                Err(_) if self.is_found(mirror) => None,
+                found => found?,
+            };
+            let Some(record) = found else { continue };
             if record.sha256 != Some(*sha256) {
                 other = record.sha256;
                 continue;
@@ -333,6 +359,7 @@ impl Registry {
                 Ok(source) => match source.take(package::BYTES).read_to_end(&mut bytes) {
                     Ok(_) if Hash::of(&bytes) == *sha256 => return Ok(Box::new(std::io::Cursor::new(bytes))),
                     Ok(_) => "is damaged",
+                    Err(_) if self.is_found(mirror) => "cannot be read",
                     Err(e) => return Err(Error::io("read", mirror.dir())(e)),
                 },
                 Err(mirror::Error::Damaged { .. }) => "is damaged",
@@ -340,6 +367,7 @@ impl Registry {
                 Err(mirror::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                     "is missing"
                 }
+                Err(_) if self.is_found(mirror) => "cannot be read",
                 Err(e) => return Err(e.into()),
             };
             let dir = mirror.dir().to_string_lossy();

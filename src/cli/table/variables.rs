@@ -17,6 +17,11 @@ pub static VARIABLES: &[Variable] = &[
     variable("PANTRY_HOME", "Where everything of one user lies (default: ~/.pantry)"),
     variable("PANTRY_OFFLINE", "1: make no network connection, as --offline"),
     variable("PANTRY_MIRROR", "Mirrors to use before the home mirror, separated as in PATH"),
+    variable("PANTRY_SYNC", "Whether trusted mirrors that are plugged in are used: auto, ask, never"),
+    variable(
+        "PANTRY_SYNC_BUDGET",
+        "How long a command that is done may go on taking from them, in ms (default 1000)",
+    ),
     variable("PANTRY_SIGNATURES", "What is made of mirrors without a known signature: required, warn, off"),
     variable("PANTRY_CONCURRENCY", "How many requests at a time, metadata and archives"),
     variable("PANTRY_MAX_CONCURRENT", "How many archives at a time (default: 16)"),

@@ -45,8 +45,14 @@ pub fn registry(settings: &Settings, start: &Path, what: &str, ui: &mut Ui) -> R
         fresh_for: if settings.no_cache { 0 } else { settings.cache_ttl.as_secs() },
         prefer_known: settings.prefer_offline,
     };
+    let mut found = Vec::new();
+    if NPM {
+        settings.opportunity.ask(ui);
+        found = settings.opportunity.media().to_vec();
+    }
     let bar = ui.progress(what, Unit::Packages);
-    let registry = Registry::new(settings.mirrors.clone(), settings.home_mirror().ok(), busy(bar));
+    let registry =
+        Registry::new(settings.mirrors.clone(), settings.home_mirror().ok(), busy(bar)).beside(found);
     Ok(registry.checked_by(settings.trust.clone()).vouched_by(settings.publishers.clone()).with(upstream))
 }
 
