@@ -48,13 +48,16 @@ pub struct Choice<'a> {
     pub wanted: Option<&'a Wanted<'a>>,
     /// Bytes of archives at most, in the order of the packages' names.
     pub limit: Option<u64>,
-    /// What tells this choice from others, so that a second run knows that it looked already.
+    /// What tells this choice from others, so that a second run knows that it looked already. Empty: it looks each time.
     pub name: String,
 }
 
 impl Choice<'_> {
     fn is_all(&self) -> bool {
         self.wanted.is_none() && self.limit.is_none()
+    }
+    fn is_remembered(&self) -> bool {
+        self.is_all() || !self.name.is_empty()
     }
 }
 
@@ -150,7 +153,9 @@ fn way(target: &Snapshot, source: &Snapshot, choice: &Choice<'_>) -> Way {
         return Way::Nothing;
     }
     let known = source.is_whole() && target.has(&source.vector);
-    if !copy && (known || target.policy_value(&seen(source)) == Some(&mark(source, choice))) {
+    let looked =
+        || choice.is_remembered() && target.policy_value(&seen(source)) == Some(&mark(source, choice));
+    if !copy && (known || looked()) {
         return Way::Nothing;
     }
     let forward =
@@ -317,7 +322,7 @@ fn joined(
         let looked =
             !more && report.conflicts.is_empty() && report.damaged.is_empty() && base.id() != source.id;
         let all = looked && report.left_out == 0 && source.is_whole();
-        if looked && !all {
+        if looked && !all && choice.is_remembered() {
             batch.set_policy(&seen(source), Some(&mark(source, choice)));
         }
         batch.merge(Claims { vector: if all { source.vector.clone() } else { Vec::new() } });

@@ -240,6 +240,13 @@ fn mirror_commands_with_an_error_anywhere() {
 }
 
 #[test]
+fn syncs_with_an_error_anywhere() {
+    // Every sync call of each is a point.
+    let few = ["sync --both", "mirror key create"];
+    fail_everywhere(scenes::syncs().into_iter().filter(|s| everything() || few.contains(&s.name)).collect());
+}
+
+#[test]
 fn online_commands_with_an_error_anywhere() {
     fail_everywhere(scenes::online());
 }

@@ -138,6 +138,11 @@ fn mirror_commands_killed_anywhere() {
 }
 
 #[test]
+fn syncs_killed_anywhere() {
+    kill_everywhere(scenes::syncs());
+}
+
+#[test]
 fn online_commands_killed_anywhere() {
     kill_everywhere(scenes::online());
 }

@@ -33,10 +33,12 @@ const ADD_LATE: &str = "mirror add --mirror ../mirror ../tgz/late-1.0.0.tgz";
 const STICK: &str = "mirror init ../stick";
 const ON_STICK: &str =
     "mirror add --mirror ../stick ../tgz/left-1.0.0.tgz ../tgz/right-1.0.0.tgz ../tgz/big-1.0.0.tgz";
+const STICK_LATE: &str = "mirror add --mirror ../stick ../tgz/other-1.0.0.tgz ../tgz/late-1.0.0.tgz";
 const SYNC: &str = "sync ../stick ../mirror";
 const ADD_OTHERWISE: &str = "mirror add --mirror ../stick ../tgz/big-1.0.0.tgz ../tgz/other-1.0.0.tgz ../tgz/scope-tool-1.0.0.tgz \
 ../tgz/right-2.0.0.tgz ../tgz/right-1.0.0.tgz ../tgz/left-2.0.0.tgz ../tgz/left-1.1.0.tgz ../tgz/late-1.0.0.tgz ../tgz/left-1.0.0.tgz";
 const REPAIR: &str = "mirror repair ../mirror --from ../stick";
+const BACK: &str = "sync ../mirror ../stick";
 const REMOVE: &str = "mirror remove --mirror ../mirror other@1.0.0";
 const REMOVE_BIG: &str = "mirror remove --mirror ../mirror big@1.0.0";
 /// A key goes in once: the second time it is refused.
@@ -96,6 +98,42 @@ pub fn mirror() -> Vec<Scene> {
             vec![Run(INIT), Run(ADD)],
             "mirror export --mirror ../mirror ../out --as tgz-dir",
         ),
+    ]
+}
+
+/// More ways of a sync, and what comes after one.
+pub fn syncs() -> Vec<Scene> {
+    vec![
+        // Each is changed, one after the other.
+        offline(
+            "sync --both",
+            vec![Run(INIT), Run(ADD_LATE), Run(STICK), Run(ON_STICK)],
+            "sync ../stick ../mirror --both",
+        ),
+        // Records that were joined are joined again, into a mirror that has removed something.
+        offline(
+            "sync, joined before",
+            vec![
+                Run(INIT),
+                Run(ADD),
+                Run(STICK),
+                Run(ON_STICK),
+                Run(SYNC),
+                Run(ADD_LATE),
+                Run(REMOVE),
+                Run(BACK),
+                Run(STICK_LATE),
+            ],
+            SYNC,
+        ),
+        offline("sync --split", vec![Run(INIT), Run(ADD)], "sync ../mirror ../parts --split 1K"),
+        offline(
+            "mirror gc after a sync",
+            vec![Run(INIT), Run(ADD_LATE), Run(STICK), Run(ON_STICK), Run(SYNC), Run(REMOVE_BIG), Run(BACK)],
+            GC,
+        ),
+        // The home mirror is the one that is made without a key.
+        offline("mirror key create", vec![Run("mirror init")], "mirror key create"),
     ]
 }
 

@@ -9,11 +9,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use mirror::Mirror;
+use mirror::digest::Hash;
+use mirror::mirror::Prefix;
+use mirror::record::{Location, Record, VersionRecord};
 
 use crate::scenes::{Scene, Step};
 use crate::support::package::{Package, described};
@@ -173,7 +179,8 @@ impl World {
     /// The mirrors there are, as a word of a command.
     pub fn mirrors(&self) -> Vec<&'static str> {
         let there = |m: &&str| self.live().join("work").join(m).join("ROOT.A").exists();
-        ["../mirror", "../pantry/mirror"].into_iter().filter(there).collect()
+        let all = ["../mirror", "../stick", "../parts/01", "../parts/02", "../parts/03", "../pantry/mirror"];
+        all.into_iter().filter(there).collect()
     }
 
     pub fn look(&self) -> Look {
@@ -188,20 +195,24 @@ impl World {
             }
         }
         // The mirror's own files are named by hashes over a date.
-        let skip = ["work", "two", "game", "out", "tgz", "mirror", "pantry/mirror"].map(String::from);
+        let skip = ["work", "two", "game", "out", "tgz", "mirror", "stick", "parts", "pantry/mirror"]
+            .map(String::from);
         let rest = listing::list(&live, &skip, false).expect("lists");
         // What is remembered of a mirror is called by its id, which `mirror init` draws.
-        let known = |line: &str| match line.split_once("pantry/trust/mirrors/") {
-            Some((before, _)) => format!("{before}pantry/trust/mirrors/ID\n"),
-            None => format!("{line}\n"),
+        let known = |line: &str| {
+            let folder = ["pantry/trust/mirrors/", "pantry/held/"].into_iter().find(|f| line.contains(f));
+            match folder.and_then(|f| line.split_once(f).map(|(before, _)| (before, f))) {
+                Some((before, folder)) => format!("{before}{folder}ID\n"),
+                None => format!("{line}\n"),
+            }
         };
         let rest: String = rest.lines().map(known).collect();
         let mut mirrors = BTreeSet::new();
         for mirror in self.mirrors() {
-            let list = self.pantry(&format!("mirror list {mirror}"), &[]);
-            assert_eq!(list.status, 0, "{mirror}: {}", String::from_utf8_lossy(&list.stderr));
-            let out = String::from_utf8_lossy(&list.stdout).into_owned();
-            mirrors.extend(out.lines().map(|l| format!("{mirror}: {l}")));
+            let held = held(&live.join("work").join(mirror), !self.writes_through());
+            mirrors.extend(
+                held.unwrap_or_else(|e| panic!("{mirror}: {e}")).iter().map(|l| format!("{mirror}: {l}")),
+            );
         }
         Look { project, rest, mirrors }
     }
@@ -338,6 +349,42 @@ fn rot(folder: &Path) {
         bytes[middle] ^= 16;
         fs::write(&entry, bytes).expect("writes");
     }
+}
+
+/// All that a mirror says, record by record, and the archives that are there, byte for byte; but for where they lie
+/// and when upstream was asked. `whole`: also of a package as a whole, which a pull in several commits says bit by bit.
+fn held(dir: &Path, whole: bool) -> mirror::error::Result<Vec<String>> {
+    let mirror = Mirror::open(dir)?;
+    let mut lines: Vec<String> =
+        mirror.snapshot().exclusions.iter().map(|e| format!("without {:?} {:?}", e.key, e.version)).collect();
+    mirror.for_each(Prefix::All, &mut |view| {
+        let record = Record { checked: 0, ..view.to_record()? };
+        let name = &record.key.name;
+        for version in &record.versions {
+            let facts = VersionRecord { location: Location::Absent, as_of: None, ..version.clone() };
+            let mut bytes = Vec::new();
+            // What cannot be read is not there.
+            if version.location.is_present()
+                && mirror.read_archive(name, version).map(|mut a| a.read_to_end(&mut bytes)).is_err()
+            {
+                continue;
+            }
+            lines.push(format!(
+                "{name}@{} {} {}",
+                version.version,
+                brief(&bytes),
+                brief(format!("{facts:?}").as_bytes())
+            ));
+        }
+        let facts = Record { versions: Vec::new(), ..record.clone() };
+        lines.extend(whole.then(|| format!("{name} {}", brief(format!("{facts:?}").as_bytes()))));
+        Ok(())
+    })?;
+    Ok(lines)
+}
+
+fn brief(bytes: &[u8]) -> String {
+    if bytes.is_empty() { "absent".into() } else { Hash::of(bytes).to_string()[..12].to_owned() }
 }
 
 /// With hard links, modes and times: the store's files are links of the project's.

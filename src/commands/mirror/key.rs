@@ -96,14 +96,23 @@ pub fn create(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Resu
         true => Mirror::open_or_init(&dir, "home")?,
         false => open(&dir, ui)?,
     };
+    let trust = &settings.trust;
     if !mirror.snapshot().signatures.is_empty() {
-        return Err(Box::new(Error::Other {
-            status: Status::Failed,
-            message: format!("{} has a key already", shown(&dir)),
-            hints: vec!["`pantry mirror key` shows it, `pantry mirror key rotate` changes it".into()],
-        }));
+        let own = trust.own()?;
+        let is_own = |key: &PublicKey| own.iter().any(|own| own.public() == *key);
+        // A run that was interrupted has signed it, and not remembered that.
+        if trust.pin(&mirror.id())?.is_none()
+            && mirror.keys(None)?.is_some_and(|keys| keys.keys.iter().any(is_own))
+        {
+            let pin = trust.adopt(&mirror, false)?;
+            return report(&pin, &dir, "is signed from now on", ui);
+        }
+        return Err(failed(
+            format!("{} has a key already", shown(&dir)),
+            "`pantry mirror key` shows it, `pantry mirror key rotate` changes it",
+        ));
     }
-    let key = settings.trust.machine_key()?;
+    let key = trust.machine_key()?;
     // One that a killed run put there is taken when it is this machine's.
     let keys = match mirror.keys(None)? {
         Some(keys) => keys,
@@ -113,10 +122,10 @@ pub fn create(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Resu
             first
         }
     };
-    let own = settings.trust.own()?.into_iter().find(|own| keys.keys.contains(&own.public()));
+    let own = trust.own()?.into_iter().find(|own| keys.keys.contains(&own.public()));
     mirror.sign_with(vec![own.ok_or_else(|| mirror::Error::NoKey { path: dir.clone() })?]);
     mirror.sign_anew(&mut waiting(ui))?;
-    let pin = settings.trust.adopt(&mirror.refresh()?, false)?;
+    let pin = trust.adopt(&mirror.refresh()?, false)?;
     report(&pin, &dir, "is signed from now on", ui)
 }
 

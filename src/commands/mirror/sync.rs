@@ -290,7 +290,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// New mirrors `01`, `02`, … in `to`, none larger than `limit`, which together hold what there is.
+    /// Mirrors `01`, `02`, … in `to`, new ones or this command's own, none larger than `limit`, which together hold what there is.
     fn split(
         &self,
         other: &Other,
@@ -302,9 +302,19 @@ impl Run<'_> {
     ) -> Result<()> {
         let mut given: HashSet<(Vec<u8>, String)> = HashSet::new();
         for part in 1.. {
-            let dir = to.join(format!("{part:02}"));
-            drop(init::make(&dir, format!("part {part}"), self.settings)?);
+            let (dir, label) = (to.join(format!("{part:02}")), format!("part {part}"));
+            // One that a run which was interrupted has begun is gone on with.
+            if !Mirror::open(&dir).is_ok_and(|there| there.snapshot().label == label) {
+                drop(init::make(&dir, label, self.settings)?);
+            }
             let target = open_for_writing(&dir, self.settings, ui)?;
+            let mut here = 0;
+            target.for_each(Prefix::All, &mut |view| {
+                for i in (0..view.len()).filter(|i| view.is_present(*i)) {
+                    here += view.load(i)?.size;
+                }
+                Ok(())
+            })?;
             let chosen = wish.choice();
             // What alone is larger than a part is in none.
             let wanted = |key: &mirror::record::Key, v: &mirror::record::VersionRecord| {
@@ -312,7 +322,8 @@ impl Run<'_> {
                     && !given.contains(&(key.to_bytes(), v.version.to_string()))
                     && chosen.wanted.is_none_or(|wanted| wanted(key, v))
             };
-            let choice = Choice { wanted: Some(&wanted), limit: Some(limit), name: String::new() };
+            let left = limit.saturating_sub(here);
+            let choice = Choice { wanted: Some(&wanted), limit: Some(left), name: String::new() };
             let part = self.take(&target, other, &choice, ui)?;
             let is_last = part.report.over_limit == 0;
             done.push(part);
