@@ -10,22 +10,29 @@ import mirror_reader  # noqa: E402
 
 
 def of(directory):
-    """Name@version of what is here, and the hash of all facts. Raises if anything is damaged."""
+    """Name@version of what is here and whole, the hash of all facts, whether it is signed, whether all of it is whole."""
     mirror = mirror_reader.Mirror(str(directory))
     wrong = mirror.check()
-    if wrong:
-        raise mirror_reader.Damaged("; ".join(wrong))
+    blobs = mirror.blobs()
     present, facts = [], hashlib.sha256()
     for record in mirror.records().values():
         for version in record["versions"]:
-            here = version.pop("location") != "absent"
+            version["here"] = version["location"] != "absent" and (not wrong or is_whole(mirror, version, blobs))
+            del version["location"]
             version.pop("pack", None), version.pop("offset", None)
-            version["here"] = here
-            if here:
+            if version["here"]:
                 present.append(f"{record['name']}@{version['version']}")
         facts.update(repr(sorted(record.items())).encode())
     facts.update(repr(sorted(mirror.exclusions)).encode())
-    return {"present": sorted(present), "facts": facts.hexdigest()[:24], "signed": bool(mirror.signers)}
+    return {"present": sorted(present), "facts": facts.hexdigest()[:24], "signed": bool(mirror.signers), "whole": not wrong}
+
+
+def is_whole(mirror, version, blobs):
+    try:
+        mirror.archive(version, blobs)
+        return True
+    except (mirror_reader.Damaged, OSError, KeyError):
+        return False
 
 
 def files(directory):

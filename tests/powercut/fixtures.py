@@ -51,6 +51,11 @@ ROWS = {
         ["mirror gc {stick}", "mirror remove --mirror {stick} {gone}", BLOB_STICK, "mirror gc {stick}", TO_STICK,
          "mirror remove --mirror {stick} {gone}", "mirror gc {stick}"],
     ),
+    # A bit of every file of archives has turned; the other mirror has them all.
+    "mirror repair --from": (
+        [STICK, OTHER, BLOB_STICK, TO_STICK, TO_STICK, "sync {stick} {other}", "rot {stick}", TO_STICK],
+        ["mirror repair {stick} --from {other}", TO_STICK, "mirror gc {stick}"],
+    ),
     "mirror key create": (
         [UNSIGNED + STICK, UNSIGNED + BLOB_STICK],
         ["mirror key create {stick}", TO_STICK, TO_STICK],
@@ -112,6 +117,8 @@ class Fixture:
         return [str(self.shelf / (n.replace("@", "-") + ".tgz")) for n in chosen]
 
     def run(self, top, words):
+        if words[0] == "rot":
+            return rot(pathlib.Path(placed(words, top)[1]))
         environment = {"PATH": os.environ["PATH"], "HOME": str(top), "PANTRY_HOME": str(top / "home"), "NO_COLOR": "1"}
         while "=" in words[0]:
             name, _, value = words[0].partition("=")
@@ -132,6 +139,15 @@ def place(top, name):
 
 def placed(words, top):
     return [word.format(**{name: place(top, name) for name in ("home", "stick", "other")}) if "{" in word else word for word in words]
+
+
+def rot(mirror):
+    for path in [path for folder in ("PAK", "BLB") for path in (mirror / folder).rglob("*") if path.is_file()]:
+        with open(path, "r+b") as file:
+            file.seek(path.stat().st_size // 2)
+            byte = file.read(1)
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte[0] ^ 16]))
 
 
 def memory(top):
