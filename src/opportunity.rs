@@ -93,27 +93,29 @@ impl Opportunity {
         let _ = self.found.set(accepted);
     }
 
-    /// To be called when a command is done and has said so.
-    pub fn take(&self, settings: &Settings, ui: &mut Ui) {
-        let (Some(found), Some(home)) = (self.found.get(), &self.home) else { return };
+    /// To be called when a command is done and has said so. Whether something came.
+    pub fn take(&self, settings: &Settings, ui: &mut Ui) -> bool {
+        let (Some(found), Some(home)) = (self.found.get(), &self.home) else { return false };
         let mut others: Vec<Other> = found.iter().cloned().map(Other::Medium).collect();
         if self.sync == Sync::Auto && settings.offline.is_none() {
             others.extend(self.due(settings, ui));
         }
         if others.is_empty() {
-            return;
+            return false;
         }
         let (sender, receiver) = mpsc::channel();
         let (home, trust) = (home.join("mirror"), self.trust.clone());
         let work = move || others.into_iter().for_each(|other| bring(&home, &other, &trust, &sender));
         if std::thread::Builder::new().spawn(work).is_err() {
-            return;
+            return false;
         }
+        let mut came = false;
         let until = Instant::now() + self.budget;
         // Ends when all is done, or when the time is over.
         while let Ok(said) = receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
             match said {
                 Said::Took(from, report) => {
+                    came = true;
                     let packages = if report.records == 1 { "package" } else { "packages" };
                     ui.note(&format!("took what is new of {} {packages} from {from}", report.records));
                 }
@@ -124,6 +126,7 @@ impl Opportunity {
                 Said::Failed(from, why) => ui.detail(&format!("{from} was left alone: {why}")),
             }
         }
+        came
     }
 
     /// The peers that have not been asked for a while; who is asked now has been.

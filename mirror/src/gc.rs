@@ -14,6 +14,7 @@ use crate::commit::{self, clean_tmp};
 use crate::digest::Hash;
 use crate::error::{Error, Result};
 use crate::layout::{self, Folder};
+use crate::left;
 use crate::lock::{Lock, Mode};
 use crate::mirror::{self, Mirror, Prefix};
 use crate::record::Location;
@@ -205,6 +206,11 @@ fn unreferenced(mirror: &Mirror, keep: &HashSet<(Folder, Hash)>) -> Result<Vec<(
             for alike in found.chunk_by(|a, b| a.0[..8] == b.0[..8]).filter(|alike| alike.len() > 1) {
                 out.extend(not_needed(alike, &|hash| keep.contains(&(folder, hash))));
             }
+        }
+    }
+    for there in [mirror.heads_there()?, mirror.lists_there()?] {
+        for path in left::replaced(&there, &[]) {
+            out.push((path.clone(), std::fs::metadata(path).map_err(Error::io("read", path))?.len()));
         }
     }
     crate::order::sort(&mut out);

@@ -95,7 +95,7 @@ impl Held {
         Self::parse(&file::read(path, LIMIT).ok()?)
     }
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
         let head = b"\nmarks ";
         let at = bytes.windows(head.len()).position(|w| w == head)? + head.len();
         let end = at + bytes[at..].iter().position(|b| *b == b'\n')? + 1;
@@ -113,7 +113,7 @@ impl Held {
         (rest.is_empty() && marks.len() as u64 == count).then_some(Self { label, date, segments, marks })
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(&self) -> Vec<u8> {
         let mut text =
             format!("pantry-held 1\nlabel {}\ndate {}\n", escape(self.label.as_bytes()), self.date);
         for hash in &self.segments {

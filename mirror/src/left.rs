@@ -47,6 +47,19 @@ pub(crate) fn read(mirror: &Mirror, folder: &str, limit: u64) -> Result<Vec<(Vec
     Ok(paths.into_iter().filter_map(document).collect())
 }
 
+/// What a further one has replaced, and whoever did that was killed before it could take it away; or will replace.
+pub(crate) fn replaced<'a>(
+    there: &'a [(MirrorId, u64, PathBuf)],
+    coming: &[(MirrorId, u64)],
+) -> Vec<&'a PathBuf> {
+    let is_old = |id: &MirrorId, number: &u64| {
+        let mut all =
+            there.iter().map(|(id, number, _)| (id, number)).chain(coming.iter().map(|(i, n)| (i, n)));
+        all.any(|(other, further)| other == id && further > number)
+    };
+    there.iter().filter(|(id, number, _)| is_old(id, number)).map(|(_, _, path)| path).collect()
+}
+
 /// Leaves documents, durably; of each mirror the furthest. `there`: what [`read`] found, as it was
 /// understood. How many are new. Where all are there under their names, nothing is read or written.
 pub(crate) fn leave(
@@ -74,10 +87,11 @@ pub(crate) fn leave(
     // Who copies a mirror may leave out what is empty.
     file::make_dir(&layout.path(folder))?;
     let (tmp, folder) = (layout.path(layout::TMP), layout.path(folder));
-    let (mut new, mut old) = (Vec::new(), Vec::new());
+    let mut new = Vec::new();
+    let further = documents.iter().map(|d| (d.id, d.number));
+    let old = replaced(&there, &further.collect::<Vec<_>>());
     for document in documents {
-        let of_same = || there.iter().filter(|(id, ..)| *id == document.id);
-        if of_same().any(|(_, number, _)| *number >= document.number) {
+        if there.iter().any(|(id, number, _)| *id == document.id && *number >= document.number) {
             continue;
         }
         let temp = tmp.join("LEFT");
@@ -89,7 +103,6 @@ pub(crate) fn leave(
                 break;
             }
         }
-        old.extend(of_same().map(|(_, _, path)| path.clone()));
     }
     if !new.is_empty() {
         file::sync_files(&layout.dir, &tmp, &new)?;

@@ -181,11 +181,12 @@ impl Mirror {
     pub fn leave_wants(&self, lists: &[WantList], waiting: &mut dyn FnMut(&str)) -> Result<usize> {
         let document = |l: &WantList| Left { id: l.id, number: l.number, bytes: l.to_bytes() };
         let documents: Vec<Left> = lists.iter().map(document).collect();
-        let mut there = || {
-            let there = self.lists()?.into_iter();
-            Ok(there.map(|(list, path)| (list.id, list.number, path)).collect())
-        };
-        left::leave(self, WANTS, &documents, &mut there, waiting)
+        left::leave(self, WANTS, &documents, &mut || self.lists_there(), waiting)
+    }
+
+    /// Whose lists lie here, how far, and where.
+    pub(crate) fn lists_there(&self) -> Result<Vec<(MirrorId, u64, PathBuf)>> {
+        Ok(self.lists()?.into_iter().map(|(list, path)| (list.id, list.number, path)).collect())
     }
 
     /// Changes this mirror's own list, that of the machine whose home mirror this is. `change` says

@@ -152,8 +152,8 @@ pub fn run(invocation: &Invocation, ui: &mut Ui) -> Result<Status> {
             settings.warnings.iter().for_each(|warning| ui.warn(warning));
             let outcome = command(invocation, &settings, ui);
             let is_dry = invocation.offers("dry-run") && invocation.has("dry-run");
-            if NPM && outcome.is_ok() && !is_dry {
-                settings.opportunity.take(&settings, ui);
+            if NPM && outcome.is_ok() && !is_dry && settings.opportunity.take(&settings, ui) {
+                mirror::want::settle(&settings, ui)?;
             }
             settings.trust.finish().iter().for_each(|note| ui.note(note));
             if NPM && !is_dry {

@@ -46,6 +46,8 @@ const ROTATE: &str = "mirror key rotate ../mirror --add friend.pem";
 /// The public key of RFC 8032's first test.
 const FRIEND: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
 const UNPIN: &str = "mirror key unpin ../mirror";
+const WANT: &str = "mirror want --add left@^7";
+const CARRY: &str = "mirror want --write ../mirror";
 const GC: &str = "mirror gc ../mirror";
 const HOISTED: &str = "install --offline --mirror ../mirror --linker hoisted";
 const ISOLATED: &str = "install --offline --mirror ../mirror --linker isolated";
@@ -92,6 +94,13 @@ pub fn mirror() -> Vec<Scene> {
             "mirror repair, packed otherwise",
             vec![Run(INIT), Run(ADD), Run(STICK), Run(ADD_OTHERWISE), Rot("mirror/PAK")],
             REPAIR,
+        ),
+        // A list is changed, and carried.
+        offline("mirror want --add", vec![Run(INIT), Run(WANT)], "mirror want --add other@^7"),
+        offline(
+            "mirror want --write",
+            vec![Run(INIT), Run(WANT), Run(CARRY), Run("mirror want --add other@^7")],
+            CARRY,
         ),
         offline(
             "mirror export",

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::layout::SEEN;
 use crate::left::{self, Left};
 use crate::mirror::Mirror;
+use crate::snapshot::MirrorId;
 use std::path::PathBuf;
 
 /// The longest head that is read.
@@ -24,10 +25,12 @@ impl Mirror {
         let telling = heads.iter().filter(|head| head.id != self.id() || head.sequence > self.sequence());
         let document = |head: &Head| Left { id: head.id, number: head.sequence, bytes: head.to_bytes() };
         let documents: Vec<Left> = telling.map(document).collect();
-        let mut there = || {
-            let seen = self.heads_seen()?.into_iter();
-            Ok(seen.map(|(head, path)| (head.id, head.sequence, path)).collect())
-        };
-        left::leave(self, SEEN, &documents, &mut there, waiting)
+        left::leave(self, SEEN, &documents, &mut || self.heads_there(), waiting)
+    }
+
+    /// Whose heads lie here, how far, and where.
+    pub(crate) fn heads_there(&self) -> Result<Vec<(MirrorId, u64, PathBuf)>> {
+        let seen = self.heads_seen()?.into_iter();
+        Ok(seen.map(|(head, path)| (head.id, head.sequence, path)).collect())
     }
 }

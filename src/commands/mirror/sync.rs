@@ -106,7 +106,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         None => folder(invocation, settings, None)?,
     };
     let wish = Wish::read(invocation, &run.here)?;
-    let (mut done, mut status) = (Vec::new(), Status::Done);
+    let (mut done, mut status, mut carriers) = (Vec::new(), Status::Done, Vec::new());
     for other in run.others(invocation)? {
         if let Some(limit) = wish.split {
             run.split(&other, &to, limit, &wish, &mut done, ui)?;
@@ -124,15 +124,22 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
             let back = open_for_writing(&run.both(&other)?, settings, ui)?;
             done.push(run.take(&back, &Other::Folder(to.clone()), &wish.choice(), ui)?);
         }
-        if !run.dry && settings.home_mirror().is_ok_and(|home| home == to) {
-            settle(settings, ui)?;
-        }
-        if invocation.has("wants") && !run.dry {
-            // What has come is not wanted any more.
-            carry(&run.opened(&run.both(&other)?, ui)?, settings, ui)?;
+        if invocation.has("wants") {
+            carriers.push(run.both(&other)?);
         }
     }
-    Ok(show(&done, run.dry, ui)?.and(status))
+    status = show(&done, run.dry, ui)?.and(status);
+    if run.dry {
+        return Ok(status);
+    }
+    if settings.home_mirror().is_ok_and(|home| home == to) {
+        settle(settings, ui)?;
+    }
+    // What has come is not wanted any more.
+    for dir in carriers {
+        carry(&run.opened(&dir, ui)?, settings, ui)?;
+    }
+    Ok(status)
 }
 
 fn usage(message: String, hint: &str) -> Box<Error> {

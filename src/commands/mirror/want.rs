@@ -46,9 +46,9 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         let answers = answer(&dir, settings, &here, ui)?;
         answers.tell(ui);
         status = answers.status();
-        if dir == home {
-            settle(settings, ui)?;
-        }
+    }
+    if dir == home {
+        settle(settings, ui)?;
     }
     if dir == home && !Mirror::is_made(&home) {
         return show(&[], None, ui).map(|()| status);

@@ -39,6 +39,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("segment", mirror::segment),
     ("snapshot", mirror::snapshot),
     ("trust", trust::trust),
+    ("want", trust::want),
     ("url", network::url),
     ("version", versions::version),
     ("yaml", json::yaml),

@@ -1,6 +1,8 @@
 //! Texts that are signed, what is remembered of mirrors, keyrings and signatures' files.
 
+use mirror::held::Held;
 use mirror::trust::{Head, Keys, Pin, PublicKey, body_hash};
+use mirror::want::WantList;
 use pantry::keyring::{Keyring, Signed};
 
 /// What is read is written and read again, the same.
@@ -29,4 +31,16 @@ pub fn trust(data: &[u8]) {
         assert_eq!(PublicKey::parse(&key.to_string()), Some(key));
     }
     _ = body_hash(data);
+}
+
+/// What is missing on machines, and what mirrors were seen to hold.
+pub fn want(data: &[u8]) {
+    if let Some(mut list) = WantList::parse(data) {
+        assert_eq!(WantList::parse(&list.to_bytes()).as_ref(), Some(&list));
+        let (wants, lacks) = (list.wants.clone(), list.lacks.clone());
+        assert!(!list.want(&wants) && !list.lack(&lacks));
+    }
+    if let Some(held) = Held::parse(data) {
+        assert_eq!(Held::parse(&held.to_bytes()), Some(held));
+    }
 }
