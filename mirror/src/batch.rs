@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::file;
 use crate::layout;
 use crate::lock::{Lock, Mode};
-use crate::mirror::Mirror;
+use crate::mirror::{ArchiveSource, Mirror};
 use crate::pack::{PACKED_BELOW, PackWriter};
 use crate::record::{Key, Location, Record, RecordView, VersionRecord};
 use crate::snapshot::{FileEntry, MirrorId};
@@ -18,7 +18,7 @@ use crate::version::Version;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,6 +51,8 @@ pub(crate) struct State {
     pub merged: Option<Claims>,
     /// Archives go that others may count on.
     pub fewer: bool,
+    /// The tool for other hosts: by platform what it becomes, since when, and its file.
+    pub tools: Vec<(String, FileEntry, u64, PathBuf)>,
 }
 
 /// What a mirror has of others once the last of their records is joined in.
@@ -210,11 +212,56 @@ impl Batch {
         self.state().changes.entry(key.to_bytes()).or_default().push(Change::Remove(version));
     }
 
+    /// Takes in the archive of that record from wherever it is; `None`: its bytes are not the record's.
+    pub(crate) fn take(&self, mut source: ArchiveSource, v: &VersionRecord) -> Result<Option<Stored>> {
+        let mut writer = self.archive()?;
+        let mut buffer = Vec::new();
+        loop {
+            buffer.clear();
+            // What goes into a pack is looked at before it is there.
+            match (&mut source).take(PACKED_BELOW).read_to_end(&mut buffer) {
+                Ok(0) => break,
+                Ok(_) if v.size < PACKED_BELOW && v.sha256 != Some(Hash::of(&buffer)) => return Ok(None),
+                Ok(_) => writer.write_all(&buffer).map_err(Error::io("write", &self.dir))?,
+                Err(_) => {
+                    writer.abandon();
+                    return Ok(None);
+                }
+            }
+        }
+        let stored = writer.finish()?;
+        Ok((v.sha256 == Some(stored.sha256)).then_some(stored))
+    }
+
     /// Lets go of a version's archive; that it exists stays known. Its bytes go with the next `gc`.
     pub fn leave_out(&self, key: &Key, version: &str) {
         let state = &mut *self.state();
         state.fewer = true;
         state.changes.entry(key.to_bytes()).or_default().push(Change::Absent(version.to_string()));
+    }
+
+    /// Puts a program for that platform into BIN/, in the place of another one.
+    pub fn put_tool(&self, platform: &str, source: &mut dyn Read, since: u64) -> Result<FileEntry> {
+        let temp = self.temp();
+        let mut file = file::create_new(&temp)?;
+        let (mut hasher, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 64 << 10]);
+        loop {
+            let n = source.read(&mut buffer).map_err(Error::io("read", &temp))?;
+            if n == 0 {
+                break;
+            }
+            hasher.update(&buffer[..n]);
+            file.write_all(&buffer[..n]).map_err(Error::io("write", &temp))?;
+            bytes += n as u64;
+        }
+        let entry = FileEntry { hash: Hash(hasher.finalize().into()), bytes };
+        self.adopt_tool(platform, entry, since, temp);
+        Ok(entry)
+    }
+
+    /// As [`put_tool`](Self::put_tool), of a file that lies in the mirror under its own name already.
+    pub(crate) fn adopt_tool(&self, platform: &str, entry: FileEntry, since: u64, path: PathBuf) {
+        self.state().tools.push((platform.to_string(), entry, since, path));
     }
 
     /// Sets (or with `None` removes) a policy of the mirror, such as its platforms.

@@ -173,8 +173,11 @@ impl<'a> Commit<'a> {
         policy.extend(next.policy.drain(..).map(|(name, value)| (name, Some(value))));
         policy.extend(std::mem::take(&mut state.policy));
         next.policy = policy.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        let tools = std::mem::take(&mut state.tools);
+        tools.iter().for_each(|(platform, entry, since, _)| next.set_tool(platform, *entry, *since));
         self.own(&changed, &mut next, state);
-        let same = next.label == old.label
+        let same = next.tools == old.tools
+            && next.label == old.label
             && next.policy == old.policy
             && next.exclusions == old.exclusions
             && next.vector == old.vector;
@@ -184,6 +187,11 @@ impl<'a> Commit<'a> {
 
         // Everything into TMP/ …
         let mut files: Vec<NewFile> = Vec::new();
+        files.extend(tools.into_iter().map(|(_, entry, _, temp)| NewFile {
+            temp,
+            folder: Folder::Tools,
+            entry,
+        }));
         for (entry, temp) in self.write_segments(&mut next, &spool, &changed)? {
             files.push(NewFile { temp, folder: Folder::Segments, entry: entry.file });
         }
@@ -206,7 +214,8 @@ impl<'a> Commit<'a> {
         let mut vector: BTreeMap<MirrorId, u64> = old.vector.iter().copied().collect();
         let claimed = next.is_whole() && merged.is_some_and(|c| !c.vector.is_empty());
         // Where an archive lies is no fact that others would want.
-        let mut grows = !changed.is_empty() && !claimed && !self.mends;
+        let told = !changed.is_empty() || next.tools != old.tools;
+        let mut grows = told && !claimed && !self.mends;
         let fewer = state.fewer || self.dropping.is_some_and(|d| d.unreadable);
         if fewer || old.exclusions.iter().any(|e| !next.exclusions.contains(e)) {
             vector.clear();

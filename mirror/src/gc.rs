@@ -17,9 +17,9 @@ use crate::layout::{self, Folder};
 use crate::left;
 use crate::lock::{Lock, Mode};
 use crate::mirror::{self, Mirror, Prefix};
-use crate::record::Location;
+use crate::record::{Key, Location, RecordBuilder};
 use crate::snapshot::Snapshot;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -119,6 +119,89 @@ pub fn run(mirror: &Mirror, waiting: &mut dyn FnMut(&str)) -> Result<Plan> {
         std::fs::remove_file(path).map_err(Error::io("remove", path))?;
     }
     Ok(done)
+}
+
+/// Archives that were let go of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Thinned {
+    pub archives: u64,
+    pub bytes: u64,
+}
+
+/// Records that change in one commit.
+const CHUNK: u64 = 20_000;
+
+/// Lets go of the archives that are not `wanted`; that there are such versions stays known. Packs of which
+/// half or less is wanted are packed anew, so that [`run`] frees what the rest took.
+pub fn thin(
+    mirror: &Mirror,
+    wanted: &dyn Fn(&Key, &str) -> bool,
+    dry: bool,
+    waiting: &mut dyn FnMut(&str),
+) -> Result<Thinned> {
+    let mut thinned = Thinned::default();
+    // By pack: how many bytes of it are wanted, and whether others are not.
+    let mut packs: HashMap<Hash, (u64, bool)> = HashMap::new();
+    mirror.for_each(Prefix::All, &mut |view| {
+        for i in (0..view.len()).filter(|i| view.is_present(*i)) {
+            let keep = wanted(view.key(), view.version(i));
+            let bytes = view.load(i)?.size;
+            if let Location::Pack { pack, .. } = view.location(i) {
+                let counted = packs.entry(pack).or_default();
+                counted.0 += if keep { bytes } else { 0 };
+                counted.1 |= !keep;
+            }
+            if !keep {
+                thinned.archives += 1;
+                thinned.bytes += bytes;
+            }
+        }
+        Ok(())
+    })?;
+    if dry || thinned.archives == 0 {
+        return Ok(thinned);
+    }
+    let of = |pack: &Hash| mirror.snapshot().packs.iter().find(|p| p.hash == *pack).map_or(0, |p| p.bytes);
+    packs.retain(|pack, (bytes, mixed)| *mixed && *bytes > 0 && 2 * *bytes <= of(pack));
+    let mut at = Vec::new();
+    loop {
+        let base = mirror.refresh()?;
+        let batch = Batch::begin(&base, 0)?;
+        let (mut records, mut more) = (0, false);
+        base.for_each_from(&at.clone(), &mut |view| {
+            let mut rows = RecordBuilder::new(view.key().clone());
+            let mut changed = false;
+            for i in (0..view.len()).filter(|i| view.is_present(*i)) {
+                if !wanted(view.key(), view.version(i)) {
+                    batch.leave_out(view.key(), view.version(i));
+                    changed = true;
+                } else if matches!(view.location(i), Location::Pack { pack, .. } if packs.contains_key(&pack))
+                {
+                    let v = view.load(i)?;
+                    // What is damaged stays where it is.
+                    let source = base.read_archive(&view.key().name, &v);
+                    if let Ok(Some(stored)) = source.and_then(|s| batch.take(s, &v)) {
+                        rows.push_version(&stored.of(v))?;
+                    }
+                }
+            }
+            if !rows.is_empty() {
+                batch.put_encoded(view.key(), &rows.finish()?)?;
+                changed = true;
+            }
+            records += u64::from(changed);
+            more = records >= CHUNK;
+            if more {
+                at = view.key().to_bytes();
+                at.push(0);
+            }
+            Ok(!more)
+        })?;
+        batch.mend(&commit::Dropping::default(), waiting)?;
+        if !more {
+            return Ok(thinned);
+        }
+    }
 }
 
 /// The first half: a state, in both slots, that refers to no more than it needs.

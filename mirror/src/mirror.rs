@@ -9,7 +9,7 @@ pub use archive::ArchiveSource;
 use archive::Part;
 pub(crate) use blobs::each_blob;
 pub use init::InitOptions;
-pub(crate) use init::readme;
+pub(crate) use init::{is_readme, readme};
 
 use crate::digest::Hash;
 use crate::error::{Error, Result};
@@ -288,6 +288,22 @@ impl Mirror {
             let view = item.view().map_err(|e| e.at(self.dir()))?;
             if !view.is_tombstone() {
                 f(view)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The records from a key on, as long as `f` wants more.
+    pub(crate) fn for_each_from(
+        &self,
+        from: &[u8],
+        f: &mut dyn FnMut(RecordView) -> Result<bool>,
+    ) -> Result<()> {
+        let mut merge = Merge::new(self.sources(0..self.0.levels.len(), from, false));
+        while let Some(item) = merge.next()? {
+            let view = item.view().map_err(|e| e.at(self.dir()))?;
+            if !view.is_tombstone() && !f(view)? {
+                break;
             }
         }
         Ok(())

@@ -38,6 +38,8 @@ use std::fmt;
 pub(crate) const EPOCH: &str = "epoch";
 /// Policies `seen.ID`: what was found when that mirror was looked at, `MARK CHOICE`.
 pub(crate) const SEEN: &str = "seen.";
+/// Policies `tool.PLATFORM`: since when that program is carried, Unix seconds.
+const TOOL: &str = "tool.";
 /// Version of the format that is written, and the newest that is read.
 pub const FORMAT: u64 = 1;
 /// Largest snapshot that is read.
@@ -325,6 +327,32 @@ impl Snapshot {
         let entries = self.vector.iter().filter(|(id, _)| counts(id));
         let entries: String = entries.map(|(id, n)| format!("{id} {n}\n")).collect();
         hex(&Hash::of(entries.as_bytes()).0[..8])
+    }
+
+    /// Since when it carries that program; Unix seconds.
+    fn tool_since(&self, platform: &str) -> u64 {
+        self.policy_value(&format!("{TOOL}{platform}")).and_then(|since| since.parse().ok()).unwrap_or(0)
+    }
+
+    /// Programs of another mirror that this one lacks: those that were put in later, of two at one time
+    /// that with the greater hash.
+    pub(crate) fn newer_tools<'a>(&self, other: &'a Self) -> Vec<(&'a str, FileEntry, u64)> {
+        let theirs = other.tools.iter().map(|(name, file)| (name.as_str(), *file, other.tool_since(name)));
+        let is_newer = |(name, file, since): &(&str, FileEntry, u64)| {
+            let ours = self.tools.iter().find(|(own, _)| own == name);
+            ours.is_none_or(|(own, ours)| (self.tool_since(own), ours.hash) < (*since, file.hash))
+        };
+        theirs.filter(is_newer).collect()
+    }
+
+    pub(crate) fn set_tool(&mut self, platform: &str, file: FileEntry, since: u64) {
+        self.tools.retain(|(name, _)| name != platform);
+        self.tools.push((platform.to_string(), file));
+        crate::order::sort(&mut self.tools);
+        let name = format!("{TOOL}{platform}");
+        self.policy.retain(|(other, _)| *other != name);
+        self.policy.push((name, since.to_string()));
+        crate::order::sort(&mut self.policy);
     }
 
     /// Whether somebody removed this here on purpose.

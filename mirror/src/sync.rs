@@ -201,6 +201,7 @@ fn lacking(target: &Mirror, from: &Carrier) -> Result<Vec<(Folder, FileEntry)>> 
         })?;
         lacking.push((Folder::Snapshots, list));
     }
+    lacking.extend(t.newer_tools(s).into_iter().map(|(_, tool, _)| (Folder::Tools, tool)));
     lacking.extend(new_segments(t, s).map(|e| (Folder::Segments, e.file)));
     Ok(lacking)
 }
@@ -248,6 +249,9 @@ fn forward(
     state.segments = source.segments.clone();
     state.packs = source.packs.clone();
     state.blobs = source.blobs;
+    for (platform, tool, since) in base.snapshot().newer_tools(source) {
+        state.set_tool(platform, tool, since);
+    }
     if base.is_behind() {
         state.renew();
     }
@@ -318,6 +322,17 @@ fn joined(
             continue;
         }
         let source = from.mirror().snapshot();
+        // Room that was set is for archives.
+        if !more && choice.limit.is_none() {
+            for (platform, tool, since) in base.snapshot().newer_tools(source) {
+                joining.report.files += 1;
+                joining.report.bytes += tool.bytes;
+                if let Some(path) = copying.bring(Folder::Tools, &tool, watch)? {
+                    batch.adopt_tool(platform, tool, since, path);
+                }
+            }
+            joining.report.damaged.append(&mut copying.damaged);
+        }
         let report = &joining.report;
         let looked =
             !more && report.conflicts.is_empty() && report.damaged.is_empty() && base.id() != source.id;

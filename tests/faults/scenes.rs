@@ -76,6 +76,16 @@ pub fn mirror() -> Vec<Scene> {
             vec![Run(INIT), Run(STICK), Run(ON_STICK)],
             "sync ../stick ../mirror --max 100K",
         ),
+        offline(
+            "mirror gc --keep-roots",
+            vec![PROJECT, Run(INIT), Run(ADD), Run(HOISTED)],
+            "mirror gc ../mirror --keep-roots pantry.lock",
+        ),
+        offline(
+            "mirror add --tool",
+            vec![Run(INIT), Run(ADD_LATE)],
+            "mirror add --mirror ../mirror --tool linux-x64 ../tgz/big-1.0.0.tgz",
+        ),
         // By their hash; one by one from other packs.
         offline(
             "mirror repair",

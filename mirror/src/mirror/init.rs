@@ -137,8 +137,21 @@ impl Mirror {
     }
 }
 
-/// MIRROR.TXT, which `verify` holds against this text.
+/// What follows in MIRROR.TXT: lines that begin with four blanks are for a shell.
+const BY_HAND: &str = include_str!("byhand.txt");
+
+/// MIRROR.TXT.
 pub(crate) fn readme(id: MirrorId) -> String {
+    first_readme(id) + BY_HAND
+}
+
+/// Whether it is the text that a mirror was made with, by this version or by those before.
+pub(crate) fn is_readme(id: MirrorId, text: &[u8]) -> bool {
+    let first = first_readme(id);
+    text.strip_prefix(first.as_bytes()).is_some_and(|rest| rest.is_empty() || rest == BY_HAND.as_bytes())
+}
+
+fn first_readme(id: MirrorId) -> String {
     format!(
         "This folder is a pantry mirror: a package registry that is a plain directory.\n\
          \n\

@@ -2,19 +2,18 @@
 
 use super::files::{path, settle};
 use super::{Help, Mended, Report, shown};
-use crate::batch::{Batch, Stored};
+use crate::batch::Batch;
 use crate::commit::Dropping;
 use crate::digest::Hash;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::layout::Folder;
 use crate::mirror::{ArchiveSource, Mirror};
-use crate::pack::PACKED_BELOW;
 use crate::record::{Key, Location, RecordBuilder, VersionRecord};
 use crate::snapshot::FileEntry;
 use crate::sync::{Carrier, Watch};
 use crate::verify::{Damage, Faults};
 use std::collections::HashSet;
-use std::io::{Read, Write};
+use std::io::Read;
 
 /// Brings damaged archives from wherever they are, and tells the records.
 pub(super) fn mend(
@@ -58,7 +57,7 @@ pub(super) fn mend(
                 if found.is_none()
                     && let Some(source) = there(other, view.key(), &v)
                 {
-                    found = take(source, &v, &batch)?.map(|stored| (stored, Some(other.place())));
+                    found = batch.take(source, &v)?.map(|stored| (stored, Some(other.place())));
                 }
             }
             let what = format!("{}@{}", view.key().name, v.version);
@@ -94,7 +93,7 @@ pub(super) fn mend(
                 }
                 let v = view.load(i)?;
                 if let Ok(source) = now.read_archive(&view.key().name, &v)
-                    && let Some(stored) = take(source, &v, &batch)?
+                    && let Some(stored) = batch.take(source, &v)?
                 {
                     rows.push_version(&stored.of(v))?;
                 }
@@ -129,27 +128,6 @@ fn there(other: &Carrier, key: &Key, ours: &VersionRecord) -> Option<ArchiveSour
     }
     other.bring_archive(&theirs).ok()?;
     mirror.read_archive(&key.name, &theirs).ok()
-}
-
-/// Takes an archive in; `None`: its bytes are not those of the record.
-fn take(mut source: ArchiveSource, v: &VersionRecord, batch: &Batch) -> Result<Option<Stored>> {
-    let mut writer = batch.archive()?;
-    let mut buffer = Vec::new();
-    loop {
-        buffer.clear();
-        // What goes into a pack is looked at before it is there.
-        match (&mut source).take(PACKED_BELOW).read_to_end(&mut buffer) {
-            Ok(0) => break,
-            Ok(_) if v.size < PACKED_BELOW && v.sha256 != Some(Hash::of(&buffer)) => return Ok(None),
-            Ok(_) => writer.write_all(&buffer).map_err(Error::io("write", &batch.dir))?,
-            Err(_) => {
-                writer.abandon();
-                return Ok(None);
-            }
-        }
-    }
-    let stored = writer.finish()?;
-    Ok((v.sha256 == Some(stored.sha256)).then_some(stored))
 }
 
 /// Makes the blob list anew, from the records; whether it did.

@@ -101,7 +101,7 @@ impl Carrier {
     }
 
     /// From here on all its records can be read.
-    pub(crate) fn bring_index(&self) -> Result<()> {
+    pub fn bring_index(&self) -> Result<()> {
         let Some(remote) = &self.remote else { return Ok(()) };
         let state = self.mirror.snapshot();
         for segment in &state.segments {

@@ -75,8 +75,15 @@ const MEMBERS: &[Command] = &[
     command("add", "Put package archives from files into a mirror")
         .about("Takes .tgz files as `npm pack` makes them, .tar.xz and .zip archives of the same, and MinZ packages. All are taken, or none.")
         .takes(&[required("FILE", Kind::File, "Archives, or folders that hold them").many()])
-        .flags(&[DRY_RUN, JSON])
-        .examples(&[("mirror add downloads/*.tgz", "Put archives into the home mirror")]),
+        .flags(&[
+            &[flag("tool", "FILE is pantry itself for this platform, to be carried along").value("PLATFORM", Kind::Text)],
+            DRY_RUN,
+            JSON,
+        ])
+        .examples(&[
+            ("mirror add downloads/*.tgz", "Put archives into the home mirror"),
+            ("mirror add --mirror /media/stick/PANTRY --tool linux-x64 ./pantry", "Let a stick carry the tool itself"),
+        ]),
     command("remove", "Take packages out of a mirror")
         .aliases(&["rm"])
         .about("The removal is this mirror's own: it is not passed on, and the next sync does not undo it.")
@@ -139,13 +146,28 @@ const MEMBERS: &[Command] = &[
             ("mirror repair /media/stick/PANTRY --from ~/.pantry/mirror", "Mend a stick from the home mirror"),
         ]),
     command("gc", "Delete what no snapshot of a mirror needs")
+        .about(
+            "With --keep-roots, archives that none of these lockfiles holds go as well (npm's and MinZ's); that there are \
+             such versions stays known, and a later sync or pull may bring them again.",
+        )
         .takes(WHICH)
-        .flags(&[DRY_RUN, JSON])
-        .examples(&[("mirror gc --dry-run", "Show what would be deleted")]),
+        .flags(&[
+            &[flag("keep-roots", "Keep only the archives that these lockfiles hold").value("LIST", Kind::List).repeats()],
+            DRY_RUN,
+            JSON,
+        ])
+        .examples(&[
+            ("mirror gc --dry-run", "Show what would be deleted"),
+            ("mirror gc --keep-roots app/pantry.lock,game/mzp.lock", "Keep what two projects need"),
+        ]),
     command("diff", "Show what two mirrors have that the other lacks")
+        .about(
+            "A line a version: `<` only the first mirror has it, `>` only the other, `!` it has two hashes. The status is 0 when both \
+             have the same, 1 when not. With one mirror named, the home mirror is the first.",
+        )
         .takes(&[
-            required("DIR", Kind::Dir, "A mirror"),
-            optional("OTHER", Kind::Dir, "Another (default: the home mirror)"),
+            required("DIR", Kind::Dir, "A mirror, or its address"),
+            optional("OTHER", Kind::Dir, "Another, which is compared with it"),
         ])
         .flags(&[JSON])
         .examples(&[("mirror diff /media/stick/PANTRY", "Compare a stick with the home mirror")]),

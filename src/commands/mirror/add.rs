@@ -1,7 +1,7 @@
 //! `pantry mirror add FILE…`: archives as `npm pack` makes them, MinZ packages
 //! (archives, or folders with an mzp.toml), and folders of archives.
 
-use super::{count, folder, open_for_writing, shown, shown_key, size, waiting};
+use super::{count, folder, open_for_writing, platforms, shown, shown_key, size, waiting};
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status};
 use crate::import;
@@ -19,8 +19,14 @@ use mirror::trust::Policy;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+/// Longest program that is carried.
+const MAX_TOOL: u64 = 1 << 30;
+
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let here = settings.working_directory()?;
+    if invocation.has("tool") {
+        return tool(invocation, settings, &here, ui);
+    }
     let mut sources = Vec::new();
     for word in &invocation.arguments {
         collect(&here.join(word), &mut sources)?;
@@ -83,6 +89,54 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     }
     let archives = count(added.len() as u64, "archive", "archives");
     let what = format!("{archives} ({}) to {}", size(total), shown(&dir));
+    match dry {
+        true => ui.note(&format!("Dry run: would add {what}; nothing was changed")),
+        false => ui.success(&format!("Added {what}")),
+    }
+    Ok(Status::Done)
+}
+
+/// `--tool PLATFORM FILE`: the program itself, for a machine that has none yet.
+fn tool(invocation: &Invocation, settings: &Settings, here: &Path, ui: &mut Ui) -> Result<Status> {
+    let platforms = platforms(invocation, "tool")?;
+    let ([platform], [file]) = (platforms.as_slice(), invocation.arguments.as_slice()) else {
+        return Err(Box::new(Error::Usage {
+            message: "one program for one platform at a time".into(),
+            hint: Some("as in `pantry mirror add --tool linux-x64 ./pantry`".into()),
+        }));
+    };
+    let path = here.join(file);
+    let mut source = mirror::file::open_regular(&path)?;
+    let bytes = source.metadata().map_err(Error::io("read", &path))?.len();
+    if bytes == 0 || bytes > MAX_TOOL {
+        return Err(Box::new(Error::Other {
+            status: Status::Failed,
+            message: format!("{} has {}: it is no program", shown(&path), size(bytes)),
+            hints: vec!["name the file of a pantry that was built for that platform".into()],
+        }));
+    }
+    let dir = folder(invocation, settings, None)?;
+    let mirror = open_for_writing(&dir, settings, ui)?;
+    let batch = Batch::begin(&mirror, bytes)?;
+    let name = platform.to_string();
+    let entry = batch.put_tool(&name, &mut source, mirror::time::now())?;
+    let dry = invocation.has("dry-run");
+    if dry {
+        batch.abandon();
+    } else {
+        batch.commit(&mut waiting(ui))?;
+    }
+    if ui.is_json() {
+        ui.json(|o| {
+            o.text("mirror", &dir.to_string_lossy());
+            o.truth("dryRun", dry);
+            o.text("tool", &name);
+            o.text("sha256", &entry.hash.to_string());
+            o.number("bytes", entry.bytes);
+        })?;
+        return Ok(Status::Done);
+    }
+    let what = format!("the tool for {name} ({}) to {}", size(entry.bytes), shown(&dir));
     match dry {
         true => ui.note(&format!("Dry run: would add {what}; nothing was changed")),
         false => ui.success(&format!("Added {what}")),

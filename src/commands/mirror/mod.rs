@@ -2,6 +2,7 @@
 //! by `--mirror`, by `PANTRY_MIRROR`, or the home mirror.
 
 pub mod add;
+pub mod diff;
 pub mod export;
 pub mod gc;
 pub mod init;

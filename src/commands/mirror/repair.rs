@@ -29,7 +29,7 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         invocation.values("from").map(|word| Other::named(word, settings, &here)).collect::<Result<_>>()?;
     let mut others: Vec<(Carrier, Option<Batch>)> = Vec::new();
     for other in &named {
-        others.push(other.open(&mirror, settings, &here, ui)?);
+        others.push(other.open(Some(&mirror), settings, &here, ui)?);
         if matches!(other, Other::Folder(there) if same_folder(there, mirror.dir())) {
             return Err(Box::new(Error::Usage {
                 message: format!("{} cannot be repaired from itself", shown(&dir)),
@@ -77,7 +77,7 @@ fn known(mirror: &Mirror, settings: &Settings, here: &Path, ui: &mut Ui) -> Vec<
         if same_folder(mirror.dir(), &here.join(&dir)) || others.iter().any(known) {
             continue;
         }
-        match Other::Folder(here.join(&dir)).open(mirror, settings, here, ui) {
+        match Other::Folder(here.join(&dir)).open(Some(mirror), settings, here, ui) {
             Ok(other) => others.push(other),
             Err(e) => ui.warn(&format!("{} cannot help: {e}", shown(&dir))),
         }

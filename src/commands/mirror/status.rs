@@ -44,6 +44,16 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
             o.number("segments", snapshot.segments.len() as u64);
             o.number("packs", snapshot.packs.len() as u64);
             o.number("blobs", snapshot.blobs.as_ref().map_or(0, |b| b.1));
+            o.array("tools", |list| {
+                for (platform, file) in &snapshot.tools {
+                    list.object(|o| {
+                        o.text("platform", platform);
+                        o.text("file", &format!("BIN/{}", file.hash.file_name()));
+                        o.text("sha256", &file.hash.to_string());
+                        o.number("bytes", file.bytes);
+                    });
+                }
+            });
             o.truth("readOnly", mirror.is_read_only());
         })?;
         return Ok(Status::Done);
@@ -60,5 +70,9 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     ui.line(&format!("packages  {packages}"))?;
     ui.line(&format!("archives  {} ({}), of {known} versions known", present, size(bytes)))?;
     ui.line(&format!("files     {files}"))?;
+    for (platform, file) in &snapshot.tools {
+        let (name, bytes) = (file.hash.file_name(), size(file.bytes));
+        ui.line(&format!("tool      {} ({bytes}), BIN/{name}", escape(platform)))?;
+    }
     Ok(Status::Done)
 }

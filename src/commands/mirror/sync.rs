@@ -21,6 +21,7 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use wish::Wish;
+pub use wish::locked;
 
 /// Where another mirror is.
 pub enum Other {
@@ -47,17 +48,18 @@ impl Other {
     /// after itself.
     pub fn open(
         &self,
-        target: &Mirror,
+        target: Option<&Mirror>,
         settings: &Settings,
         here: &Path,
         ui: &mut Ui,
     ) -> Result<(Carrier, Option<Batch>)> {
-        match self {
-            Self::Folder(dir) => {
+        match (self, target) {
+            (Self::Folder(dir), _) => {
                 let mirror = Mirror::open_pinned(dir, &mut waiting(ui))?;
                 Ok((Carrier::folder(told(mirror, dir, ui)?), None))
             }
-            Self::Web(url) => {
+            (Self::Web(_), None) => Err(usage(format!("{} is no folder", self.shown()), "name a folder")),
+            (Self::Web(url), Some(target)) => {
                 let batch = Batch::begin(target, 0)?;
                 let client = Network::client(settings, here, ui)?;
                 Ok((Carrier::remote(client, url, &batch.scratch())?, Some(batch)))
@@ -227,7 +229,7 @@ impl Run<'_> {
     }
 
     fn take(&self, target: &Mirror, other: &Other, choice: &Choice<'_>, ui: &mut Ui) -> Result<Done> {
-        let (from, scratch) = other.open(target, self.settings, &self.here, ui)?;
+        let (from, scratch) = other.open(Some(target), self.settings, &self.here, ui)?;
         self.check(&from)?;
         if scratch.is_none() && same_folder(from.mirror().dir(), target.dir()) {
             let message = format!("{} is both sides of this sync", other.shown());

@@ -83,7 +83,7 @@ fn bytes(invocation: &Invocation, option: &str) -> Result<Option<u64>> {
 }
 
 /// The packages that a lockfile holds, by the bytes of their keys.
-fn locked(path: &Path) -> Result<HashSet<(Vec<u8>, String)>> {
+pub fn locked(path: &Path) -> Result<HashSet<(Vec<u8>, String)>> {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let graph = match (name.as_str(), Maker::of(&name)) {
         (_, Some(Maker::Npm)) => {
