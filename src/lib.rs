@@ -20,6 +20,7 @@ pub mod project;
 pub mod pull;
 pub mod resolve;
 pub mod script;
+pub mod serve;
 pub mod settings;
 pub mod source;
 pub mod supply;

@@ -4,6 +4,7 @@
 mod archive;
 mod blobs;
 mod init;
+mod public;
 
 pub use archive::ArchiveSource;
 use archive::Part;

@@ -70,6 +70,7 @@ fn find(path: &str) -> Option<Run> {
         "mirror remove" if NPM => With(mirror::remove::run),
         "mirror verify" => With(mirror::verify::run),
         "mirror diff" if NPM => With(mirror::diff::run),
+        "mirror serve" if NPM => With(mirror::serve::run),
         "mirror repair" if NPM => With(mirror::repair::run),
         "mirror key show" => With(mirror::key::show),
         "mirror key create" if NPM => With(mirror::key::create),

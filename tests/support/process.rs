@@ -190,8 +190,8 @@ pub fn can(what: &str) -> Option<bool> {
                 "d=$(mktemp -d) && echo x >$d/a && ! cp --reflink=always $d/a $d/b; s=$?; rm -r $d; exit $s";
             works(&["sh", "-c", clones])
         }),
-        "ca65" | "faketime" | "node" | "npm" | "openssl" | "pasmo" | "python3" | "git" | "prlimit"
-        | "setpriv" | "bash" | "zsh" | "fish" | "script" => find(what).is_some(),
+        "ca65" | "curl" | "faketime" | "node" | "npm" | "openssl" | "pasmo" | "python3" | "git"
+        | "prlimit" | "setpriv" | "bash" | "zsh" | "fish" | "script" => find(what).is_some(),
         _ => return None,
     })
 }

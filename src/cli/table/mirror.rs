@@ -219,12 +219,22 @@ const MEMBERS: &[Command] = &[
         .examples(&[("mirror key show /media/stick/PANTRY", "Show whose a stick is")])
         .members(KEY_MEMBERS),
     command("serve", "Offer a mirror to others over HTTP")
+        .about(
+            "Gives out the mirror's files by their names, and nothing else, until it is ended. Others take from it with \
+             `pantry sync URL`. Nobody is asked who he is, and nothing is encrypted.",
+        )
         .takes(WHICH)
-        .flags(&[&[
-            flag("port", "Listen on this port").value("PORT", Kind::Number),
-            flag("bind", "Listen on this address (default: 127.0.0.1)").value("ADDRESS", Kind::Text),
-        ]])
-        .examples(&[("mirror serve --port 4873", "Offer the home mirror on this machine")]),
+        .flags(&[
+            &[
+                flag("port", "Listen on this port (default: one that is free)").value("PORT", Kind::Number),
+                flag("bind", "Listen on this address, with or without a port (default: 127.0.0.1)").value("ADDRESS", Kind::Text),
+            ],
+            JSON,
+        ])
+        .examples(&[
+            ("mirror serve --port 4873", "Offer the home mirror on this machine"),
+            ("mirror serve /media/stick/PANTRY --bind 0.0.0.0:4873", "Offer a stick to the network"),
+        ]),
 ];
 
 const KEY_MEMBERS: &[Command] = &[

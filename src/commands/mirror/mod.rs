@@ -11,6 +11,7 @@ pub mod list;
 pub mod pull;
 pub mod remove;
 pub mod repair;
+pub mod serve;
 pub mod status;
 pub mod sync;
 pub mod verify;
