@@ -22,8 +22,10 @@ use mirror::want::{Lack, Want, WantList};
 use mirror::{Batch, Mirror};
 use mzp::origin::Origin;
 use mzp::platform::PLATFORMS;
+use mzp::registry::Registry;
 use mzp::requirement::Requirement;
 use mzp::solve::{Need, Request, solve};
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
 
@@ -63,7 +65,6 @@ impl Answers {
 
 /// Fetches what the lists on the mirror in `dir` ask for and it lacks.
 pub fn answer(dir: &Path, settings: &Settings, here: &Path, ui: &mut Ui) -> Result<Answers> {
-    let mut answers = Answers::default();
     let mirror = open(dir, settings, ui)?;
     let mut open: Vec<Want> = Vec::new();
     for want in mirror.want_lists()?.into_iter().flat_map(|l| l.wants) {
@@ -75,7 +76,7 @@ pub fn answer(dir: &Path, settings: &Settings, here: &Path, ui: &mut Ui) -> Resu
     mirror::order::sort_by_key(&mut open, |w| (w.platform.clone(), w.key.clone(), w.range.clone()));
     open.dedup_by(|a, b| (&a.platform, &a.key, &a.range) == (&b.platform, &b.key, &b.range));
     if open.is_empty() {
-        return Ok(answers);
+        return Ok(Answers::default());
     }
     if settings.offline.is_some() {
         return Err(Box::new(Error::Usage {
@@ -87,12 +88,10 @@ pub fn answer(dir: &Path, settings: &Settings, here: &Path, ui: &mut Ui) -> Resu
     let (npm, others): (Vec<Want>, _) = open.into_iter().partition(|w| w.key.ecosystem == Ecosystem::Npm);
     let (minz, others): (Vec<Want>, _) = others.into_iter().partition(|w| w.key.ecosystem == Ecosystem::Minz);
     let asked = mirror::time::now();
-    for want in others {
-        let why = "this version of pantry cannot fetch it".to_string();
-        answers.lacks.push(Lack { key: want.key, range: want.range, asked, why });
-    }
-    let outcome = from_npm(dir, &npm, asked, settings, here, ui, &mut answers);
-    let outcome = outcome.and_then(|()| from_minz(dir, &minz, asked, settings, here, ui, &mut answers));
+    let mut fetching = Fetching { dir, settings, here, asked, answers: Answers::default() };
+    others.iter().for_each(|want| fetching.lack(want, "this version of pantry cannot fetch it".into()));
+    let outcome = fetching.npm(&npm, ui).and_then(|()| fetching.minz(&minz, ui));
+    let answers = fetching.answers;
     ui.end_progress();
     // What is known by now is left there, whatever came after it.
     let home = Mirror::open_or_init(&settings.home_mirror()?, "home")?;
@@ -108,87 +107,6 @@ fn one_line(error: &dyn std::fmt::Display) -> String {
     error.to_string().lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
-/// The same wants of one platform are asked for together; one that cannot be had must not stop the others.
-fn from_npm(
-    dir: &Path,
-    wants: &[Want],
-    asked: u64,
-    settings: &Settings,
-    here: &Path,
-    ui: &mut Ui,
-    answers: &mut Answers,
-) -> Result<()> {
-    if wants.is_empty() {
-        return Ok(());
-    }
-    let network = Network::new(settings, here, ui)?;
-    for of_platform in wants.chunk_by(|a, b| a.platform == b.platform) {
-        let options = Options {
-            mirror: dir.into(),
-            home: settings.home_mirror()?,
-            trust: settings.trust.clone(),
-            misses: settings.misses.clone(),
-            platforms: vec![Platform::parse(&of_platform[0].platform).unwrap_or_else(Platform::current)],
-            groups: Groups { dev: false, optional: true },
-            keep_all: false,
-            dry_run: false,
-            fresh_for: settings.cache_ttl.as_secs(),
-            prefer_known: false,
-            metadata_at_a_time: settings.metadata_at_a_time,
-            archives_at_a_time: settings.archives_at_a_time,
-        };
-        let mut names = Vec::new();
-        for want in of_platform {
-            match PackageName::parse(&want.key.name) {
-                Ok(name) if network.registries.source_of(&name) == want.key.source => {
-                    names.push((name, want))
-                }
-                _ => answers.lacks.push(Lack {
-                    key: want.key.clone(),
-                    range: want.range.clone(),
-                    asked,
-                    why: format!("no registry for {} is configured here", want.key.source),
-                }),
-            }
-        }
-        let fetch = |wants: &[(PackageName, &Want)], ui: &mut Ui, answers: &mut Answers| {
-            let dependencies = wants.iter().map(|(name, want)| Requested {
-                alias: name.clone(),
-                range: want.range.clone(),
-                group: Group::Normal,
-                optional_peer: false,
-            });
-            let named =
-                ImporterRequest { dependencies: dependencies.collect(), ..ImporterRequest::default() };
-            let bar = Bar::new(ui, "Fetching");
-            let report = pull(&options, Wanted::Asked(split(named)), &network, &bar, &mut waiting(ui))?;
-            answers.fetched.extend(report.fetched);
-            report.warnings.iter().for_each(|w| ui.warn(w));
-            Ok::<(), Box<Error>>(())
-        };
-        match fetch(&names, ui, answers) {
-            Err(e) if matches!(*e, Error::Http(_)) => return Err(e),
-            Err(_) => {
-                for one in &names {
-                    match fetch(std::slice::from_ref(one), ui, answers) {
-                        Ok(()) => {}
-                        Err(e) if matches!(*e, Error::Http(_)) => return Err(e),
-                        Err(e) if cannot_be_had(&e) => answers.lacks.push(Lack {
-                            key: one.1.key.clone(),
-                            range: one.1.range.clone(),
-                            asked,
-                            why: one_line(&*e),
-                        }),
-                        Err(e) => answers.failed.push((named(one.1), e)),
-                    }
-                }
-            }
-            Ok(()) => {}
-        }
-    }
-    Ok(())
-}
-
 /// The registries have answered, and there is no such thing.
 fn cannot_be_had(error: &Error) -> bool {
     match error {
@@ -202,75 +120,163 @@ fn cannot_be_had(error: &Error) -> bool {
     }
 }
 
-fn from_minz(
-    dir: &Path,
-    wants: &[Want],
+struct Fetching<'a> {
+    /// The mirror.
+    dir: &'a Path,
+    settings: &'a Settings,
+    here: &'a Path,
+    /// Unix seconds.
     asked: u64,
-    settings: &Settings,
-    here: &Path,
-    ui: &mut Ui,
-    answers: &mut Answers,
-) -> Result<()> {
-    if wants.is_empty() {
-        return Ok(());
+    answers: Answers,
+}
+
+impl Fetching<'_> {
+    fn lack(&mut self, want: &Want, why: String) {
+        let (key, range) = (want.key.clone(), want.range.clone());
+        self.answers.lacks.push(Lack { key, range, asked: self.asked, why });
     }
-    let registry = registry(settings, here, "Fetching", ui)?;
-    let target = open_for_writing(dir, settings, ui)?;
-    let batch = Batch::begin(&target, 0)?;
-    let one = |want: &Want| -> Result<Vec<String>> {
-        let wrong = |source| Error::Name { source, place: "a want-list".into() };
-        let platforms =
-            want.platform.split(',').filter_map(mzp::platform::Platform::find).collect::<Vec<_>>();
-        let need = Need {
-            name: MinzName::parse(&want.key.name).map_err(wrong)?,
-            requirement: Requirement::parse(&want.range).map_err(wrong)?,
-            platform: None,
-            optional: false,
-            features: Vec::new(),
-            default_features: true,
+
+    /// What became of one want.
+    ///
+    /// # Errors
+    /// There is no network: the others need not be tried.
+    fn settle(&mut self, want: &Want, outcome: Result<Vec<String>>) -> Result<()> {
+        match outcome {
+            Ok(fetched) => self.answers.fetched.extend(fetched),
+            Err(e) if matches!(*e, Error::Http(_)) => return Err(e),
+            Err(e) if cannot_be_had(&e) => self.lack(want, one_line(&*e)),
+            Err(e) => self.answers.failed.push((named(want), e)),
+        }
+        Ok(())
+    }
+
+    /// Those of one platform are asked for together; where one cannot be had, each by itself.
+    fn npm(&mut self, wants: &[Want], ui: &mut Ui) -> Result<()> {
+        if wants.is_empty() {
+            return Ok(());
+        }
+        let network = Network::new(self.settings, self.here, ui)?;
+        for of_platform in wants.chunk_by(|a, b| a.platform == b.platform) {
+            let platform = Platform::parse(&of_platform[0].platform).unwrap_or_else(Platform::current);
+            let mut names = Vec::new();
+            for want in of_platform {
+                match PackageName::parse(&want.key.name) {
+                    Ok(name) if network.registries.source_of(&name) == want.key.source => {
+                        names.push((name, want));
+                    }
+                    _ => self.lack(want, format!("no registry for {} is configured here", want.key.source)),
+                }
+            }
+            match self.pull(&names, &platform, &network, ui) {
+                Ok(fetched) => self.answers.fetched.extend(fetched),
+                Err(e) if matches!(*e, Error::Http(_)) => return Err(e),
+                Err(_) => {
+                    for one in &names {
+                        let outcome = self.pull(std::slice::from_ref(one), &platform, &network, ui);
+                        self.settle(one.1, outcome)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn pull(
+        &self,
+        wants: &[(PackageName, &Want)],
+        platform: &Platform,
+        network: &Network,
+        ui: &mut Ui,
+    ) -> Result<Vec<String>> {
+        let settings = self.settings;
+        let options = Options {
+            mirror: self.dir.into(),
+            home: settings.home_mirror()?,
+            trust: settings.trust.clone(),
+            misses: settings.misses.clone(),
+            platforms: vec![platform.clone()],
+            groups: Groups { dev: false, optional: true },
+            keep_all: false,
+            dry_run: false,
+            fresh_for: settings.cache_ttl.as_secs(),
+            prefer_known: false,
+            metadata_at_a_time: settings.metadata_at_a_time,
+            archives_at_a_time: settings.archives_at_a_time,
         };
-        let chosen = solve(&Request {
-            project: MinzName::parse("wanted").map_err(wrong)?,
-            needs: vec![(need, None)],
-            platforms: if platforms.is_empty() { PLATFORMS.iter().collect() } else { platforms },
-            preferred: Map::new(),
-            first: &[],
-            source: &registry,
-        })?;
-        let mut fetched = Vec::new();
-        for package in chosen {
-            let (key, version) = (mzp::registry::key(&package.name), package.version.to_string());
-            if target.find_archive(&key, &version)?.is_some() {
-                continue;
-            }
-            let record = registry.record(&Origin::Registry, &package.name, &package.version)?;
-            let Some(sha256) = record.sha256 else { continue };
-            let mut bytes = registry.archive(&Origin::Registry, &package.name, &package.version, &sha256)?;
-            let mut writer = batch.archive()?;
-            let copied = std::io::copy(&mut bytes, &mut writer).and_then(|_| writer.flush());
-            copied.map_err(Error::io("write to", dir))?;
-            batch.put_version(key, writer.finish()?.of(record))?;
-            fetched.push(format!("{}@{version}", package.name));
-        }
-        Ok(fetched)
-    };
-    let mut outcome = Ok(());
-    for want in wants {
-        match one(want) {
-            Ok(fetched) => answers.fetched.extend(fetched),
-            Err(e) if matches!(*e, Error::Http(_)) => {
-                outcome = Err(e);
-                break;
-            }
-            Err(e) if cannot_be_had(&e) => {
-                let (key, range) = (want.key.clone(), want.range.clone());
-                answers.lacks.push(Lack { key, range, asked, why: one_line(&*e) });
-            }
-            Err(e) => answers.failed.push((named(want), e)),
-        }
+        let dependencies = wants.iter().map(|(name, want)| Requested {
+            alias: name.clone(),
+            range: want.range.clone(),
+            group: Group::Normal,
+            optional_peer: false,
+        });
+        let named = ImporterRequest { dependencies: dependencies.collect(), ..ImporterRequest::default() };
+        let bar = Bar::new(ui, "Fetching");
+        let report = pull(&options, Wanted::Asked(split(named)), network, &bar, &mut waiting(ui))?;
+        report.warnings.iter().for_each(|w| ui.warn(w));
+        Ok(report.fetched)
     }
-    batch.commit(&mut waiting(ui))?;
-    registry.keep()?;
-    registry.notes().iter().for_each(|note| ui.warn(note));
-    outcome
+
+    fn minz(&mut self, wants: &[Want], ui: &mut Ui) -> Result<()> {
+        if wants.is_empty() {
+            return Ok(());
+        }
+        let registry = registry(self.settings, self.here, "Fetching", ui)?;
+        let target = open_for_writing(self.dir, self.settings, ui)?;
+        let batch = Batch::begin(&target, 0)?;
+        let mut begun = HashSet::new();
+        let outcome = wants.iter().try_for_each(|want| {
+            let outcome = closure(want, &registry, &target, &batch, &mut begun);
+            self.settle(want, outcome)
+        });
+        batch.commit(&mut waiting(ui))?;
+        registry.keep()?;
+        registry.notes().iter().for_each(|note| ui.warn(note));
+        outcome
+    }
+}
+
+/// Puts what a MinZ package needs, and the target lacks, into the batch. `begun`: what is in that.
+fn closure(
+    want: &Want,
+    registry: &Registry,
+    target: &Mirror,
+    batch: &Batch,
+    begun: &mut HashSet<String>,
+) -> Result<Vec<String>> {
+    let wrong = |source| Error::Name { source, place: "a want-list".into() };
+    let platforms: Vec<_> = want.platform.split(',').filter_map(mzp::platform::Platform::find).collect();
+    let need = Need {
+        name: MinzName::parse(&want.key.name).map_err(wrong)?,
+        requirement: Requirement::parse(&want.range).map_err(wrong)?,
+        platform: None,
+        optional: false,
+        features: Vec::new(),
+        default_features: true,
+    };
+    let chosen = solve(&Request {
+        project: MinzName::parse("wanted").map_err(wrong)?,
+        needs: vec![(need, None)],
+        platforms: if platforms.is_empty() { PLATFORMS.iter().collect() } else { platforms },
+        preferred: Map::new(),
+        first: &[],
+        source: registry,
+    })?;
+    let mut fetched = Vec::new();
+    for package in chosen {
+        let (key, version) = (mzp::registry::key(&package.name), package.version.to_string());
+        let shown = format!("{}@{version}", package.name);
+        if begun.contains(&shown) || target.find_archive(&key, &version)?.is_some() {
+            continue;
+        }
+        let record = registry.record(&Origin::Registry, &package.name, &package.version)?;
+        let Some(sha256) = record.sha256 else { continue };
+        let mut bytes = registry.archive(&Origin::Registry, &package.name, &package.version, &sha256)?;
+        let mut writer = batch.archive()?;
+        let copied = std::io::copy(&mut bytes, &mut writer).and_then(|_| writer.flush());
+        copied.map_err(Error::io("write to", target.dir()))?;
+        batch.put_version(key, writer.finish()?.of(record))?;
+        begun.insert(shown.clone());
+        fetched.push(shown);
+    }
+    Ok(fetched)
 }
