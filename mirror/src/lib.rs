@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod batch;
+pub mod bundle;
 pub mod commit;
 pub mod diff;
 pub mod digest;

@@ -81,6 +81,7 @@ fn find(path: &str) -> Option<Run> {
         "sync" | "mirror sync" if NPM => With(mirror::sync::run),
         "mirror gc" if NPM => With(mirror::gc::run),
         "mirror want" if NPM => With(mirror::want::run),
+        "mirror import" if NPM => With(mirror::import::run),
         "mirror export" if NPM => With(mirror::export::run),
         "init" if NPM => With(init::run),
         "list" if NPM => With(tree::list),

@@ -86,6 +86,21 @@ pub fn mirror() -> Vec<Scene> {
             vec![Run(INIT), Run(ADD_LATE)],
             "mirror add --mirror ../mirror --tool linux-x64 ../tgz/big-1.0.0.tgz",
         ),
+        offline(
+            "mirror export --file",
+            vec![Run(INIT), Run(ADD)],
+            "mirror export --mirror ../mirror --file ../out.tar",
+        ),
+        offline(
+            "mirror import",
+            vec![
+                Run(INIT),
+                Run(STICK),
+                Run(ON_STICK),
+                Run("mirror export --mirror ../stick --file ../stick.tar"),
+            ],
+            "mirror import --mirror ../mirror ../stick.tar",
+        ),
         // By their hash; one by one from other packs.
         offline(
             "mirror repair",

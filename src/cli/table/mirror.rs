@@ -195,21 +195,35 @@ const MEMBERS: &[Command] = &[
             ("mirror want --fetch /media/stick/PANTRY", "Where there is a network: fetch what a stick's lists ask for"),
         ]),
     command("export", "Write a mirror's archives as plain files")
+        .about(
+            "With --file, all of the mirror becomes one file (a tar, which unpacks into a mirror), or several that are each a \
+             mirror of their own: for `mirror import`, for burning, for mailing.",
+        )
         .takes(&[
-            required("DIR", Kind::Dir, "The folder to write"),
+            optional("DIR", Kind::Dir, "The folder to write archives to"),
             optional("PACKAGE", Kind::Package, "Only these packages").many(),
         ])
         .flags(&[
             &[flag("as", "The shape of the folder (in this version only tgz-dir)")
-                .value("SHAPE", Kind::Choice(&["tgz-dir", "tree"]))],
+                .value("SHAPE", Kind::Choice(&["tgz-dir", "tree"])),
+                flag("file", "Write all of the mirror into one file").value("OUT", Kind::File),
+                flag("split", "Several files OUT.001, OUT.002, …, each with archives of no more bytes than this")
+                    .value("SIZE", Kind::Text)],
             DRY_RUN,
             JSON,
         ])
-        .examples(&[("mirror export --as tgz-dir archives", "Write every archive as NAME-VERSION.tgz")]),
-    command("import", "Take everything from another mirror or a folder of archives")
-        .takes(&[required("DIR", Kind::Dir, "A mirror, or a folder of .tgz files")])
+        .examples(&[
+            ("mirror export --as tgz-dir archives", "Write every archive as NAME-VERSION.tgz"),
+            ("mirror export --file disc.tar --split 700M", "All of the home mirror, for several discs"),
+        ]),
+    command("import", "Take everything from files of `mirror export`, another mirror or a folder of archives")
+        .about("Each file is verified before anything of it is taken: nothing comes from one that is cut off or changed (status 3).")
+        .takes(&[required("DIR", Kind::Dir, "Files that `mirror export --file` wrote, mirrors, or folders of .tgz files").many()])
         .flags(&[DRY_RUN, JSON])
-        .examples(&[("mirror import offline-archives", "Take another tool's offline folder")]),
+        .examples(&[
+            ("mirror import offline-archives", "Take another tool's offline folder"),
+            ("mirror import disc.tar.001 disc.tar.002", "Take what came in two parts"),
+        ]),
     command("key", "Show, make, pin and rotate the keys of mirrors")
         .about(
             "The state of a mirror is signed with its key. A mirror that is named for the first time is pinned: \

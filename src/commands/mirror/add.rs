@@ -24,7 +24,7 @@ const MAX_TOOL: u64 = 1 << 30;
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
     let here = settings.working_directory()?;
-    if invocation.has("tool") {
+    if invocation.offers("tool") && invocation.has("tool") {
         return tool(invocation, settings, &here, ui);
     }
     let mut sources = Vec::new();

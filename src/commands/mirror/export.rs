@@ -2,11 +2,12 @@
 //! upstream's bytes, named as `npm pack` names them (`@scope/a` → `scope-a-1.0.0.tgz`;
 //! what came as .tar.xz or .zip leaves as that).
 
+use super::sync::{bytes, parts};
 use super::{count, folder, named, open, shown, shown_key, size};
 use crate::cli::Invocation;
 use crate::error::{Error, Result, Status};
 use crate::settings::Settings;
-use crate::ui::Ui;
+use crate::ui::{Ui, Unit};
 use mirror::digest::{Algorithm, Hash, Hasher, Integrity};
 use mirror::mirror::Prefix;
 use mirror::record::{Key, VersionRecord};
@@ -15,6 +16,15 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<Status> {
+    if let Some(file) = invocation.path("file") {
+        return bundle(invocation, settings, file, ui);
+    }
+    if invocation.arguments.is_empty() || invocation.has("split") {
+        return Err(Box::new(Error::Usage {
+            message: "no folder is named that archives are to be written to".into(),
+            hint: Some("name one, or one file for all of the mirror with --file (and --split)".into()),
+        }));
+    }
     if invocation.text("as")?.is_some_and(|shape| shape != "tgz-dir") {
         return Err(Box::new(Error::NotBuilt { what: "`pantry mirror export --as tree`".into() }));
     }
@@ -85,6 +95,91 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         false => ui.success(&format!("Wrote {what}")),
     }
     Ok(Status::Done)
+}
+
+/// `--file OUT [--split SIZE]`: all of the mirror in one file, or in `OUT.001`, `OUT.002`, …, each a mirror of its own.
+fn bundle(invocation: &Invocation, settings: &Settings, file: &Path, ui: &mut Ui) -> Result<Status> {
+    if !invocation.arguments.is_empty() || invocation.has("as") {
+        return Err(Box::new(Error::Usage {
+            message: "--file takes all of a mirror".into(),
+            hint: Some("leave out the folder, the packages and --as".into()),
+        }));
+    }
+    let dir = folder(invocation, settings, None)?;
+    let mirror = open(&dir, settings, ui)?;
+    let out = settings.working_directory()?.join(file);
+    let dry = invocation.has("dry-run");
+    let ending = |end: String| {
+        let mut name = out.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let mut written: Vec<(PathBuf, u64)> = Vec::new();
+    match bytes(invocation, "split")? {
+        Some(limit) if !dry => {
+            let scratch = ending(".parts".into());
+            // Made here and nowhere else: what is there was left by a run that was killed.
+            mirror::file::make_dirs(&scratch)?;
+            let parts = parts(invocation, mirror.dir(), &scratch, limit, settings, ui);
+            let packed = parts.and_then(|parts| {
+                for (n, part) in parts.iter().enumerate() {
+                    let part = mirror::Mirror::open(part)?;
+                    let path = ending(format!(".{:03}", n + 1));
+                    written.push((path.clone(), pack(&part, Some(&path), ui)?));
+                }
+                Ok(())
+            });
+            let _ = std::fs::remove_dir_all(&scratch);
+            packed?;
+        }
+        _ => written.push((out.clone(), pack(&mirror, (!dry).then_some(&out), ui)?)),
+    }
+    let total = written.iter().map(|(_, bytes)| bytes).sum();
+    if ui.is_json() {
+        ui.json(|o| {
+            o.truth("dryRun", dry);
+            o.number("bytes", total);
+            o.texts("files", written.iter().map(|(path, _)| path.to_string_lossy()));
+        })?;
+        return Ok(Status::Done);
+    }
+    let files = written.iter().map(|(path, _)| shown(path)).collect::<Vec<_>>().join(", ");
+    match dry {
+        true => ui.note(&format!("Dry run: would write {} to {files}; nothing was changed", size(total))),
+        false => ui.success(&format!("Wrote {} to {files}", size(total))),
+    }
+    Ok(Status::Done)
+}
+
+/// One bundle, durable before it has its name. `None`: it is only read.
+fn pack(mirror: &mirror::Mirror, path: Option<&PathBuf>, ui: &mut Ui) -> Result<u64> {
+    let bar = ui.progress("Writing", Unit::Bytes);
+    let mut progress = |done: u64, total: u64| {
+        bar.set_total(total);
+        bar.add(done.saturating_sub(bar.done()));
+    };
+    let packed = (|| {
+        let Some(path) = path else {
+            return Ok(mirror::bundle::pack(mirror, &mut std::io::sink(), &mut progress)?);
+        };
+        let mut name = path.as_os_str().to_owned();
+        name.push(".part");
+        let temporary = PathBuf::from(name);
+        mirror::file::remove(&temporary)?;
+        let outcome = (|| {
+            let mut file = mirror::file::create_new(&temporary)?;
+            let bytes = mirror::bundle::pack(mirror, &mut file, &mut progress)?;
+            file.sync_all().map_err(mirror::Error::io("write", path))?;
+            mirror::file::promote(&temporary, path)?;
+            Ok(bytes)
+        })();
+        if outcome.is_err() {
+            let _ = std::fs::remove_file(&temporary);
+        }
+        outcome
+    })();
+    ui.end_progress();
+    packed
 }
 
 fn file_name(

@@ -5,6 +5,7 @@ pub mod add;
 pub mod diff;
 pub mod export;
 pub mod gc;
+pub mod import;
 pub mod init;
 pub mod key;
 pub mod list;

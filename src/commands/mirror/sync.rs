@@ -21,7 +21,7 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use wish::Wish;
-pub use wish::locked;
+pub use wish::{bytes, locked};
 
 /// Where another mirror is.
 pub enum Other {
@@ -142,6 +142,30 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         carry(&run.opened(&dir, ui)?, settings, ui)?;
     }
     Ok(status)
+}
+
+/// Fills new mirrors `01`, `02`, … in `to` with what `from` has, each with archives of no more than `limit` bytes.
+pub fn parts(
+    invocation: &Invocation,
+    from: &Path,
+    to: &Path,
+    limit: u64,
+    settings: &Settings,
+    ui: &mut Ui,
+) -> Result<Vec<PathBuf>> {
+    let here = settings.working_directory()?;
+    let wish = Wish::read(invocation, &here)?;
+    let run = Run { settings, here, dry: false, found: false, accept_rollback: false };
+    let mut done = Vec::new();
+    run.split(&Other::Folder(from.into()), to, limit, &wish, &mut done, ui)?;
+    if let Some(wrong) = done.iter().flat_map(|d| &d.report.damaged).next() {
+        return Err(Box::new(Error::Other {
+            status: Status::Refused,
+            message: escape(wrong).into_owned(),
+            hints: vec!["`pantry mirror repair` mends a mirror from others".into()],
+        }));
+    }
+    Ok((1..=done.len()).map(|part| to.join(format!("{part:02}"))).collect())
 }
 
 fn usage(message: String, hint: &str) -> Box<Error> {

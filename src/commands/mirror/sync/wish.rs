@@ -25,8 +25,10 @@ pub struct Wish {
 
 impl Wish {
     pub fn read(invocation: &Invocation, here: &Path) -> Result<Self> {
-        let platforms = if invocation.has("for") { platforms(invocation, "for")? } else { Vec::new() };
-        let roots = match invocation.has("roots") {
+        // `mirror export` has fewer of them.
+        let has = |option| invocation.offers(option) && invocation.has(option);
+        let platforms = if has("for") { platforms(invocation, "for")? } else { Vec::new() };
+        let roots = match has("roots") {
             false => None,
             true => {
                 let mut all = HashSet::new();
@@ -36,7 +38,7 @@ impl Wish {
                 Some(all)
             }
         };
-        let limit = bytes(invocation, "max")?;
+        let limit = if has("max") { bytes(invocation, "max")? } else { None };
         let split = bytes(invocation, "split")?;
         let mut name = String::new();
         if !platforms.is_empty() {
@@ -71,7 +73,7 @@ impl Wish {
 }
 
 /// `3.9G`, `700M`: a size of a medium.
-fn bytes(invocation: &Invocation, option: &str) -> Result<Option<u64>> {
+pub fn bytes(invocation: &Invocation, option: &str) -> Result<Option<u64>> {
     let Some(text) = invocation.text(option)? else { return Ok(None) };
     match size(text) {
         Some(bytes) => Ok(Some(bytes)),
