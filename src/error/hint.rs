@@ -15,6 +15,8 @@ pub enum Advice {
     DiskSpace,
     CorruptedPackage,
     VersionConflict,
+    /// Beside the specification's.
+    Medium,
 }
 
 impl Advice {
@@ -26,6 +28,9 @@ impl Advice {
             }
             Self::DiskSpace => {
                 "make room on that disk (some have a limit for the number of files, too); `pantry cache:clear` deletes what can be made again"
+            }
+            Self::Medium => {
+                "plug the medium in again, or mount it, and run the command again: it goes on where it was"
             }
             Self::CorruptedPackage => {
                 "clear the cache with `pantry cache:clear` and try again; `pantry mirror verify` checks a mirror"
@@ -47,13 +52,13 @@ impl Advice {
             K::StorageFull | K::QuotaExceeded => Some(Self::DiskSpace),
             K::ConnectionRefused
             | K::ConnectionReset
-            | K::ConnectionAborted
-            | K::NotConnected
             | K::HostUnreachable
             | K::NetworkUnreachable
             | K::NetworkDown
             | K::TimedOut => Some(Self::Network),
-            _ => None,
+            // What the file systems say of a device that is gone: FUSE, NFS, and ENODEV, EIO (a worn one says it too).
+            K::NotConnected | K::ConnectionAborted | K::StaleNetworkFileHandle => Some(Self::Medium),
+            _ => matches!(error.raw_os_error(), Some(5 | 19)).then_some(Self::Medium),
         }
     }
 
