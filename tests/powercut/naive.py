@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import signal
 
 import life
 from life import bad, say
@@ -39,7 +40,8 @@ class Naive:
 
     def work(self, _):
         directory = os.open(self.where, os.O_RDONLY)
-        while True:
+        # Not more than the disk has room for.
+        for _ in range(2500):
             content = life.RANDOM.randbytes(12_000)
             name = hashlib.sha256(content).hexdigest()[:16]
             say("begin", {"add": [name]})
@@ -49,6 +51,7 @@ class Naive:
             os.rename(self.where / "temporary", self.where / name)
             self.make_durable(directory)
             say("done", {"add": [name]})
+        signal.pause()
 
     def make_durable(self, file):
         os.fsync(file)
