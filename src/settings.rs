@@ -144,6 +144,7 @@ impl Settings {
         let both = value::number(env, "PANTRY_CONCURRENCY", 1..=MOST_AT_A_TIME)?;
         let archives = value::number(env, "PANTRY_MAX_CONCURRENT", 1..=MOST_AT_A_TIME)?;
         let seconds = value::number(env, "PANTRY_CACHE_TTL", 0..=usize::MAX)?;
+        let age = value::number(env, "PANTRY_MIRROR_MAX_AGE", 0..=usize::MAX)?.map(|days| days as u64);
         let milliseconds = value::number(env, "PANTRY_DOWNLOAD_TIMEOUT", 1..=usize::MAX)?;
         let by_variable = value::switch(env, "PANTRY_OFFLINE")?;
         let mut config = configuration(env)?;
@@ -162,7 +163,7 @@ impl Settings {
         let both = both.or(config.concurrency);
         let signatures =
             value::signatures(env, "PANTRY_SIGNATURES", &mut config.signed)?.or(config.signatures);
-        let trust = trust(env, signatures);
+        let trust = trust(env, signatures, age.or(config.mirror_max_age));
         let mut warnings = Vec::new();
         if let Some(allocator) = value::text(env, "PANTRY_ALLOCATOR")?.filter(|name| name != "system") {
             let name = mirror::name::escape(&allocator).into_owned();
@@ -344,10 +345,12 @@ fn absolute(path: PathBuf) -> Result<PathBuf> {
     if path.is_absolute() { Ok(path) } else { Ok(working_directory()?.join(path)) }
 }
 
-fn trust(environment: &Environment, policy: Option<Policy>) -> Arc<Trust> {
+fn trust(environment: &Environment, policy: Option<Policy>, max_age: Option<u64>) -> Arc<Trust> {
     let home = home(environment).and_then(|home| absolute(home).ok());
     let at = |name: &str| home.as_ref().map(|home| home.join(name));
-    Arc::new(Trust::new(at("trust"), at("mirror"), policy.unwrap_or(Policy::Required)))
+    let mut trust = Trust::new(at("trust"), at("mirror"), policy.unwrap_or(Policy::Required));
+    trust.max_age = max_age;
+    Arc::new(trust)
 }
 
 fn publishers(environment: &Environment, rules: Vec<Rule>) -> Arc<Publishers> {

@@ -87,6 +87,8 @@ impl World {
             ("HOME", self.path("home")),
             ("PANTRY_HOME", self.path("pantry")),
             ("TMPDIR", self.path("tmp")),
+            // What is wrong with a mirror has to be found even where nobody asks who signed it.
+            ("PANTRY_SIGNATURES", "off".into()),
             ("LANG", "C.UTF-8".into()),
             ("npm_config_registry", "http://127.0.0.1:9".into()),
         ];
@@ -135,6 +137,18 @@ impl World {
             .collect();
         assert!(strays.is_empty(), "{what}: written outside: {strays:?}");
         out
+    }
+
+    /// A sync from that mirror into a new home mirror, which is whole afterwards, whatever there was to take.
+    #[track_caller]
+    fn takes_what_is_whole(&self, what: &str, from: &str) -> bool {
+        let _ = fs::remove_dir_all(self.dir.path().join("pantry"));
+        let out = self.check(what, "pantry", &["sync", from], &[], &["damaged", "mirror", "left", "right"]);
+        let verify = self.run("pantry", &["mirror", "verify"], self.dir.path());
+        assert_eq!(verify.status, 0, "{what}: {}\n{}", said(&out), said(&verify));
+        let list = said(&self.run("pantry", &["mirror", "list"], self.dir.path()));
+        assert!(out.status != 0 || list.contains("left") && list.contains("right"), "{what}: {list}");
+        out.status == 0
     }
 
     /// What was installed is what the lock says, or nothing was.
@@ -447,7 +461,7 @@ fn a_mirror_that_changes_while_it_is_read() {
     let pack = Path::new(&at).join("PAK").join(pack);
     let good = fs::read(&pack).expect("a pack");
     let (stop, done) = (std::sync::atomic::AtomicBool::new(false), std::sync::atomic::Ordering::Relaxed);
-    let (mut installed, mut refused) = (0, 0);
+    let (mut installed, mut refused, mut taken) = (0, 0, 0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             use std::os::unix::fs::FileExt;
@@ -475,11 +489,20 @@ fn a_mirror_that_changes_while_it_is_read() {
                 &["damaged", "left", "right"],
             );
             world.whole_or_nothing("a changing mirror", &out);
-            if out.status == 0 { installed += 1 } else { refused += 1 }
+            if out.status == 0 {
+                installed += 1
+            } else {
+                refused += 1
+            }
+            if n % 2 == 0 {
+                taken += usize::from(world.takes_what_is_whole(&format!("sync {n}"), &at));
+            }
         }
         stop.store(true, done);
     });
-    support::say(&format!("a changing mirror: {installed} times whole, {refused} times refused"));
+    support::say(&format!(
+        "a changing mirror: {installed} times whole, {refused} times refused; of 20 syncs {taken} took all"
+    ));
 }
 
 /// A stick that is pulled in the middle: named, the project as it was; put in again, all is well.
@@ -487,8 +510,18 @@ fn a_mirror_that_changes_while_it_is_read() {
 fn a_mirror_that_is_pulled_while_it_is_read() {
     let world = World::new();
     let (at, gone) = (world.path("mirror"), world.path("damaged"));
-    let (mut installed, mut refused) = (0, 0);
+    let (mut installed, mut refused, mut taken) = (0, 0, 0);
     for n in 0..15 {
+        let pulled = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(n * 2));
+                fs::rename(&at, &gone).expect("pulled");
+            });
+            world.takes_what_is_whole(&format!("sync, pulled after {} ms", n * 2), &at)
+        });
+        taken += usize::from(pulled);
+        fs::rename(&gone, &at).expect("put in again");
+        assert!(world.takes_what_is_whole("put in again", &at));
         let _ = fs::remove_dir_all(world.dir.path().join("pantry"));
         let out = std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -513,7 +546,9 @@ fn a_mirror_that_is_pulled_while_it_is_read() {
         }
         fs::rename(&gone, &at).expect("put in again");
     }
-    support::say(&format!("a pulled mirror: {installed} times whole, {refused} times refused"));
+    support::say(&format!(
+        "a pulled mirror: {installed} times whole, {refused} times refused; of 15 syncs {taken} took all"
+    ));
 }
 
 /// What only a forger makes: every hash is right, and what is said is wrong.

@@ -140,9 +140,9 @@ fn put_bytes(path: &Path, bytes: &[u8], wanted: Option<std::fs::Permissions>) ->
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(e) => return Err(Error::from_io("write", path, e)),
     };
-    let (mut file, temp) = temporary(path)?;
+    // Whoever opens a secret's file before there is anything in it reads it afterwards.
+    let (mut file, temp) = temporary(path, if wanted.is_some() { 0o600 } else { 0o644 })?;
     let result = (|| {
-        // Before there is anything in it to be read.
         if let Some(mode) = wanted.or(mode) {
             file.set_permissions(mode).map_err(Error::io("write", path))?;
         }
@@ -206,7 +206,7 @@ fn sync_volume(file: &File, path: &Path) -> Result<()> {
 
 /// As [`replace`], without any sync: for what can be made again.
 pub fn replace_scratch(path: &Path, bytes: &[u8]) -> Result<()> {
-    let (mut file, temp) = temporary(path)?;
+    let (mut file, temp) = temporary(path, 0o644)?;
     let written = file.write_all(bytes).and_then(|()| std::fs::rename(&temp, path));
     let result = written.map_err(Error::io("write", path));
     if result.is_err() {
@@ -222,11 +222,15 @@ pub fn write_scratch(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Creates a file that must not exist (no link is followed), mode 0644.
 pub fn create_new(path: &Path) -> Result<File> {
+    create_with(path, 0o644)
+}
+
+fn create_with(path: &Path, mode: u32) -> Result<File> {
     OpenOptions::new()
         .read(true)
         .write(true)
         .create_new(true)
-        .mode(0o644)
+        .mode(mode)
         .open(path)
         .map_err(Error::io("create", path))
 }
@@ -345,13 +349,13 @@ fn stands_in_the_way(path: &Path) -> bool {
 
 /// A new file `.NAME.<16 hex digits>` beside the one it will replace. Locked while it is written:
 /// one whose lock is free was left by a process that was killed, and goes first.
-fn temporary(path: &Path) -> Result<(File, PathBuf)> {
+fn temporary(path: &Path, mode: u32) -> Result<(File, PathBuf)> {
     clean_temporaries(path);
     loop {
         let mut name = stem(path);
         name.push(format!("{:016x}", unique()));
         let temp = path.with_file_name(name);
-        let file = create_new(&temp)?;
+        let file = create_with(&temp, mode)?;
         if is_ours(&file, &temp) {
             return Ok((file, temp));
         }

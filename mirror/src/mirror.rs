@@ -220,6 +220,10 @@ impl Mirror {
     pub fn fallback(&self) -> Option<&str> {
         self.0.fallback.as_deref()
     }
+    /// Whether everybody on this machine may write here. With the sticky bit nothing can be replaced.
+    pub fn is_for_all_to_write(&self) -> bool {
+        self.dir().metadata().is_ok_and(|m| std::os::unix::fs::MetadataExt::mode(&m) & 0o1002 == 0o002)
+    }
     /// Whether this process may not write here. Asks the file system each time.
     pub fn is_read_only(&self) -> bool {
         self.0.layout.lower || rustix::fs::access(&self.0.layout.dir, rustix::fs::Access::WRITE_OK).is_err()

@@ -147,6 +147,9 @@ fn for_trust(why: &mirror::trust::Why, mirror: &str) -> String {
                 "ask whoever gave it to you; `pantry mirror key pin {mirror}` trusts the keys that it has now"
             )
         }
+        Why::Aged { .. } => {
+            "`mirror-max-age` in config.toml (or PANTRY_MIRROR_MAX_AGE) says how many days a mirror may be old".to_string()
+        }
         Why::Older { .. } | Why::Forked(_) | Why::TooFar { .. } => format!(
             "an old copy, or not the mirror that it was; `pantry mirror key pin {mirror} --accept-rollback` takes it as it is"
         ),

@@ -14,6 +14,7 @@
 //! dns-resolver = "192.0.2.1"
 //! cafile = "~/certificates.pem"
 //! home-mirror-limit = "10 GiB"                          # kept by `mirror gc`
+//! mirror-max-age = 90                                   # days; older ones (but the home mirror) are refused
 //! signatures = "required"                               # warn, off: of mirrors that are not this machine's
 //!                                                       # a table says it of packages, too; see `signatures`
 //! sync = "auto"                                         # ask, never: may trusted mirrors that are plugged in be used?
@@ -49,6 +50,7 @@ const KEYS: &[&str] = &[
     "home-mirror-limit",
     "linker",
     "max-concurrent",
+    "mirror-max-age",
     "mirrors",
     "offline",
     "prefer-offline",
@@ -80,6 +82,8 @@ pub(super) struct Config {
     pub sync: Option<Sync>,
     pub peers: Vec<String>,
     pub signatures: Option<Policy>,
+    /// Days.
+    pub mirror_max_age: Option<u64>,
     pub signed: Vec<Rule>,
 }
 
@@ -133,6 +137,9 @@ impl Config {
             "dns-resolver" => {
                 let rule = "an IP address, with or without a port";
                 self.name_server = Some(value::address(text(value, rule)?).ok_or(Refusal::Rule(rule))?);
+            }
+            "mirror-max-age" => {
+                self.mirror_max_age = Some(value.number().ok_or(Refusal::Rule("a number of days"))?);
             }
             "signatures" => {
                 for (name, policy) in signatures(value)? {

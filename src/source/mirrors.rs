@@ -23,7 +23,6 @@ use mirror::trust::{How, Trust};
 use mirror::version::Version;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
@@ -130,8 +129,8 @@ impl Mirrors {
                 let why = mirror::name::escape(why);
                 notes.push(format!("{dir}: the state before the last is in use: {why}"));
             }
-            // What has no lock yet is believed as the mirror says it. With the sticky bit nothing can be replaced.
-            if mirror.dir().metadata().is_ok_and(|m| m.mode() & 0o1002 == 0o002) {
+            // What has no lock yet is believed as the mirror says it.
+            if mirror.is_for_all_to_write() {
                 notes.push(format!("{dir}: every user of this machine can write to this mirror"));
             }
         }

@@ -45,6 +45,7 @@ const REMOVE_BIG: &str = "mirror remove --mirror ../mirror big@1.0.0";
 const ROTATE: &str = "mirror key rotate ../mirror --add friend.pem";
 /// The public key of RFC 8032's first test.
 const FRIEND: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
+const TRUST: &str = "keyring add friend.pem --name Friend";
 const UNPIN: &str = "mirror key unpin ../mirror";
 const WANT: &str = "mirror want --add left@^7";
 const CARRY: &str = "mirror want --write ../mirror";
@@ -66,7 +67,14 @@ pub fn mirror() -> Vec<Scene> {
         offline("mirror remove", vec![Run(INIT), Run(ADD)], REMOVE),
         offline("mirror key rotate", vec![Run(INIT), Run(ADD), Write("work/friend.pem", FRIEND)], ROTATE),
         offline("mirror key pin", vec![Run(INIT), Run(UNPIN)], "mirror key pin ../mirror"),
-        offline("mirror key tell", vec![Run(INIT)], "mirror key tell ../mirror"),
+        offline("generate-key", vec![], "generate-key"),
+        offline("keyring add", vec![Write("work/friend.pem", FRIEND)], TRUST),
+        offline(
+            "keyring remove",
+            vec![Write("work/friend.pem", FRIEND), Run(TRUST)],
+            "keyring remove Friend",
+        ),
+        offline("mirror key tell", vec![Run(INIT), Run(STICK)], "mirror key tell ../mirror"),
         offline("mirror gc", vec![Run(INIT), Run(ADD), Run(ADD_LATE), Run(REMOVE), Run(REMOVE_BIG)], GC),
         // Forward; record by record; what is chosen.
         offline("sync into an empty mirror", vec![Run(INIT), Run(STICK), Run(ON_STICK)], SYNC),

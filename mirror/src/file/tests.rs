@@ -26,7 +26,7 @@ fn what_a_killed_writer_left_goes_with_the_next() {
         write_scratch(&at(name), b"half").unwrap();
     }
     // Somebody else is writing just now.
-    let (_held, live) = temporary(&at("x")).unwrap();
+    let (_held, live) = temporary(&at("x"), 0o644).unwrap();
     assert_eq!(there(), 5);
     replace(&at("x"), b"one").unwrap();
     assert!(live.exists() && !at(".x.0123456789abcdef").exists());

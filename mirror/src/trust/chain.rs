@@ -140,7 +140,15 @@ impl Mirror {
         let layout = self.layout();
         let name = layout.name(name);
         match file::open_below(&layout.dir, &[&layout.name(layout::KEYS)], &name) {
-            Ok(file) => file::read_open(file, &layout.path(layout::KEYS).join(name), MAX_BYTES).map(Some),
+            Ok(file) => {
+                let path = layout.path(layout::KEYS).join(name);
+                match file::read_open(file, &path, MAX_BYTES) {
+                    Err(Error::TooLarge { .. }) => {
+                        Err(Error::damaged(&path, "it is larger than any such file"))
+                    }
+                    read => read.map(Some),
+                }
+            }
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }

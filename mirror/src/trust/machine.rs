@@ -24,6 +24,7 @@
 //!   One less is taken where the last slot is broken: that is what a torn write leaves, and it is said;
 //! - what others left in SEE/ counts as seen, of this mirror and of all that are pinned, where those mirrors'
 //!   own keys have signed it; it is read where its files, or which mirrors are pinned, are not what they were;
+//! - its age is told after a month, and no reason to refuse it unless somebody wants that: a stick is old;
 //! - a sequence that is more than 2^32 ahead is refused: it would make every true one a rollback.
 //!
 //! Nothing is remembered before everything has been checked.
@@ -47,6 +48,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const LIMIT: u64 = 32 << 10;
 /// Further ahead than any mirror comes.
 const JUMP: u64 = 1 << 32;
+
+/// An age in days that is told.
+const SAID: u64 = 30;
 
 /// What is made of a mirror (or an archive) whose signature is missing or unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +98,11 @@ pub enum Why {
         found: u64,
     },
     Forked(u64),
+    /// Since when it is as it is, Unix seconds; older than is wanted here.
+    Aged {
+        date: u64,
+        days: u64,
+    },
     TooFar {
         seen: u64,
         found: u64,
@@ -121,6 +130,8 @@ pub struct Trust {
     folder: Option<PathBuf>,
     home: Option<PathBuf>,
     policy: Policy,
+    /// Days; an older state is refused.
+    pub max_age: Option<u64>,
     /// Mirrors that may have been written to.
     prepared: Mutex<Vec<PathBuf>>,
     notes: Mutex<Vec<String>>,
@@ -129,7 +140,7 @@ pub struct Trust {
 impl Trust {
     /// `folder`: where it is kept; `None`: nowhere. `home`: the home mirror.
     pub fn new(folder: Option<PathBuf>, home: Option<PathBuf>, policy: Policy) -> Self {
-        Self { folder, home, policy, prepared: Mutex::default(), notes: Mutex::default() }
+        Self { folder, home, policy, max_age: None, prepared: Mutex::default(), notes: Mutex::default() }
     }
 
     pub fn policy(&self) -> Policy {
@@ -165,7 +176,22 @@ impl Trust {
     /// # Errors
     /// [`Error::Untrusted`]; what is remembered of it cannot be read.
     pub fn check(&self, mirror: &Mirror, how: How) -> Result<()> {
-        if self.policy == Policy::Off || self.is_home(mirror) {
+        if self.is_home(mirror) {
+            return Ok(());
+        }
+        let date = mirror.snapshot().date;
+        let days = crate::time::now().saturating_sub(date) / 86_400;
+        if self.max_age.is_some_and(|most| days > most) {
+            return Err(untrusted(mirror, Why::Aged { date, days }));
+        }
+        if days > SAID {
+            self.note(format!(
+                "what {} knows is of {}, {days} days ago",
+                shown(mirror.dir()),
+                &crate::time::date(date)[..10]
+            ));
+        }
+        if self.policy == Policy::Off {
             return Ok(());
         }
         match self.looked_at(mirror, how) {
@@ -600,6 +626,9 @@ impl fmt::Display for Untrusted {
             }
             Why::Forked(sequence) => {
                 write!(f, "its state {sequence} is not the state {sequence} that this machine has seen")
+            }
+            Why::Aged { date, days } => {
+                write!(f, "it is of {}, {days} days ago", &crate::time::date(*date)[..10])
             }
             Why::TooFar { seen, found } => {
                 write!(f, "it claims state {found}, far beyond state {seen}, which this machine has seen")

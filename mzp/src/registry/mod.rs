@@ -160,6 +160,14 @@ impl Registry {
             if let Some(trust) = &self.trust {
                 trust.check(&mirror, How::Named)?;
             }
+            if let Some(why) = mirror.fallback() {
+                let dir = dir.to_string_lossy();
+                self.note(format!("{}: the state before the last is in use: {}", escape(&dir), escape(why)));
+            }
+            if mirror.is_for_all_to_write() {
+                let dir = dir.to_string_lossy();
+                self.note(format!("{}: every user of this machine can write to this mirror", escape(&dir)));
+            }
             list.push(mirror);
         }
         if let Some(home) = self.home.as_ref().filter(|home| Mirror::is_made(home)) {
@@ -343,7 +351,7 @@ impl Registry {
         sha256: &Hash,
     ) -> Result<Box<dyn Read + '_>> {
         let (key, text) = (key_of(origin, name), version.to_string());
-        let (mut other, mut damaged) = (None, None);
+        let (mut other, mut damaged, mut broken) = (None, None, None);
         for mirror in self.mirrors()? {
             let found = match mirror.find_archive(&key, &text) {
                 Err(_) if self.is_found(mirror) => None,
@@ -362,7 +370,10 @@ impl Registry {
                     Err(_) if self.is_found(mirror) => "cannot be read",
                     Err(e) => return Err(Error::io("read", mirror.dir())(e)),
                 },
-                Err(mirror::Error::Damaged { .. }) => "is damaged",
+                Err(e @ mirror::Error::Damaged { .. }) => {
+                    broken = Some(e);
+                    "is damaged"
+                }
                 Err(mirror::Error::Absent { .. }) => "is missing",
                 Err(mirror::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                     "is missing"
@@ -389,6 +400,9 @@ impl Registry {
         let address = match (self.locked_address(origin, name, version), damaged) {
             (Ok(None) | Err(Error::NotHere { .. }), Some(bytes)) if !bytes.is_empty() => {
                 return Ok(Box::new(std::io::Cursor::new(bytes)));
+            }
+            (Ok(None) | Err(Error::NotHere { .. }), _) if broken.is_some() => {
+                return broken.map_or_else(|| Err(self.absent(name, version)?), |e| Err(e.into()));
             }
             (address, _) => address?,
         };

@@ -50,6 +50,9 @@ fn open(dir: &Path, settings: &Settings, ui: &mut Ui) -> Result<Mirror> {
 }
 
 fn told(mirror: Mirror, dir: &Path, ui: &mut Ui) -> Result<Mirror> {
+    if mirror.is_for_all_to_write() {
+        ui.warn(&format!("{}: every user of this machine can write to this mirror", shown(dir)));
+    }
     if let Some(why) = mirror.fallback() {
         ui.warn(&format!("{}: the state before the last is in use: {}", shown(dir), escape(why)));
     }

@@ -1,7 +1,9 @@
-//! Texts that are signed, what is remembered of mirrors, keyrings and signatures' files.
+//! Texts that are signed, what is remembered of mirrors, keyrings, signatures' files and statements in an index.
 
+use mirror::digest::{Hash, Integrity};
 use mirror::held::Held;
-use mirror::trust::{Head, Keys, Pin, PublicKey, body_hash};
+use mirror::record::Key;
+use mirror::trust::{Head, Keys, Pin, Policy, PublicKey, Publisher, Publishers, Rule, SecretKey, body_hash};
 use mirror::want::WantList;
 use pantry::keyring::{Keyring, Signed};
 
@@ -31,6 +33,28 @@ pub fn trust(data: &[u8]) {
         assert_eq!(PublicKey::parse(&key.to_string()), Some(key));
     }
     _ = body_hash(data);
+    if let Ok(text) = std::str::from_utf8(data) {
+        statement(text);
+    }
+}
+
+/// Nothing that anybody makes up is what a trusted key has signed: whatever stands under its name is wrong.
+fn statement(text: &str) {
+    let key = SecretKey::new([1; 32]).expect("a seed").public();
+    let all = Publishers::new(vec![], "keyring.json".into(), |_| {
+        let key = SecretKey::new([1; 32]).expect("a seed").public();
+        Ok(vec![Publisher { key, name: String::new(), scope: String::new() }])
+    });
+    let installed = Integrity::from(Hash::of(b"x"));
+    let check =
+        |facts: &[(String, String)]| all.check(Policy::Off, &Key::npm("left"), "1.0.0", &installed, facts);
+    assert!(check(&[(format!("signature.{}", key.id()), text.to_string())]).is_err());
+    _ = check(&[(text.to_string(), text.to_string())]);
+    for word in text.split_ascii_whitespace() {
+        if let Some(rule) = Rule::new(word, Policy::Required) {
+            _ = Publishers::new(vec![rule], "keyring.json".into(), |_| Ok(vec![])).policy(&Key::npm(word));
+        }
+    }
 }
 
 /// What is missing on machines, and what mirrors were seen to hold.
