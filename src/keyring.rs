@@ -114,7 +114,9 @@ fn parse_entry(text: &str) -> Option<Entry> {
             text.lines().take_while(|line| !line.starts_with('-')).find_map(|l| l.strip_prefix(field));
         value.unwrap_or_default().to_string()
     };
-    Some(Entry { key, name: field("Name: "), scope: field("Scope: ") })
+    let entry = Entry { key, name: field("Name: "), scope: field("Scope: ") };
+    // What looks like the key's own lines would be taken for them when it is read again.
+    (!entry.name.contains("-----") && !entry.scope.contains("-----")).then_some(entry)
 }
 
 /// The keyring, for [`mirror::trust::Publishers`].

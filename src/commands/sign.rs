@@ -283,7 +283,7 @@ pub fn add(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     };
     let line = |name: &str| -> Result<String> {
         let text = invocation.text(name)?.unwrap_or_default();
-        if text.chars().any(char::is_control) {
+        if text.chars().any(char::is_control) || text.contains("-----") {
             let message = format!("--{name} is one line of text");
             return Err(Box::new(Error::Usage { message, hint: None }));
         }
