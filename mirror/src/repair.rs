@@ -154,7 +154,12 @@ fn commits(
     report: &mut Report,
     watch: &mut Watch<'_>,
 ) -> Result<()> {
-    report.lost = report.found.clone();
+    if report.lost.is_empty() {
+        report.lost = report.found.clone();
+    }
+    if faults.shaky {
+        return Ok(());
+    }
     let blind = is_blind(now, &faults);
     if blind && help.forget {
         report.forgotten.extend(unreadable(now, &faults).into_iter().map(|d| d.what));

@@ -57,6 +57,8 @@ pub(crate) struct Faults {
     pub files: Vec<(Folder, FileEntry)>,
     /// Archives that are not where their records say, or not what they say: key and version.
     pub archives: Vec<(Key, String)>,
+    /// Something could not be read for want of something else than whole bytes: what is here is not known.
+    pub shaky: bool,
     /// Files that are whole.
     pub good: HashSet<(Folder, Hash)>,
 }
@@ -158,6 +160,9 @@ impl Verifier<'_> {
 
     /// Turns what is wrong with one file into a finding.
     fn note(&mut self, error: Error) -> Result<()> {
+        // EIO is what a worn medium says of one place.
+        let worn = matches!(&error, Error::Io { source, .. } if source.raw_os_error() == Some(5));
+        self.faults.shaky |= error.is_of_the_system() && !worn;
         match error {
             Error::Damaged { path, what } => self.damage(&path, what),
             Error::WrongBytes { path, .. } => self.damage(&path, "does not match its hash"),

@@ -5,10 +5,10 @@ use super::{Help, Mended, Report, shown};
 use crate::batch::Batch;
 use crate::commit::Dropping;
 use crate::digest::Hash;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layout::Folder;
-use crate::mirror::{ArchiveSource, Mirror};
-use crate::record::{Key, Location, RecordBuilder, VersionRecord};
+use crate::mirror::{ArchiveSource, Mirror, Prefix};
+use crate::record::{Key, Location, RecordBuilder, RecordView, VersionRecord};
 use crate::snapshot::FileEntry;
 use crate::sync::{Carrier, Watch};
 use crate::verify::{Damage, Faults};
@@ -33,7 +33,8 @@ pub(super) fn mend(
     let mut drop = Dropping::default();
     let batch = Batch::begin(now, 0)?;
     let (mut kept, mut mended): (HashSet<Hash>, Vec<Mended>) = Default::default();
-    now.for_each_whole(&mut |view| {
+    let blind = super::is_blind(now, faults);
+    walk(now, blind, &mut |view| {
         let mut rows = RecordBuilder::new(view.key().clone());
         let bytes = view.key().to_bytes();
         for i in (0..view.len()).filter(|i| view.is_present(*i)) {
@@ -82,20 +83,27 @@ pub(super) fn mend(
         }
         if rows.is_empty() { Ok(()) } else { batch.put_encoded(view.key(), &rows.finish()?) }
     })?;
-    drop.packs = packs.into_iter().filter(|pack| !kept.contains(pack)).collect();
+    // A record that cannot be read may need any of them.
+    drop.packs = packs.into_iter().filter(|pack| !blind && !kept.contains(pack)).collect();
     if !drop.packs.is_empty() {
         // What is whole of a pack that goes.
-        now.for_each_whole(&mut |view| {
+        walk(now, false, &mut |view| {
             let mut rows = RecordBuilder::new(view.key().clone());
             for i in (0..view.len()).filter(|i| view.is_present(*i)) {
                 if !matches!(view.location(i), Location::Pack { pack, .. } if drop.packs.contains(&pack)) {
                     continue;
                 }
                 let v = view.load(i)?;
-                if let Ok(source) = now.read_archive(&view.key().name, &v)
-                    && let Some(stored) = batch.take(source, &v)?
-                {
-                    rows.push_version(&stored.of(v))?;
+                let taken_already = batch.packing().stored.get(&v.sha256.unwrap_or(Hash([0; 32]))).cloned();
+                let stored = match taken_already {
+                    Some(stored) => Some(stored),
+                    None => batch.take(now.read_archive(&view.key().name, &v)?, &v)?,
+                };
+                match stored {
+                    Some(stored) => rows.push_version(&stored.of(v))?,
+                    // It goes with its pack where that was asked for; otherwise it was whole just now.
+                    None if help.forget => {}
+                    None => return Err(Error::damaged(now.dir(), "it cannot be read twice alike")),
                 }
             }
             if rows.is_empty() { Ok(()) } else { batch.put_encoded(view.key(), &rows.finish()?) }
@@ -108,6 +116,11 @@ pub(super) fn mend(
     batch.mend(&drop, watch.waiting)?;
     report.mended.extend(mended);
     Ok(())
+}
+
+/// Records; with `lenient` without those that cannot be read.
+fn walk(now: &Mirror, lenient: bool, f: &mut dyn FnMut(RecordView) -> Result<()>) -> Result<()> {
+    if lenient { now.for_each_whole(f) } else { now.for_each(Prefix::All, f) }
 }
 
 fn is_here(now: &Mirror, v: &VersionRecord) -> bool {
@@ -143,7 +156,7 @@ pub(super) fn list(
         return Ok(false);
     }
     let mut blobs: Vec<FileEntry> = Vec::new();
-    now.for_each_whole(&mut |view| {
+    walk(now, false, &mut |view| {
         for i in (0..view.len()).filter(|i| view.location(*i) == Location::Blob) {
             let v = view.load(i)?;
             blobs.extend(v.sha256.map(|hash| FileEntry { hash, bytes: v.size }));
