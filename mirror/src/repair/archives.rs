@@ -97,7 +97,11 @@ pub(super) fn mend(
                 let taken_already = batch.packing().stored.get(&v.sha256.unwrap_or(Hash([0; 32]))).cloned();
                 let stored = match taken_already {
                     Some(stored) => Some(stored),
-                    None => batch.take(now.read_archive(&view.key().name, &v)?, &v)?,
+                    None => match now.read_archive(&view.key().name, &v) {
+                        Ok(source) => batch.take(source, &v)?,
+                        Err(_) if help.forget => None,
+                        Err(e) => return Err(e),
+                    },
                 };
                 match stored {
                     Some(stored) => rows.push_version(&stored.of(v))?,
