@@ -104,6 +104,10 @@ pub(super) fn for_mirror(error: &mirror::Error) -> Vec<String> {
         M::NotAMirror { path } => format!("`pantry mirror init {}` makes one", shell(path)),
         M::AlreadyThere { path } => format!("`pantry mirror status {}` shows what it holds", shell(path)),
         M::NewerFormat { .. } => "a newer version of pantry can read it".to_string(),
+        M::Damaged { path, .. } if path.parent().is_some_and(|dir| dir.ends_with("trust/mirrors")) => {
+            let id = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            format!("`pantry mirror key unpin {id}` forgets what was remembered of that mirror")
+        }
         M::Damaged { .. } | M::Record { .. } | M::NotRegular { .. } => {
             "`pantry mirror verify` finds everything that is damaged".to_string()
         }

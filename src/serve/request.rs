@@ -6,6 +6,9 @@ use std::time::Instant;
 /// Bytes of a request with its headers.
 pub const LIMIT: usize = 8 << 10;
 
+/// Empty lines before a request that are passed over (RFC 9112, 2.2): some clients end a body with one.
+const EMPTY: usize = 4;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     Get,
@@ -42,7 +45,7 @@ pub enum Read {
 /// The client is gone, or sends nothing for too long.
 pub fn read(reader: &mut dyn BufRead) -> io::Result<Read> {
     let begun = Instant::now();
-    let mut head = Vec::new();
+    let (mut head, mut empty) = (Vec::new(), 0);
     // Up to the empty line; a client that sends a byte now and then is as slow as one that sends none.
     while !(head.ends_with(b"\r\n\r\n") || head.ends_with(b"\n\n")) {
         if begun.elapsed() > super::PATIENCE && !head.is_empty() {
@@ -61,6 +64,10 @@ pub fn read(reader: &mut dyn BufRead) -> io::Result<Read> {
         // Empty lines before a request are none of it.
         if head == b"\r\n" || head == b"\n" {
             head.clear();
+            empty += 1;
+            if empty > EMPTY {
+                return Ok(Read::Refused(400));
+            }
         }
     }
     Ok(parse(&head).map_or_else(Read::Refused, Read::Request))

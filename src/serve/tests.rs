@@ -65,7 +65,7 @@ fn answers_whole_parts_and_what_is_known_already() {
 #[test]
 fn what_is_no_request_is_refused_and_ends_the_connection() {
     let long = [b"GET /a HTTP/1.1\r\nHost: x\r\nX: ".as_slice(), &[b'a'; 9000]].concat();
-    let cases: [(&[u8], &str); 11] = [
+    let cases: [(&[u8], &str); 12] = [
         (b"GET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "404"),
         (b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", "405"),
         (b"GET /a HTTP/1.1\r\n\r\n", "400"),
@@ -77,7 +77,10 @@ fn what_is_no_request_is_refused_and_ends_the_connection() {
         (b"GET /a HTTP/1.1\r\nHost: x\r\nno header\r\n\r\n", "400"),
         (b"\xff\xfe\r\n\r\n", "400"),
         (&long, "431"),
+        // A few empty lines are passed over; no end of them is no request.
+        (b"\r\n\n\r\n\r\n\r\nGET /a HTTP/1.0\r\n\r\n", "400"),
     ];
+    assert!(talk(b"\r\n\n\r\n\r\nGET /a HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 200"));
     for (sent, status) in cases {
         let said = talk(sent);
         assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {said}");

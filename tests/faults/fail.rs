@@ -162,7 +162,7 @@ fn fail(
             lost.retain(|l| !(not_kept && l.contains("/pantry/mirror")));
             lost.retain(|l| !(said.contains(" not remembered") && l.contains("/pantry/trust")));
             // What a sync leaves for others beside what it brought.
-            lost.retain(|l| !(said.contains("is not told how far") && l.contains("/live/mirror")));
+            lost.retain(|l| !(said.contains("is not told how far") && l.contains("/live/")));
             assert!(lost.is_empty(), "{place}: done, though this was not made to last: {lost:#?}: {said}");
         }
         let now = world.look();

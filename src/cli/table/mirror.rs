@@ -216,7 +216,7 @@ const MEMBERS: &[Command] = &[
             ("mirror export --as tgz-dir archives", "Write every archive as NAME-VERSION.tgz"),
             ("mirror export --file disc.tar --split 700M", "All of the home mirror, for several discs"),
         ]),
-    command("import", "Take everything from files of `mirror export`, another mirror or a folder of archives")
+    command("import", "Take everything from a file of `mirror export`, a mirror or a folder of archives")
         .about("Each file is verified before anything of it is taken: nothing comes from one that is cut off or changed (status 3).")
         .takes(&[required("DIR", Kind::Dir, "Files that `mirror export --file` wrote, mirrors, or folders of .tgz files").many()])
         .flags(&[DRY_RUN, JSON])

@@ -23,6 +23,10 @@ pub static VARIABLES: &[Variable] = &[
         "How long a command that is done may go on taking from them, in ms (default 1000)",
     ),
     variable("PANTRY_SIGNATURES", "What is made of mirrors without a known signature: required, warn, off"),
+    variable(
+        "PANTRY_MIRROR_MAX_AGE",
+        "Days after which the state of a mirror is refused (default: it is only said)",
+    ),
     variable("PANTRY_CONCURRENCY", "How many requests at a time, metadata and archives"),
     variable("PANTRY_MAX_CONCURRENT", "How many archives at a time (default: 16)"),
     variable("PANTRY_CACHE_TTL", "Seconds after which cached facts are looked at again (default: 3600)"),

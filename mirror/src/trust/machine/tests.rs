@@ -9,6 +9,12 @@ struct World {
     trust: Trust,
 }
 
+/// One day for all that a test makes, so that the same is the same; and a young one, whose age is not worth a word.
+fn date() -> u64 {
+    static DATE: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    *DATE.get_or_init(crate::time::now)
+}
+
 fn secret(n: u8) -> SecretKey {
     SecretKey::new([n; 32]).unwrap()
 }
@@ -27,8 +33,8 @@ impl World {
 
     /// A mirror whose id is the same each time.
     fn mirror(&self, name: &str, key: Option<u8>) -> Mirror {
-        let options =
-            InitOptions { label: "BLUE".into(), id: Some([7; 16]), date: Some(1), signer: key.map(secret) };
+        let (id, date) = (Some([7; 16]), Some(date()));
+        let options = InitOptions { label: "BLUE".into(), id, date, signer: key.map(secret) };
         Mirror::init(&self.path(name), &options).unwrap()
     }
 
@@ -48,7 +54,7 @@ impl World {
 fn commit(mirror: &Mirror, label: &str) {
     let batch = Batch::begin(mirror, 0).unwrap();
     batch.set_label(label);
-    batch.set_date(1);
+    batch.set_date(date());
     batch.commit(&mut |_| {}).unwrap();
 }
 
