@@ -19,11 +19,16 @@ use tar::{Builder, EntryType, Header};
 const LIMITS: Limits =
     Limits { bytes: 1 << 50, entries: 20_000_000, ratio: 1000, depth: 4, name: 256, names: 1 << 30 };
 
-/// Writes the mirror to `out`; each file is held against its hash on the way. How many bytes of files.
+/// Writes the mirror to `out`, which is at `place`; each file is held against its hash on the way. How many bytes of files.
 ///
 /// # Errors
 /// Something is damaged: what was written so far is worth nothing.
-pub fn pack(mirror: &Mirror, out: &mut dyn Write, progress: &mut dyn FnMut(u64, u64)) -> Result<u64> {
+pub fn pack(
+    mirror: &Mirror,
+    place: &Path,
+    out: &mut dyn Write,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<u64> {
     let state = mirror.snapshot();
     let mut files: Vec<(Folder, FileEntry)> = vec![(Folder::Snapshots, mirror.snapshot_file())];
     files.extend(state.blobs.iter().map(|(list, _)| (Folder::Snapshots, *list)));
@@ -40,8 +45,7 @@ pub fn pack(mirror: &Mirror, out: &mut dyn Write, progress: &mut dyn FnMut(u64, 
     crate::order::sort(&mut files);
     files.dedup();
     let total: u64 = files.iter().map(|(_, entry)| entry.bytes).sum();
-    let place = mirror.dir().to_path_buf();
-    let failed = |e: io::Error| Error::from_io("write", &place, e);
+    let failed = |e: io::Error| Error::from_io("write", place, e);
     let mut tar = Builder::new(out);
     let mut put = |name: &str, bytes: u64, content: &mut dyn Read| {
         let mut header = Header::new_ustar();
@@ -126,8 +130,8 @@ mod tests {
         let (_dir, m) = filled();
         let base = tempfile::tempdir().unwrap();
         let (mut bytes, mut again) = (Vec::new(), Vec::new());
-        pack(&m, &mut bytes, &mut |_, _| {}).unwrap();
-        pack(&m, &mut again, &mut |_, _| {}).unwrap();
+        pack(&m, Path::new("out"), &mut bytes, &mut |_, _| {}).unwrap();
+        pack(&m, Path::new("out"), &mut again, &mut |_, _| {}).unwrap();
         assert!(bytes == again, "the same mirror gives the same bytes");
         let file = base.path().join("bundle");
         let opened = |bytes: &[u8], n: usize| -> Result<Vec<crate::verify::Damage>> {
@@ -157,6 +161,9 @@ mod tests {
         let mut rotten = std::fs::read(&path).unwrap();
         rotten[9] ^= 1;
         file::replace_scratch(&path, &rotten).unwrap();
-        assert!(matches!(pack(&m, &mut Vec::new(), &mut |_, _| {}), Err(Error::WrongBytes { .. })));
+        assert!(matches!(
+            pack(&m, Path::new("out"), &mut Vec::new(), &mut |_, _| {}),
+            Err(Error::WrongBytes { .. })
+        ));
     }
 }

@@ -153,8 +153,11 @@ pub fn run(invocation: &Invocation, ui: &mut Ui) -> Result<Status> {
             let settings = Settings::resolve(invocation, Environment::Process)?;
             ui.set_logger(settings.logger);
             settings.warnings.iter().for_each(|warning| ui.warn(warning));
-            let outcome = command(invocation, &settings, ui);
             let is_dry = invocation.offers("dry-run") && invocation.has("dry-run");
+            if is_dry {
+                settings.trust.only_look();
+            }
+            let outcome = command(invocation, &settings, ui);
             if NPM && outcome.is_ok() && !is_dry && settings.opportunity.take(&settings, ui) {
                 mirror::want::settle(&settings, ui)?;
             }

@@ -42,6 +42,7 @@ use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Longest file of a pin or a key.
@@ -135,12 +136,27 @@ pub struct Trust {
     /// Mirrors that may have been written to.
     prepared: Mutex<Vec<PathBuf>>,
     notes: Mutex<Vec<String>>,
+    /// Nothing is remembered of this run.
+    looking: AtomicBool,
 }
 
 impl Trust {
     /// `folder`: where it is kept; `None`: nowhere. `home`: the home mirror.
     pub fn new(folder: Option<PathBuf>, home: Option<PathBuf>, policy: Policy) -> Self {
-        Self { folder, home, policy, max_age: None, prepared: Mutex::default(), notes: Mutex::default() }
+        Self {
+            folder,
+            home,
+            policy,
+            max_age: None,
+            prepared: Mutex::default(),
+            notes: Mutex::default(),
+            looking: AtomicBool::new(false),
+        }
+    }
+
+    /// For a run that is to change nothing: what it sees is judged as ever, and forgotten.
+    pub fn only_look(&self) {
+        self.looking.store(true, Ordering::Relaxed);
     }
 
     pub fn policy(&self) -> Policy {
@@ -239,8 +255,9 @@ impl Trust {
             let label = if label.is_empty() { shown(mirror.dir()) } else { format!("\"{label}\"") };
             if !own {
                 let keys = listed(&ids(&keys));
+                let done = if self.looking.load(Ordering::Relaxed) { "would pin" } else { "pinned" };
                 self.note(format!(
-                    "pinned the key {keys} of the mirror {label}, which is seen for the first time"
+                    "{done} the key {keys} of the mirror {label}, which is seen for the first time"
                 ));
             }
             let all = mirror.heads_seen()?;
@@ -415,6 +432,9 @@ impl Trust {
     }
 
     fn put(&self, id: &MirrorId, pin: &Pin) -> Result<()> {
+        if self.looking.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let Some(path) = self.pin_path(id) else { return Err(nowhere()) };
         let _lock = self.lock()?;
         file::replace(&path, &pin.to_bytes())

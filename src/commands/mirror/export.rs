@@ -160,7 +160,7 @@ fn pack(mirror: &mirror::Mirror, path: Option<&PathBuf>, ui: &mut Ui) -> Result<
     };
     let packed = (|| {
         let Some(path) = path else {
-            return Ok(mirror::bundle::pack(mirror, &mut std::io::sink(), &mut progress)?);
+            return Ok(mirror::bundle::pack(mirror, Path::new(""), &mut std::io::sink(), &mut progress)?);
         };
         let mut name = path.as_os_str().to_owned();
         name.push(".part");
@@ -168,7 +168,7 @@ fn pack(mirror: &mirror::Mirror, path: Option<&PathBuf>, ui: &mut Ui) -> Result<
         mirror::file::remove(&temporary)?;
         let outcome = (|| {
             let mut file = mirror::file::create_new(&temporary)?;
-            let bytes = mirror::bundle::pack(mirror, &mut file, &mut progress)?;
+            let bytes = mirror::bundle::pack(mirror, path, &mut file, &mut progress)?;
             file.sync_all().map_err(mirror::Error::io("write", path))?;
             mirror::file::promote(&temporary, path)?;
             Ok(bytes)

@@ -51,7 +51,11 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
     };
     let watch = &mut Watch { progress: &mut progress, waiting: &mut hold };
     // A key that is not here is only missed by a commit. Whose it is, what was mended of KEY/ may say.
-    let _ = settings.trust.check(&mirror, How::Named).and_then(|()| settings.trust.prepare(&mirror));
+    match settings.trust.check(&mirror, How::Named).and_then(|()| settings.trust.prepare(&mirror)) {
+        // An old copy that goes on would make the mirror itself the old one.
+        Err(e @ mirror::Error::Untrusted(_)) if is_contradiction(&e) => return Err(e.into()),
+        _ => {}
+    }
     let done = match dry {
         true => repair::plan(&mirror, &help, watch),
         false => repair::run(&mirror, &help, watch),
@@ -64,6 +68,13 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         report.found.insert(0, slot);
     }
     show(&dir, &report, dry, ui)
+}
+
+/// Its state is not what this machine has seen of it, whatever is damaged.
+fn is_contradiction(error: &mirror::Error) -> bool {
+    use mirror::trust::Why;
+    let mirror::Error::Untrusted(e) = error else { return false };
+    matches!(e.why, Why::Older { .. } | Why::Forked(_) | Why::TooFar { .. })
 }
 
 /// Every other mirror that this machine knows: what it is asked for is looked at byte by byte.

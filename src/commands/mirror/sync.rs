@@ -120,9 +120,16 @@ pub fn run(invocation: &Invocation, settings: &Settings, ui: &mut Ui) -> Result<
         if invocation.has("wants") {
             status = status.and(run.wants(&other, &to, ui)?);
         }
-        let target = open_for_writing(&to, settings, ui)?;
-        done.push(run.take(&target, &other, &wish.choice(), ui)?);
-        if invocation.has("both") {
+        // A home mirror that is not there yet would be made: for a look an empty one elsewhere does.
+        let is_home = settings.home_mirror().is_ok_and(|home| home == to);
+        let unmade = run.dry && is_home && !Mirror::is_made(&to);
+        let scratch = unmade.then(|| Scratch::new(settings)).transpose()?;
+        let target = match &scratch {
+            Some(scratch) => Mirror::open_or_init(&scratch.0, "home")?,
+            None => open_for_writing(&to, settings, ui)?,
+        };
+        done.push(Done { to: shown(&to), ..run.take(&target, &other, &wish.choice(), ui)? });
+        if invocation.has("both") && !unmade {
             let back = open_for_writing(&run.both(&other)?, settings, ui)?;
             done.push(run.take(&back, &Other::Folder(to.clone()), &wish.choice(), ui)?);
         }
@@ -308,6 +315,10 @@ impl Run<'_> {
         if self.accept_rollback {
             from.bring_keys()?;
             trust.adopt(from.mirror(), true)?;
+            // Nothing of that is remembered of a run that only looks.
+            if self.dry {
+                return Ok(());
+            }
         }
         let how = self.how();
         if trust.check(from.mirror(), how).is_err() {
@@ -370,6 +381,25 @@ impl Run<'_> {
             })?;
         }
         Ok(())
+    }
+}
+
+/// A folder of this process's alone, for as long as it is looked into.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(settings: &Settings) -> Result<Self> {
+        let name = format!("pantry-{}-{:x}", std::process::id(), mirror::time::now());
+        let dir = settings.temporary_directory().join(name);
+        // Refused where somebody was there before.
+        std::fs::create_dir(&dir).map_err(Error::io("create", &dir))?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
